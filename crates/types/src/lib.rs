@@ -1,0 +1,17 @@
+//! The vocabulary of the whole system: ids, units, job types, levels, statuses and names.
+//!
+//! A word means exactly one thing here and everywhere (the glossary is in `ARCHITECTURE.md`). This crate is pure: no I/O,
+//! no clock, no randomness.
+
+mod ids;
+mod job;
+mod name;
+mod units;
+
+pub use ids::{
+    ActivationId, Attempt, CatalogId, ClientId, Epoch, FileId, FileIndex, FileSetId, JobId, JobMediaId, MediaId,
+    Nonce, PathId, PoolId, Seq, StorageId, VolAddr, VolSession,
+};
+pub use job::{JobLevel, JobStatus, JobType, Replace};
+pub use name::{NameError, ResourceName, VolumeName, bash_spaces, unbash_spaces};
+pub use units::{Timestamp, VolTime};
