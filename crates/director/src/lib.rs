@@ -1,1 +1,19 @@
-//! .
+//! The Director: jobs, schedules, messages, adoption; the console commands are in `console`, the Storage Daemon's catalog
+//! requests in `catreq`.
+//!
+//! - [`Director`]: the shared handle. Everything that a console command, the scheduler or a job needs is reached through it.
+//! - [`jobs`]: one task per job over its plan; the state machine, the queue, and what each job type does.
+//! - [`messages`]: where job and daemon messages go.
+//!
+//! Times are Unix seconds inside; text shown to people is local time. No lock is held across an `.await`.
+
+pub mod jobs;
+pub mod messages;
+
+mod error;
+mod handle;
+
+pub use error::DirectorError;
+pub use handle::{Director, TerminatedJob};
+pub use jobs::{JobView, WaitReason};
+pub use policy::plan::{JobPlan, JobRequest, Origin, Overrides, RestoreRequest};
