@@ -1,0 +1,180 @@
+//! Reading a Volume: its label, then verified blocks with what is damaged between them.
+
+use types::VolAddr;
+
+use crate::block::{Block, BlockError, BlockHeader, Verify};
+use crate::device::{BlockDevice, DeviceError, DiskVolume, Position, RawFile, ReadOutcome};
+use crate::label::{LabelError, VolumeKind, VolumeLabel};
+
+/// Why a Volume's label cannot be had (spec/03 §1.17).
+#[derive(Debug, thiserror::Error)]
+pub enum ReadLabelError {
+    /// The device failed.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// There is nothing.
+    #[error("the Volume is empty: it has no label")]
+    Empty,
+    /// The first block is damaged or none.
+    #[error("the label block cannot be read")]
+    Block(#[source] BlockError),
+    /// The first block holds no record.
+    #[error("the first block holds no label")]
+    NoLabel,
+    /// The first record is no label.
+    #[error("the first record is no usable label")]
+    Label(#[source] LabelError),
+    /// A kind that is not read here.
+    #[error("the Volume is of the kind {0:?}, which is not read here")]
+    Kind(VolumeKind),
+}
+
+/// Reads and checks the label of the Volume in a device; the position is behind it.
+///
+/// # Errors
+/// [`ReadLabelError`].
+pub fn read_label<D: BlockDevice>(
+    device: &mut D,
+    verify: Verify,
+) -> Result<(BlockHeader, VolumeLabel), ReadLabelError> {
+    device.position(Position::Start)?;
+    let mut buffer = Vec::new();
+    match device.read(&mut buffer)? {
+        ReadOutcome::Block { .. } => {}
+        ReadOutcome::EndOfData => return Err(ReadLabelError::Empty),
+        ReadOutcome::Mark => return Err(ReadLabelError::NoLabel),
+        ReadOutcome::Damaged { reason, .. } => return Err(ReadLabelError::Block(reason)),
+    }
+    let block = Block::decode(&buffer, verify).map_err(ReadLabelError::Block)?;
+    let piece = block.pieces().next().ok_or(ReadLabelError::NoLabel)?;
+    let label =
+        VolumeLabel::decode(piece.index, piece.data, block.header.version).map_err(ReadLabelError::Label)?;
+    match label.volume_kind() {
+        VolumeKind::Plain => Ok((block.header, label)),
+        kind @ (VolumeKind::AlignedMetadata
+        | VolumeKind::AlignedData
+        | VolumeKind::Dedup
+        | VolumeKind::Cloud) => Err(ReadLabelError::Kind(kind)),
+    }
+}
+
+/// A stretch of a Volume that cannot be read as blocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// Where it begins.
+    pub at: VolAddr,
+    /// How many bytes are given up.
+    pub bytes: u64,
+    /// What is wrong at its beginning.
+    pub reason: BlockError,
+}
+
+/// What comes next on a Volume.
+#[derive(Debug)]
+pub enum VolumeBlock<'a> {
+    /// A verified block.
+    Block {
+        /// Where it begins.
+        at: VolAddr,
+        /// It.
+        block: Block<'a>,
+    },
+    /// Damage; reading goes on behind it.
+    Damage(Damage),
+    /// The end.
+    End,
+}
+
+/// Reads blocks of a disk Volume in physical order, seeking as told, and finds its way behind damage.
+#[derive(Debug)]
+pub struct VolumeReader<F> {
+    device: DiskVolume<F>,
+    verify: Verify,
+    buffer: Vec<u8>,
+}
+
+impl<F: RawFile> VolumeReader<F> {
+    /// Over an opened Volume.
+    pub const fn new(file: F, verify: Verify) -> Self {
+        Self { device: DiskVolume::new(file), verify, buffer: Vec::new() }
+    }
+
+    /// The label; the position is behind it.
+    ///
+    /// # Errors
+    /// [`ReadLabelError`].
+    pub fn read_label(&mut self) -> Result<(BlockHeader, VolumeLabel), ReadLabelError> {
+        read_label(&mut self.device, self.verify)
+    }
+
+    /// The address of the next block.
+    #[must_use]
+    pub fn address(&self) -> VolAddr {
+        self.device.address()
+    }
+
+    /// Goes to an address.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn seek(&mut self, to: VolAddr) -> Result<(), DeviceError> {
+        self.device.position(Position::Address(to)).map(drop)
+    }
+
+    /// The size of the Volume in bytes.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn size(&mut self) -> Result<u64, DeviceError> {
+        let at = self.device.address().0;
+        self.device.file_mut().size().map_err(|source| DeviceError { action: "find the end", at, source })
+    }
+
+    /// The next block.
+    ///
+    /// # Errors
+    /// Only what the device reports; damage is a value.
+    pub fn next_block(&mut self) -> Result<VolumeBlock<'_>, DeviceError> {
+        let at = match self.device.read(&mut self.buffer)? {
+            ReadOutcome::EndOfData => return Ok(VolumeBlock::End),
+            ReadOutcome::Damaged { at, bytes, reason } => {
+                return Ok(VolumeBlock::Damage(Damage { at, bytes, reason }));
+            }
+            // A disk Volume has no marks.
+            ReadOutcome::Mark => return Ok(VolumeBlock::End),
+            ReadOutcome::Block { at } => at,
+        };
+        if let Err(reason) = Block::decode(&self.buffer, self.verify) {
+            let bytes = match reason {
+                // The whole header is in clear and right: nothing to search for.
+                BlockError::Encrypted { .. } => self.buffer.len() as u64,
+                BlockError::Checksum { .. }
+                | BlockError::Short { .. }
+                | BlockError::NotABlock { .. }
+                | BlockError::Length { .. } => self.skip_damaged(at)?,
+            };
+            return Ok(VolumeBlock::Damage(Damage { at, bytes, reason }));
+        }
+        // Verified above; decoding again only takes the header's fields.
+        match Block::decode(&self.buffer, Verify::Nothing) {
+            Ok(block) => Ok(VolumeBlock::Block { at, block }),
+            Err(reason) => Ok(VolumeBlock::Damage(Damage { at, bytes: self.buffer.len() as u64, reason })),
+        }
+    }
+
+    /// Steps over a block with a wrong checksum: by its length where a block follows there, else to the next header.
+    fn skip_damaged(&mut self, at: VolAddr) -> Result<u64, DeviceError> {
+        let behind = self.device.address();
+        let mut next = Vec::new();
+        let is_block_there = match self.device.read(&mut next)? {
+            ReadOutcome::EndOfData => true,
+            ReadOutcome::Block { at } => at == behind,
+            ReadOutcome::Mark | ReadOutcome::Damaged { .. } => false,
+        };
+        if is_block_there {
+            self.device.position(Position::Address(behind))?;
+            return Ok(behind.0 - at.0);
+        }
+        self.device.resync(at)
+    }
+}

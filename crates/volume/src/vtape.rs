@@ -1,0 +1,212 @@
+//! The VTape layout: a tape in a file (spec/03 §1.15).
+//!
+//! Lengths and mark pointers are little-endian, as x86 machines write them.
+
+use std::io;
+
+use types::VolAddr;
+
+use crate::block::{BLOCK_BYTES_DEFAULT, BLOCK_BYTES_MAX};
+use crate::device::{BlockDevice, DeviceError, Position, RawFile, ReadOutcome};
+
+const MARK_BYTES: u64 = 20;
+
+/// A tape in a file. Blocks are padded to one size (min = max, as where neither is configured).
+#[derive(Debug)]
+pub struct VtapeVolume<F> {
+    file: F,
+    /// Byte offset of the next block or mark.
+    at: u64,
+    tape_file: u32,
+    tape_block: u32,
+    /// Offset of the mark before the position.
+    last_mark: u64,
+    written_bytes: usize,
+}
+
+enum Item {
+    Data { len: u32 },
+    Mark,
+    End,
+}
+
+impl<F: RawFile> VtapeVolume<F> {
+    /// Opens at the start; writes the first mark where the file is empty.
+    ///
+    /// # Errors
+    /// What the file reports.
+    pub fn new(file: F) -> Result<Self, DeviceError> {
+        let mut tape = Self {
+            file,
+            at: 0,
+            tape_file: 0,
+            tape_block: 0,
+            last_mark: 0,
+            written_bytes: BLOCK_BYTES_DEFAULT,
+        };
+        if tape.size()? == 0 {
+            tape.write_mark_at(0, 0)?;
+        }
+        tape.rewind();
+        Ok(tape)
+    }
+
+    /// Gives the file back.
+    pub fn into_inner(self) -> F {
+        self.file
+    }
+
+    fn rewind(&mut self) {
+        (self.at, self.tape_file, self.tape_block, self.last_mark) = (MARK_BYTES, 0, 0, 0);
+    }
+
+    fn size(&mut self) -> Result<u64, DeviceError> {
+        let at = self.at;
+        self.file.size().map_err(|source| DeviceError { action: "find the end", at, source })
+    }
+
+    fn read_exact(&mut self, at: u64, buffer: &mut [u8]) -> Result<usize, DeviceError> {
+        let mut got = 0;
+        while got < buffer.len() {
+            match self.file.read_at(at + got as u64, &mut buffer[got..]) {
+                Ok(0) => break,
+                Ok(n) => got += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(DeviceError { action: "read", at, source }),
+            }
+        }
+        Ok(got)
+    }
+
+    fn item(&mut self) -> Result<Item, DeviceError> {
+        let mut word = [0; 4];
+        let at = self.at;
+        if self.read_exact(at, &mut word)? < 4 {
+            return Ok(Item::End);
+        }
+        match u32::from_le_bytes(word) {
+            0 => Ok(Item::Mark),
+            len if len <= BLOCK_BYTES_MAX => Ok(Item::Data { len }),
+            len => {
+                let source =
+                    io::Error::new(io::ErrorKind::InvalidData, format!("a tape record of {len} bytes"));
+                Err(DeviceError { action: "read", at, source })
+            }
+        }
+    }
+
+    /// Steps over one item; `false` at the end.
+    fn skip(&mut self) -> Result<bool, DeviceError> {
+        match self.item()? {
+            Item::Data { len } => {
+                self.at += 4 + u64::from(len);
+                self.tape_block += 1;
+            }
+            Item::Mark => {
+                self.last_mark = self.at;
+                self.at += MARK_BYTES;
+                self.tape_file += 1;
+                self.tape_block = 0;
+            }
+            Item::End => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<(), DeviceError> {
+        self.file.write_all_at(at, bytes).map_err(|source| DeviceError { action: "write", at, source })
+    }
+
+    fn write_mark_at(&mut self, at: u64, previous: u64) -> Result<(), DeviceError> {
+        let mut mark = [0; MARK_BYTES as usize];
+        mark[4..12].copy_from_slice(&previous.to_le_bytes());
+        self.write_at(at, &mark)
+    }
+
+    fn cut(&mut self) -> Result<(), DeviceError> {
+        let at = self.at;
+        if self.size()? > at {
+            self.file.truncate(at).map_err(|source| DeviceError { action: "truncate", at, source })?;
+        }
+        Ok(())
+    }
+
+    fn current(&self) -> VolAddr {
+        VolAddr::from_file_block(self.tape_file, self.tape_block)
+    }
+}
+
+impl<F: RawFile> BlockDevice for VtapeVolume<F> {
+    fn read(&mut self, buffer: &mut Vec<u8>) -> Result<ReadOutcome, DeviceError> {
+        buffer.clear();
+        let at = self.current();
+        match self.item()? {
+            Item::End => Ok(ReadOutcome::EndOfData),
+            Item::Mark => {
+                self.skip()?;
+                Ok(ReadOutcome::Mark)
+            }
+            Item::Data { len } => {
+                let offset = self.at + 4;
+                // The length comes from the medium: no more is allocated than is there.
+                let there = self.size()?.saturating_sub(offset);
+                let want = there.min(u64::from(len)) as usize;
+                buffer.resize(want, 0);
+                let got = self.read_exact(offset, buffer)?;
+                buffer.truncate(got);
+                self.skip()?;
+                if got < len as usize {
+                    let reason = crate::block::BlockError::Short { have: got, need: len as usize };
+                    return Ok(ReadOutcome::Damaged { at, bytes: got as u64, reason });
+                }
+                Ok(ReadOutcome::Block { at })
+            }
+        }
+    }
+
+    fn write(&mut self, block: &[u8]) -> Result<VolAddr, DeviceError> {
+        self.cut()?;
+        let address = self.current();
+        let written = block.len().max(self.written_bytes);
+        let mut record = Vec::with_capacity(4 + written);
+        record.extend_from_slice(&(written as u32).to_le_bytes());
+        record.extend_from_slice(block);
+        record.resize(4 + written, 0);
+        let at = self.at;
+        self.write_at(at, &record)?;
+        self.at += record.len() as u64;
+        self.tape_block += 1;
+        Ok(address)
+    }
+
+    fn mark(&mut self) -> Result<(), DeviceError> {
+        self.cut()?;
+        let (at, previous) = (self.at, self.last_mark);
+        self.write_mark_at(at, previous)?;
+        self.write_at(previous + 12, &at.to_le_bytes())?;
+        self.last_mark = at;
+        self.at += MARK_BYTES;
+        self.tape_file += 1;
+        self.tape_block = 0;
+        Ok(())
+    }
+
+    fn position(&mut self, to: Position) -> Result<VolAddr, DeviceError> {
+        self.rewind();
+        match to {
+            Position::Start => {}
+            Position::Address(addr) => while self.current() < addr && self.skip()? {},
+            Position::EndOfData => while self.skip()? {},
+        }
+        Ok(self.current())
+    }
+
+    fn address(&self) -> VolAddr {
+        self.current()
+    }
+
+    fn sync(&mut self) -> Result<(), DeviceError> {
+        let at = self.at;
+        self.file.sync().map_err(|source| DeviceError { action: "sync", at, source })
+    }
+}
