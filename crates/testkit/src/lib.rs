@@ -1,1 +1,20 @@
-//! .
+//! What the tests, the demo and the benchmarks share.
+//!
+//! - [`tree`]: deterministic directory trees with every kind of entry that a backup must keep, and many small files.
+//! - [`compare`]: two trees compared entry by entry (content, mode, owner, mtime, links, xattrs, ACLs, holes).
+//! - [`site`]: a Director, a Storage Daemon, a File Daemon and a console started from one description, each of them
+//!   Holdfast's or real Bacula's, on loopback and in a temporary folder.
+//! - [`fault`]: damage to Volumes, full disks.
+//! - [`wait`]: waiting on a condition with a bound.
+//!
+//! Nothing here ships in a daemon; the `demo` crate uses the comparison and the site.
+
+pub mod compare;
+pub mod fault;
+pub mod site;
+pub mod tree;
+pub mod wait;
+
+mod rng;
+
+pub use rng::Rng;

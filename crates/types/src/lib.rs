@@ -9,8 +9,8 @@ mod name;
 mod units;
 
 pub use ids::{
-    ActivationId, Attempt, CatalogId, ClientId, Epoch, FileId, FileIndex, FileSetId, JobId, JobMediaId, MediaId,
-    Nonce, PathId, PoolId, Seq, StorageId, VolAddr, VolSession,
+    ActivationId, Attempt, CatalogId, ClientId, Epoch, FileId, FileIndex, FileSetId, JobId, JobMediaId,
+    MediaId, Nonce, PathId, PoolId, Seq, StorageId, VolAddr, VolSession,
 };
 pub use job::{JobLevel, JobStatus, JobType, Replace};
 pub use name::{NameError, ResourceName, VolumeName, bash_spaces, unbash_spaces};

@@ -1,0 +1,241 @@
+//! The configuration files of a site, in the language that Bacula and Holdfast share.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use anyhow::{Context, Result};
+
+use super::Site;
+use super::daemon::Role;
+use super::programs;
+
+/// Names of the resources that every site has.
+#[derive(Debug, Clone, Copy)]
+pub struct Names;
+
+impl Names {
+    /// The Director.
+    pub const DIRECTOR: &str = "kit-dir";
+    /// The Storage Daemon's own name.
+    pub const STORAGE_DAEMON: &str = "kit-sd";
+    /// The Client.
+    pub const CLIENT: &str = "kit-fd";
+    /// The backup Job.
+    pub const JOB: &str = "Backup";
+    /// The restore Job.
+    pub const RESTORE: &str = "RestoreFiles";
+    /// The FileSet of the backup Job.
+    pub const FILE_SET: &str = "Tree";
+    /// The Pool; its Volumes are `Vol-0001`, …
+    pub const POOL: &str = "File";
+    /// The Storage of the Pool; `File2` is a second one on the same daemon.
+    pub const STORAGE: &str = "File1";
+}
+
+pub(super) fn write(site: &Site) -> Result<()> {
+    for dir in
+        ["etc", "log", "director", "storage", "client", "volumes/file1", "volumes/file2", "restored", "run"]
+    {
+        let path = site.dir().join(dir);
+        fs::create_dir_all(&path).with_context(|| format!("make {}", path.display()))?;
+    }
+    let put = |name: &str, text: String| {
+        let path = site.config_file(name);
+        fs::write(&path, text).with_context(|| format!("write {}", path.display()))
+    };
+    put(Role::Director.config(), director(site)?)?;
+    put(Role::Storage.config(), storage(site, &site.description.device.join("\n  "))?)?;
+    put(Role::Client.config(), client(site)?)?;
+    put("bconsole.conf", console(site)?)?;
+    // Real Volume tools read a Storage Daemon's file too, but not the directives that only Holdfast knows.
+    put("tools.conf", storage(site, "")?)
+}
+
+fn lines(lines: &[String]) -> String {
+    lines.iter().fold(String::new(), |mut text, line| {
+        let _ = write!(text, "\n  {line}");
+        text
+    })
+}
+
+fn director(site: &Site) -> Result<String> {
+    let (d, dir, address) = (&site.description, site.dir().display(), site.address);
+    let query = programs::query_file(site.dir())?.display().to_string();
+    let (dir_port, fd_port, sd_port) = (Role::Director.port(), Role::Client.port(), Role::Storage.port());
+    let mut text = String::new();
+    write!(
+        text,
+        r#"Director {{
+  Name = kit-dir
+  DIRport = {dir_port}
+  DirAddress = {address}
+  QueryFile = "{query}"
+  WorkingDirectory = "{dir}/director"
+  PidDirectory = "{dir}/run"
+  Maximum Concurrent Jobs = 20
+  Password = "console-password"
+  Messages = Daemon{}
+}}
+JobDefs {{
+  Name = Defaults
+  Type = Backup
+  Level = Incremental
+  Client = kit-fd
+  FileSet = Tree
+  Storage = File1
+  Messages = Standard
+  Pool = File
+  Priority = 10
+}}
+Job {{
+  Name = Backup
+  JobDefs = Defaults{}
+}}
+Job {{
+  Name = RestoreFiles
+  Type = Restore
+  Client = kit-fd
+  FileSet = Tree
+  Storage = File1
+  Pool = File
+  Messages = Standard
+  Where = "{dir}/restored"
+}}
+Client {{
+  Name = kit-fd
+  Address = {address}
+  FDPort = {fd_port}
+  Catalog = MyCatalog
+  Password = "client-password"
+  File Retention = 60 days
+  Job Retention = 6 months
+  AutoPrune = no
+  Maximum Concurrent Jobs = 10{}
+}}
+Storage {{ Name = File1; Address = {address}; SDPort = {sd_port}; Password = "storage-password"; Device = FileDev1; Media Type = File1; Maximum Concurrent Jobs = 10 }}
+Storage {{ Name = File2; Address = {address}; SDPort = {sd_port}; Password = "storage-password"; Device = FileDev2; Media Type = File2; Maximum Concurrent Jobs = 10 }}
+Catalog {{ Name = MyCatalog; dbname = "bacula"; dbuser = ""; dbpassword = "" }}
+Messages {{
+  Name = Standard
+  console = all, !skipped, !saved
+  append = "{dir}/log/jobs.log" = all, !skipped
+  catalog = all
+}}
+Messages {{
+  Name = Daemon
+  console = all, !skipped, !saved
+  append = "{dir}/log/daemon.log" = all, !skipped
+}}
+Pool {{
+  Name = File
+  Pool Type = Backup
+  Recycle = yes
+  AutoPrune = no
+  Volume Retention = 365 days
+  Label Format = "Vol-"
+  Maximum Volumes = 100{}
+}}
+Pool {{ Name = Scratch; Pool Type = Backup }}
+"#,
+        lines(&d.director_resource),
+        lines(&d.job),
+        lines(&d.client_resource),
+        lines(&d.pool),
+    )?;
+    text.push_str(&file_set(site)?);
+    for extra in &d.extra {
+        text.push_str(extra);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+fn file_set(site: &Site) -> Result<String> {
+    let d = &site.description;
+    let mut text = "FileSet {\n  Name = Tree\n  Include {\n    Options {\n".to_owned();
+    if !d.options.iter().any(|line| line.to_ascii_lowercase().contains("signature")) {
+        text.push_str("      signature = MD5\n");
+    }
+    if !d.options.iter().any(|line| line.to_ascii_lowercase().replace(' ', "").contains("aclsupport")) {
+        text.push_str("      aclsupport = yes\n      xattrsupport = yes\n");
+    }
+    for line in &d.options {
+        writeln!(text, "      {line}")?;
+    }
+    text.push_str("    }\n");
+    for file in &d.files {
+        writeln!(text, "    File = {file}")?;
+    }
+    text.push_str("  }\n");
+    if !d.excludes.is_empty() {
+        text.push_str("  Exclude {\n");
+        for path in &d.excludes {
+            writeln!(text, "    File = \"{path}\"")?;
+        }
+        text.push_str("  }\n");
+    }
+    text.push_str("}\n");
+    Ok(text)
+}
+
+fn storage(site: &Site, device_lines: &str) -> Result<String> {
+    let (dir, address, port) = (site.dir().display(), site.address, Role::Storage.port());
+    let mut text = format!(
+        r#"Storage {{
+  Name = kit-sd
+  SDPort = {port}
+  SDAddress = {address}
+  WorkingDirectory = "{dir}/storage"
+  Pid Directory = "{dir}/run"
+  Maximum Concurrent Jobs = 20{}
+}}
+Director {{ Name = kit-dir; Password = "storage-password" }}
+Messages {{ Name = Standard; director = kit-dir = all }}
+"#,
+        lines(&site.description.storage_daemon)
+    );
+    for number in [1, 2] {
+        write!(
+            text,
+            r#"Device {{
+  Name = FileDev{number}
+  Media Type = File{number}
+  Archive Device = "{dir}/volumes/file{number}"
+  LabelMedia = yes
+  Random Access = yes
+  AutomaticMount = yes
+  RemovableMedia = no
+  AlwaysOpen = no
+  Maximum Concurrent Jobs = 10
+  {device_lines}
+}}
+"#
+        )?;
+    }
+    Ok(text)
+}
+
+fn client(site: &Site) -> Result<String> {
+    let (dir, address, port) = (site.dir().display(), site.address, Role::Client.port());
+    Ok(format!(
+        r#"Director {{ Name = kit-dir; Password = "client-password" }}
+FileDaemon {{
+  Name = kit-fd
+  FDport = {port}
+  FDAddress = {address}
+  WorkingDirectory = "{dir}/client"
+  Pid Directory = "{dir}/run"
+  Maximum Concurrent Jobs = 20{}
+}}
+Messages {{ Name = Standard; director = kit-dir = all, !skipped, !restored }}
+"#,
+        lines(&site.description.file_daemon)
+    ))
+}
+
+fn console(site: &Site) -> Result<String> {
+    let (address, port) = (site.address, Role::Director.port());
+    Ok(format!(
+        "Director {{ Name = kit-dir; DIRport = {port}; Address = {address}; Password = \"console-password\" }}\n"
+    ))
+}

@@ -1,0 +1,84 @@
+//! Commands through a console.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::{Maker, Site, program};
+use crate::wait;
+
+impl Site {
+    /// Runs commands through the site's console, one a line, and gives what it printed.
+    ///
+    /// # Errors
+    /// When the console cannot connect or has not ended after 2 minutes.
+    pub fn console(&self, commands: &[&str]) -> Result<String> {
+        self.console_within(commands, wait::JOB)
+    }
+
+    /// As [`Site::console`], with another bound.
+    ///
+    /// # Errors
+    /// As [`Site::console`].
+    pub fn console_within(&self, commands: &[&str], bound: Duration) -> Result<String> {
+        let maker = self.description.console;
+        let program = program(maker, "bconsole")?;
+        let mut command = Command::new(&program.path);
+        command.args(&program.arguments);
+        if maker.is_bacula() {
+            command.arg("-n"); // no line editing: input is no terminal
+        }
+        let errors = File::create(self.dir().join("log/console.err"))?;
+        let mut child = command
+            .arg("-c")
+            .arg(self.config_file("bconsole.conf"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            .spawn()
+            .with_context(|| format!("start {}", program.path.display()))?;
+        let mut input = child.stdin.take().context("console without input")?;
+        let mut output = child.stdout.take().context("console without output")?;
+        let (sender, ended) = mpsc::channel();
+        thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = output.read_to_end(&mut bytes);
+            let _ = sender.send(bytes);
+        });
+        let script = commands.iter().map(|line| format!("{line}\n")).collect::<String>() + "quit\n";
+        // A console that ended early closes the pipe; what it printed tells more than that.
+        let _ = input.write_all(script.as_bytes());
+        drop(input);
+        let received = ended.recv_timeout(bound);
+        if received.is_err() {
+            let _ = child.kill();
+        }
+        child.wait()?;
+        let text = String::from_utf8_lossy(&ended_or(received, &ended)).into_owned();
+        if text.is_empty() {
+            let errors = std::fs::read_to_string(self.dir().join("log/console.err")).unwrap_or_default();
+            bail!("the console printed nothing; its errors: {errors}");
+        }
+        ensure!(text.contains("1000 OK"), "the console did not connect:\n{text}");
+        Ok(text)
+    }
+
+    /// Who makes the console.
+    #[must_use]
+    pub const fn console_maker(&self) -> Maker {
+        self.description.console
+    }
+}
+
+fn ended_or(received: Result<Vec<u8>, mpsc::RecvTimeoutError>, ended: &mpsc::Receiver<Vec<u8>>) -> Vec<u8> {
+    match received {
+        Ok(bytes) => bytes,
+        // The console was killed just now: its output ends within a moment.
+        Err(_) => ended.recv_timeout(Duration::from_secs(5)).unwrap_or_default(),
+    }
+}

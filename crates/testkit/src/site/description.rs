@@ -1,0 +1,220 @@
+//! What a site shall be.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::{Role, Site};
+
+/// Whose program stands in a position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Maker {
+    /// The `holdfast` binary of this build.
+    #[default]
+    Holdfast,
+    /// Debian 12's Bacula 9.6.7.
+    Bacula9,
+    /// Debian 13's Bacula 15.0.3; File Daemon and console only.
+    Bacula15,
+}
+
+impl Maker {
+    /// Whether the program is not ours.
+    #[must_use]
+    pub const fn is_bacula(self) -> bool {
+        match self {
+            Self::Holdfast => false,
+            Self::Bacula9 | Self::Bacula15 => true,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Description {
+    pub(crate) director: Maker,
+    pub(crate) storage: Maker,
+    pub(crate) client: Maker,
+    pub(crate) console: Maker,
+    pub(crate) files: Vec<String>,
+    pub(crate) options: Vec<String>,
+    pub(crate) excludes: Vec<String>,
+    pub(crate) job: Vec<String>,
+    pub(crate) pool: Vec<String>,
+    pub(crate) device: Vec<String>,
+    pub(crate) director_resource: Vec<String>,
+    pub(crate) client_resource: Vec<String>,
+    pub(crate) file_daemon: Vec<String>,
+    pub(crate) storage_daemon: Vec<String>,
+    pub(crate) extra: Vec<String>,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) folder: Option<PathBuf>,
+    pub(crate) quiet: bool,
+}
+
+impl Description {
+    pub(crate) const fn maker(&self, role: Role) -> Maker {
+        match role {
+            Role::Director => self.director,
+            Role::Storage => self.storage,
+            Role::Client => self.client,
+        }
+    }
+}
+
+/// Describes a [`Site`].
+#[derive(Debug, Clone, Default)]
+pub struct Builder(Description);
+
+impl Builder {
+    /// Who makes all four positions.
+    #[must_use]
+    pub const fn all(mut self, maker: Maker) -> Self {
+        self.0.director = maker;
+        self.0.storage = maker;
+        self.0.client = maker;
+        self.0.console = maker;
+        self
+    }
+
+    /// Who makes the Director.
+    #[must_use]
+    pub const fn director(mut self, maker: Maker) -> Self {
+        self.0.director = maker;
+        self
+    }
+
+    /// Who makes the Storage Daemon.
+    #[must_use]
+    pub const fn storage(mut self, maker: Maker) -> Self {
+        self.0.storage = maker;
+        self
+    }
+
+    /// Who makes the File Daemon.
+    #[must_use]
+    pub const fn client(mut self, maker: Maker) -> Self {
+        self.0.client = maker;
+        self
+    }
+
+    /// Who makes the console.
+    #[must_use]
+    pub const fn console(mut self, maker: Maker) -> Self {
+        self.0.console = maker;
+        self
+    }
+
+    /// Adds a path to back up (a `File =` line of the FileSet).
+    #[must_use]
+    pub fn tree(self, path: impl Into<PathBuf>) -> Self {
+        let path: PathBuf = path.into();
+        let quoted = format!("\"{}\"", path.display());
+        self.file(quoted)
+    }
+
+    /// Adds the text of a `File =` line as it is: `"\\|command"`, `"\\<list"`, …
+    #[must_use]
+    pub fn file(mut self, text: impl Into<String>) -> Self {
+        self.0.files.push(text.into());
+        self
+    }
+
+    /// Adds a line to the first Options block of the FileSet (`signature = MD5` is there unless a line names one).
+    #[must_use]
+    pub fn option(mut self, line: impl Into<String>) -> Self {
+        self.0.options.push(line.into());
+        self
+    }
+
+    /// Adds a path to the FileSet's Exclude.
+    #[must_use]
+    pub fn exclude(mut self, path: impl Into<String>) -> Self {
+        self.0.excludes.push(path.into());
+        self
+    }
+
+    /// Adds a line to the Job `Backup`.
+    #[must_use]
+    pub fn job(mut self, line: impl Into<String>) -> Self {
+        self.0.job.push(line.into());
+        self
+    }
+
+    /// Adds a line to the Pool `File`.
+    #[must_use]
+    pub fn pool(mut self, line: impl Into<String>) -> Self {
+        self.0.pool.push(line.into());
+        self
+    }
+
+    /// Adds a line to both Devices.
+    #[must_use]
+    pub fn device(mut self, line: impl Into<String>) -> Self {
+        self.0.device.push(line.into());
+        self
+    }
+
+    /// Adds a line to the Director resource of the Director's file.
+    #[must_use]
+    pub fn director_resource(mut self, line: impl Into<String>) -> Self {
+        self.0.director_resource.push(line.into());
+        self
+    }
+
+    /// Adds a line to the Client resource of the Director's file.
+    #[must_use]
+    pub fn client_resource(mut self, line: impl Into<String>) -> Self {
+        self.0.client_resource.push(line.into());
+        self
+    }
+
+    /// Adds a line to the FileDaemon resource of the client's file.
+    #[must_use]
+    pub fn file_daemon(mut self, line: impl Into<String>) -> Self {
+        self.0.file_daemon.push(line.into());
+        self
+    }
+
+    /// Adds a line to the Storage resource of the Storage Daemon's file.
+    #[must_use]
+    pub fn storage_daemon(mut self, line: impl Into<String>) -> Self {
+        self.0.storage_daemon.push(line.into());
+        self
+    }
+
+    /// Adds whole resources to the Director's file. The Job defaults are the JobDefs `Defaults`.
+    #[must_use]
+    pub fn extra(mut self, text: impl Into<String>) -> Self {
+        self.0.extra.push(text.into());
+        self
+    }
+
+    /// Sets an environment variable for the daemons.
+    #[must_use]
+    pub fn environment(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.0.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Uses this folder, and leaves it where it is, instead of a temporary one.
+    #[must_use]
+    pub fn folder(mut self, path: impl Into<PathBuf>) -> Self {
+        self.0.folder = Some(path.into());
+        self
+    }
+
+    /// Prints no logs when the site is dropped without [`Site::finish`].
+    #[must_use]
+    pub const fn quiet(mut self) -> Self {
+        self.0.quiet = true;
+        self
+    }
+
+    /// Starts the daemons; returns when all of them listen.
+    ///
+    /// # Errors
+    /// When a program is missing (the text says how to get it) or a daemon does not start.
+    pub fn start(self) -> Result<Site> {
+        Site::start(self.0)
+    }
+}

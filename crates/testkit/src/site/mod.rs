@@ -1,0 +1,328 @@
+//! A Director, a Storage Daemon, a File Daemon and a console from one description, each Holdfast's or real Bacula's.
+//!
+//! Every site has a loopback address of its own (127.x.y.z), so that sites side by side never meet, and a temporary
+//! folder for configuration, catalog, Volumes and logs. Daemons run in the foreground as children; they are killed when
+//! the site is dropped. The configuration files are the same whoever reads them: that is the point of a drop-in.
+//!
+//! ```no_run
+//! use testkit::site::{Maker, Site};
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! let mut site = Site::builder().client(Maker::Bacula9).tree("/usr/share/doc").start()?;
+//! let job = site.backup("Full")?;
+//! assert_eq!(job.status(), 'T');
+//! # Ok(()) }
+//! ```
+
+mod address;
+mod config;
+mod console;
+mod daemon;
+mod description;
+mod gate;
+mod job;
+mod programs;
+mod tools;
+
+pub use config::Names;
+pub use daemon::{Role, Usage};
+pub use description::{Builder, Maker};
+pub use gate::{Gate, OpenGate};
+pub use job::JobRow;
+pub use programs::{Program, program};
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::Signal;
+
+use crate::wait;
+use daemon::Daemon;
+use description::Description;
+
+/// Running daemons. Dropping it kills them and removes the folder.
+#[derive(Debug)]
+pub struct Site {
+    description: Description,
+    folder: Folder,
+    address: Ipv4Addr,
+    /// Holds the address for as long as the site lives.
+    _claim: TcpListener,
+    director: Option<Daemon>,
+    storage: Option<Daemon>,
+    client: Option<Daemon>,
+    finished: bool,
+}
+
+#[derive(Debug)]
+enum Folder {
+    Temporary(tempfile::TempDir),
+    Kept(PathBuf),
+}
+
+impl Folder {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Temporary(dir) => dir.path(),
+            Self::Kept(path) => path,
+        }
+    }
+}
+
+impl Site {
+    /// Describes a site; all positions are Holdfast's unless said otherwise.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Writes the configuration and starts Storage Daemon, File Daemon and Director; returns when all of them listen.
+    pub(crate) fn start(description: Description) -> Result<Self> {
+        let folder = match (&description.folder, std::env::var_os("HOLDFAST_KEEP_SITES")) {
+            (Some(path), _) => {
+                fs::create_dir_all(path)?;
+                Folder::Kept(path.clone())
+            }
+            (None, None) => Folder::Temporary(tempfile::Builder::new().prefix("holdfast-site-").tempdir()?),
+            (None, Some(_)) => {
+                Folder::Kept(tempfile::Builder::new().prefix("holdfast-site-").tempdir()?.keep())
+            }
+        };
+        let (address, claim) = address::claim()?;
+        let mut site = Self {
+            description,
+            folder,
+            address,
+            _claim: claim,
+            director: None,
+            storage: None,
+            client: None,
+            finished: false,
+        };
+        config::write(&site)?;
+        if site.description.director.is_bacula() {
+            programs::create_bacula_catalog(&site.catalog_file())?;
+        }
+        for role in [Role::Storage, Role::Client, Role::Director] {
+            site.start_role(role)?;
+        }
+        Ok(site)
+    }
+
+    /// The folder of this site.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The loopback address that the daemons listen on.
+    #[must_use]
+    pub const fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    /// Where the first device keeps its Volumes.
+    #[must_use]
+    pub fn volumes(&self) -> PathBuf {
+        self.dir().join("volumes/file1")
+    }
+
+    /// Where restores go by default.
+    #[must_use]
+    pub fn restored(&self) -> PathBuf {
+        self.dir().join("restored")
+    }
+
+    /// The place of `original` below [`Site::restored`].
+    #[must_use]
+    pub fn restored_tree(&self, original: &Path) -> PathBuf {
+        self.restored().join(original.strip_prefix("/").unwrap_or(original))
+    }
+
+    /// A configuration file, by the name that Bacula gives it (`bacula-dir.conf`, …, `bconsole.conf`).
+    #[must_use]
+    pub fn config_file(&self, name: &str) -> PathBuf {
+        self.dir().join("etc").join(name)
+    }
+
+    /// The SQLite catalog.
+    #[must_use]
+    pub fn catalog_file(&self) -> PathBuf {
+        self.dir().join("director/bacula.db")
+    }
+
+    /// What a daemon has printed.
+    ///
+    /// # Errors
+    /// When its log cannot be read.
+    pub fn log(&self, role: Role) -> Result<String> {
+        let path = self.log_file(role);
+        let bytes = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The jobs' messages, as the Messages resource appends them to a file.
+    #[must_use]
+    pub fn job_log(&self) -> String {
+        let bytes = fs::read(self.dir().join("log/jobs.log")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Waits until the jobs' messages contain `text`.
+    ///
+    /// # Errors
+    /// When they do not after `bound`.
+    pub fn wait_job_log(&self, text: &str, bound: Duration) -> Result<()> {
+        wait::until(&format!("“{text}” among the jobs' messages"), bound, || {
+            Ok(self.job_log().contains(text).then_some(()))
+        })
+    }
+
+    fn log_file(&self, role: Role) -> PathBuf {
+        self.dir().join("log").join(format!("{}.log", role.word()))
+    }
+
+    fn slot(&mut self, role: Role) -> &mut Option<Daemon> {
+        match role {
+            Role::Director => &mut self.director,
+            Role::Storage => &mut self.storage,
+            Role::Client => &mut self.client,
+        }
+    }
+
+    fn daemon(&mut self, role: Role) -> Result<&mut Daemon> {
+        self.slot(role).as_mut().with_context(|| format!("the {} is not running", role.word()))
+    }
+
+    /// Starts a daemon that was killed or stopped (with the configuration as it is on disk now) and waits until it
+    /// listens.
+    ///
+    /// # Errors
+    /// When it does not start; the text has the end of its log.
+    pub fn start_role(&mut self, role: Role) -> Result<()> {
+        let program = program(self.description.maker(role), role.program())?;
+        let log = self.log_file(role);
+        let config = self.config_file(role.config());
+        let port = role.port();
+        let address = self.address;
+        let daemon =
+            Daemon::start(role, &program, &config, &log, (address, port), &self.description.environment)?;
+        *self.slot(role) = Some(daemon);
+        Ok(())
+    }
+
+    /// Kills a daemon at once (`SIGKILL`).
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn kill(&mut self, role: Role) -> Result<()> {
+        self.daemon(role)?.kill()?;
+        *self.slot(role) = None;
+        Ok(())
+    }
+
+    /// Asks a daemon to stop (`SIGTERM`) and waits until it has.
+    ///
+    /// # Errors
+    /// When it does not stop in 30 seconds.
+    pub fn stop(&mut self, role: Role) -> Result<()> {
+        self.daemon(role)?.stop(wait::START)?;
+        *self.slot(role) = None;
+        Ok(())
+    }
+
+    /// Stops and starts a daemon.
+    ///
+    /// # Errors
+    /// As [`Site::stop`] and [`Site::start_role`].
+    pub fn restart(&mut self, role: Role) -> Result<()> {
+        self.stop(role)?;
+        self.start_role(role)
+    }
+
+    /// Freezes a daemon (`SIGSTOP`).
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn freeze(&mut self, role: Role) -> Result<()> {
+        self.daemon(role)?.signal(Signal::STOP)
+    }
+
+    /// Lets a frozen daemon go on (`SIGCONT`).
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn thaw(&mut self, role: Role) -> Result<()> {
+        self.daemon(role)?.signal(Signal::CONT)
+    }
+
+    /// Sends a daemon `SIGHUP`.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn reload(&mut self, role: Role) -> Result<()> {
+        self.daemon(role)?.signal(Signal::HUP)
+    }
+
+    /// Whether a daemon runs.
+    pub fn is_running(&mut self, role: Role) -> bool {
+        self.slot(role).as_mut().is_some_and(Daemon::is_running)
+    }
+
+    /// Memory and processor time that a daemon has used so far.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn usage(&mut self, role: Role) -> Result<Usage> {
+        self.daemon(role)?.usage()
+    }
+
+    /// Ends a test well: every daemon must still run (those killed and not started again excepted), stop when asked, and
+    /// have said nothing of a panic.
+    ///
+    /// # Errors
+    /// When one of them does not.
+    pub fn finish(mut self) -> Result<()> {
+        for role in [Role::Director, Role::Client, Role::Storage] {
+            if self.slot(role).is_none() {
+                continue;
+            }
+            ensure!(self.is_running(role), "the {} has ended by itself", role.word());
+            if self.description.maker(role).is_bacula() {
+                self.kill(role)?; // a stock daemon takes seconds to stop
+            } else {
+                self.stop(role)?;
+            }
+            let log = self.log(role)?;
+            ensure!(!log.contains("panicked at"), "the {} panicked", role.word());
+        }
+        self.finished = true;
+        Ok(())
+    }
+
+    /// The end of every log, for the report of a failed test.
+    fn print_logs(&self) {
+        for name in ["director", "storage", "client", "jobs"] {
+            let path = self.dir().join("log").join(format!("{name}.log"));
+            let text =
+                fs::read(&path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            let end = lines[lines.len().saturating_sub(60)..].join("\n");
+            #[expect(clippy::print_stderr, reason = "shown by the test runner beside the failure")]
+            {
+                eprintln!("---- {name}.log, its end ----\n{end}");
+            }
+        }
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if !self.finished && !self.description.quiet {
+            self.print_logs();
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Real Bacula's Volume tools on the site's Volumes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::{Maker, Site, program};
+
+impl Site {
+    /// Names of the first device's Volumes, sorted.
+    ///
+    /// # Errors
+    /// When their folder cannot be read.
+    pub fn volume_names(&self) -> Result<Vec<String>> {
+        let mut names: Vec<String> = fs::read_dir(self.volumes())?
+            .filter_map(|entry| {
+                let entry = entry.ok()?;
+                entry.file_type().ok()?.is_file().then(|| entry.file_name().into_string().ok())?
+            })
+            .filter(|name| name.starts_with("Vol-") && !name.contains('.'))
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// A Volume's file.
+    #[must_use]
+    pub fn volume_file(&self, name: &str) -> PathBuf {
+        self.volumes().join(name)
+    }
+
+    /// Runs real Bacula 9.6.7's `bls` over Volumes (names joined with `|`) and gives what it printed, errors included.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn bls(&self, volumes: &str, arguments: &[&str]) -> Result<String> {
+        self.volume_tool("bls", volumes, arguments, None)
+    }
+
+    /// Runs real Bacula 9.6.7's `bextract`, which restores all files of the Volumes below `to`.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn bextract(&self, volumes: &str, to: &Path) -> Result<String> {
+        fs::create_dir_all(to)?;
+        self.volume_tool("bextract", volumes, &[], Some(to))
+    }
+
+    fn volume_tool(
+        &self,
+        name: &str,
+        volumes: &str,
+        arguments: &[&str],
+        to: Option<&Path>,
+    ) -> Result<String> {
+        let program = program(Maker::Bacula9, name)?;
+        let mut command = Command::new(&program.path);
+        command
+            .arg("-c")
+            .arg(self.config_file("tools.conf"))
+            .arg("-V")
+            .arg(volumes)
+            .args(arguments)
+            .arg("FileDev1");
+        if let Some(to) = to {
+            command.arg(to);
+        }
+        let output = command.output().with_context(|| format!("run {name}"))?;
+        let text = [output.stdout, output.stderr].concat();
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+}

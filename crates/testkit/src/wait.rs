@@ -1,0 +1,33 @@
+//! Waiting on a condition with a bound.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+/// The longest that a test waits for a daemon to answer its port.
+pub const START: Duration = Duration::from_secs(30);
+/// The longest that a test waits for a job.
+pub const JOB: Duration = Duration::from_secs(120);
+
+/// Asks `probe` until it has an answer, for at most `bound`.
+///
+/// Used where the system offers no event to wait on: that another process listens on a port, that a file has grown.
+/// The first probes are 2 ms apart, later ones 50 ms, so that the wait costs little and ends soon after the fact.
+///
+/// # Errors
+/// When `bound` has passed (the text names `what`), or at once when `probe` fails.
+pub fn until<T>(what: &str, bound: Duration, mut probe: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let start = Instant::now();
+    let mut pause = Duration::from_millis(2);
+    loop {
+        if let Some(found) = probe().with_context(|| format!("wait for {what}"))? {
+            return Ok(found);
+        }
+        if start.elapsed() >= bound {
+            bail!("waited {} s in vain for {what}", bound.as_secs());
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+}
