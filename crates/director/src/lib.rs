@@ -12,6 +12,8 @@ pub mod messages;
 
 mod error;
 mod handle;
+mod report;
+pub mod text;
 
 pub use error::DirectorError;
 pub use handle::{Director, TerminatedJob};
