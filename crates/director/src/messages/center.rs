@@ -131,7 +131,10 @@ impl MessageCenter {
             {
                 let mut queue = lock(&self.inner.log);
                 if queue.dropped > 0 {
-                    tracing::error!(rows = queue.dropped, "rows of the catalog's Log were lost: the catalog is away");
+                    tracing::error!(
+                        rows = queue.dropped,
+                        "rows of the catalog's Log were lost: the catalog is away"
+                    );
                     queue.dropped = 0;
                 }
                 if !queue.rows.is_empty() {

@@ -135,11 +135,9 @@ impl JobMessages {
         let address = || destination.addresses.first().map_or("", String::as_str);
         match destination.kind {
             DestinationKind::Console => center.to_console(line),
-            DestinationKind::Catalog => center.to_log(LogRow {
-                job: self.shared.job,
-                time: message.time,
-                text: message.text.clone(),
-            }),
+            DestinationKind::Catalog => {
+                center.to_log(LogRow { job: self.shared.job, time: message.time, text: message.text.clone() })
+            }
             DestinationKind::Append => center.to_files(|files| files.append(address(), line)),
             DestinationKind::File => {
                 let first = self.collect(position, "") == 0;

@@ -106,11 +106,7 @@ impl Files {
 }
 
 fn open(path: &str, truncate: bool) -> std::io::Result<File> {
-    if truncate {
-        File::create(path)
-    } else {
-        OpenOptions::new().append(true).create(true).open(path)
-    }
+    if truncate { File::create(path) } else { OpenOptions::new().append(true).create(true).open(path) }
 }
 
 /// One datagram to the system's log, facility daemon.

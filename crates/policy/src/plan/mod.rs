@@ -4,9 +4,13 @@
 //! It is stored in the catalog with the Job row as JSON; queue, restart, adoption and `resume` start from it. It holds names,
 //! addresses and texts, never a password: those come from the configuration of the Director that runs the job.
 
+mod build;
 mod letters;
+mod raw;
 mod request;
 
+pub use build::{PlanError, plan_job};
+pub use raw::RawText;
 pub use request::{JobRequest, Origin, Overrides, RestoreRequest};
 
 use serde::{Deserialize, Serialize};
@@ -47,7 +51,7 @@ pub struct JobPlan {
     pub not_before: Option<Timestamp>,
     /// Who asked for it.
     pub origin: Origin,
-    /// Name of the Catalog resource, and of the Messages resource.
+    /// Name of the Catalog resource.
     pub catalog: String,
     /// Name of the Messages resource.
     pub messages: String,
@@ -281,13 +285,13 @@ pub struct FileSetPlan {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FileSetBlock {
     /// `Exclude Dir Containing`, each.
-    pub exclude_dir_containing: Vec<String>,
+    pub exclude_dir_containing: Vec<RawText>,
     /// Options groups in the order written.
     pub options: Vec<FileSetOptions>,
     /// `File =` values as written; `|program` and `<file` are expanded when the job starts.
-    pub files: Vec<String>,
+    pub files: Vec<RawText>,
     /// `Plugin =` values.
-    pub plugins: Vec<String>,
+    pub plugins: Vec<RawText>,
 }
 
 /// One Options group.
@@ -295,8 +299,10 @@ pub struct FileSetBlock {
 pub struct FileSetOptions {
     /// Option letters.
     pub letters: String,
+    /// The same without compression, for a Storage with `Allow Compression = no`.
+    pub letters_uncompressed: String,
     /// Lines of the group in the order sent: code (`R`, `RD`, `W`, `WD` …) and text.
-    pub lines: Vec<(String, String)>,
+    pub lines: Vec<(String, RawText)>,
 }
 
 /// When a script runs.
@@ -347,6 +353,9 @@ pub struct ScriptPlan {
     pub on_failure: bool,
     /// A non-zero exit fails the job.
     pub fail_job: bool,
+    /// A later attempt of the job runs it again.
+    #[serde(default = "yes")]
+    pub run_again: bool,
 }
 
 /// What a restore restores.
@@ -475,7 +484,6 @@ pub struct Selection {
     pub pattern: String,
 }
 
-/// The jobs of a plan by id, as domain type.
 impl RestorePlan {
     /// The jobs restored from.
     pub fn jobs(&self) -> impl Iterator<Item = JobId> + '_ {
