@@ -1,0 +1,214 @@
+//! File and Path rows (spec/05 §2.2, §6): ingest in bounded batches, and streaming reads.
+
+use crate::error::Result;
+use crate::journal::{self, JournalKey};
+use crate::params;
+use crate::tx::{ReadTx, WriteTx};
+use crate::value::Row;
+use std::collections::HashMap;
+use types::{FileId, FileIndex, JobId, PathId, Seq, Timestamp};
+
+/// Paths whose keys an ingest remembers. Files of a directory arrive together; 4096 paths of 100 bytes are half a MiB.
+const PATH_CACHE_MAX: usize = 4096;
+
+/// Files of one transaction. At about 300 bytes each a batch is a few MiB at most, and the sync at its end is paid once.
+pub const BATCH_FILES_MAX: usize = 5000;
+
+/// One file as it goes into the catalog.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewFile {
+    /// Position in the job; 0 or negative for an entry deleted since the previous job.
+    pub file_index: FileIndex,
+    /// Directory with its trailing `/`, raw bytes; a directory entry's own path.
+    pub path: Vec<u8>,
+    /// Base name, raw bytes; empty for a directory.
+    pub name: Vec<u8>,
+    /// Encoded stat (spec/05 §4.1).
+    pub lstat: String,
+    /// Digest in base-64 without padding, or `0` (spec/05 §4.2).
+    pub digest: String,
+    /// Sequence of a plugin delta.
+    pub delta_seq: u32,
+}
+
+/// A stored file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileRow {
+    /// Key.
+    pub id: FileId,
+    /// Job.
+    pub job_id: JobId,
+    /// Position in the job.
+    pub file_index: FileIndex,
+    /// Directory with its trailing `/`.
+    pub path: Vec<u8>,
+    /// Base name; empty for a directory.
+    pub name: Vec<u8>,
+    /// Encoded stat.
+    pub lstat: String,
+    /// Digest, or `0`.
+    pub digest: String,
+    /// Sequence of a plugin delta.
+    pub delta_seq: u32,
+}
+
+impl FileRow {
+    /// Columns in the order of [`COLUMNS`]: results are long, names would cost.
+    fn from_row(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            id: row.at(0)?,
+            job_id: row.at(1)?,
+            file_index: row.at(2)?,
+            path: row.at(3)?,
+            name: row.at(4)?,
+            lstat: row.at(5)?,
+            digest: row.at(6)?,
+            delta_seq: row.at(7)?,
+        })
+    }
+}
+
+const COLUMNS: &str =
+    "File.FileId, File.JobId, File.FileIndex, Path.Path, File.Filename, File.LStat, File.MD5, File.DeltaSeq";
+
+/// Inserts batches for one job, remembering the keys of recent paths between them.
+///
+/// Lives as long as the job's connection to its SD; a transaction that fails makes it forget.
+#[derive(Debug)]
+pub struct Ingest {
+    job: JobId,
+    /// Whether a file may be there already: a second attempt sends files of the first again, the later counts (I3).
+    replaces: bool,
+    paths: HashMap<Vec<u8>, PathId>,
+}
+
+impl Ingest {
+    /// For a job's first attempt, or (`replaces`) a later one.
+    #[must_use]
+    pub fn new(job: JobId, replaces: bool) -> Self {
+        Self { job, replaces, paths: HashMap::new() }
+    }
+
+    /// Inserts files inside `tx`. With a journal, its position moves in the same transaction.
+    ///
+    /// On an error the caller drops this value with the transaction: keys of paths it made are void.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn insert(
+        &mut self,
+        tx: &WriteTx<'_>,
+        files: &[NewFile],
+        up_to: Option<(&JournalKey, Seq)>,
+    ) -> Result<()> {
+        for file in files {
+            let path = self.path_id(tx, &file.path)?;
+            if self.replaces {
+                tx.execute(
+                    "DELETE FROM File WHERE JobId = ?1 AND PathId = ?2 AND Filename = ?3 AND DeltaSeq = ?4",
+                    params![self.job, path, &file.name, file.delta_seq],
+                )?;
+            }
+            tx.execute(
+                "INSERT INTO File (FileIndex, JobId, PathId, Filename, DeltaSeq, MarkId, LStat, MD5) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)",
+                params![
+                    file.file_index,
+                    self.job,
+                    path,
+                    &file.name,
+                    file.delta_seq,
+                    &file.lstat,
+                    &file.digest
+                ],
+            )?;
+        }
+        match up_to {
+            Some((key, seq)) => journal::advance(tx, key, seq),
+            None => Ok(()),
+        }
+    }
+
+    fn path_id(&mut self, tx: &WriteTx<'_>, path: &[u8]) -> Result<PathId> {
+        if let Some(id) = self.paths.get(path) {
+            return Ok(*id);
+        }
+        let id = match find_path(tx, path)? {
+            Some(id) => id,
+            None => PathId(tx.insert("INSERT INTO Path (Path) VALUES (?1)", "PathId", params![path])? as u32),
+        };
+        if self.paths.len() >= PATH_CACHE_MAX {
+            self.paths.clear();
+        }
+        self.paths.insert(path.to_vec(), id);
+        Ok(id)
+    }
+}
+
+/// Key of a path.
+///
+/// # Errors
+/// Those of the database.
+pub fn find_path(r: &ReadTx<'_>, path: &[u8]) -> Result<Option<PathId>> {
+    r.scalar("SELECT PathId FROM Path WHERE Path = ?1", params![path])
+}
+
+/// Number of File rows of a job.
+///
+/// # Errors
+/// Those of the database.
+pub fn count(r: &ReadTx<'_>, job: JobId) -> Result<u64> {
+    Ok(r.scalar("SELECT count(*) FROM File WHERE JobId = ?1", params![job])?.unwrap_or(0))
+}
+
+/// Each file of a job in the order of FileIndex (`list files`, verify); entries marked deleted are left out.
+///
+/// # Errors
+/// Those of the database and of `each`.
+pub fn for_each_of_job(
+    r: &ReadTx<'_>,
+    job: JobId,
+    mut each: impl FnMut(FileRow) -> Result<()>,
+) -> Result<()> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM File JOIN Path ON Path.PathId = File.PathId WHERE File.JobId = ?1 AND File.FileIndex > 0 \
+         ORDER BY File.FileIndex, File.FileId"
+    );
+    r.for_each(&sql, params![job], |row| each(FileRow::from_row(row)?))
+}
+
+/// The newest version of each file over a chain of jobs: what an accurate backup compares with and a restore tree shows.
+///
+/// A file whose newest version is marked deleted is left out. Jobs are weighed by their JobTDate; files taken from base
+/// jobs are included. Order: JobTDate, then FileIndex (spec/05 §7).
+///
+/// # Errors
+/// Those of the database and of `each`.
+pub fn for_each_newest(
+    r: &ReadTx<'_>,
+    jobs: &[JobId],
+    mut each: impl FnMut(FileRow, Timestamp) -> Result<()>,
+) -> Result<()> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let list = jobs.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let sql = newest_sql(&list);
+    r.for_each(&sql, &[], |row| each(FileRow::from_row(row)?, Timestamp(row.at(8)?)))
+}
+
+/// A window per (path, name) picks the newest; JobId breaks the tie of jobs that started in one second, DeltaSeq is kept.
+fn newest_sql(jobs: &str) -> String {
+    format!(
+        "SELECT F.FileId, F.JobId, F.FileIndex, Path.Path, F.Filename, F.LStat, F.MD5, F.DeltaSeq, F.JobTDate FROM ( \
+           SELECT A.*, ROW_NUMBER() OVER (PARTITION BY A.PathId, A.Filename, A.DeltaSeq ORDER BY A.JobTDate DESC, A.JobId DESC, A.FileId DESC) AS Rank FROM ( \
+             SELECT File.FileId, File.JobId, File.FileIndex, File.PathId, File.Filename, File.LStat, File.MD5, File.DeltaSeq, Job.JobTDate \
+               FROM File JOIN Job ON Job.JobId = File.JobId WHERE File.JobId IN ({jobs}) \
+             UNION ALL \
+             SELECT File.FileId, File.JobId, BaseFiles.FileIndex, File.PathId, File.Filename, File.LStat, File.MD5, File.DeltaSeq, Job.JobTDate \
+               FROM BaseFiles JOIN File ON File.FileId = BaseFiles.FileId JOIN Job ON Job.JobId = BaseFiles.JobId \
+               WHERE BaseFiles.JobId IN ({jobs}) \
+           ) A \
+         ) F JOIN Path ON Path.PathId = F.PathId WHERE F.Rank = 1 AND F.FileIndex > 0 ORDER BY F.JobTDate, F.FileIndex"
+    )
+}

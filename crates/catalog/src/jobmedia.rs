@@ -1,0 +1,156 @@
+//! JobMedia and FileMedia rows: which part of a job is where (spec/05 §2.5).
+
+use crate::error::Result;
+use crate::params;
+use crate::tx::{ReadTx, WriteTx};
+use crate::value::Row;
+use types::{FileIndex, JobId, JobMediaId, MediaId, StorageId, VolAddr};
+
+/// One piece of a job on a Volume, as the Storage Daemon reports it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// First file with data in it.
+    pub first_index: FileIndex,
+    /// Last file with data in it.
+    pub last_index: FileIndex,
+    /// Where it begins.
+    pub start: VolAddr,
+    /// Where it ends.
+    pub end: VolAddr,
+    /// On which Volume.
+    pub media_id: MediaId,
+}
+
+/// A row of `JobMedia` with what a restore must know of its Volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobMediaRow {
+    /// Key.
+    pub id: JobMediaId,
+    /// Job.
+    pub job_id: JobId,
+    /// The piece.
+    pub piece: Piece,
+    /// Order within the job, from 1.
+    pub vol_index: u32,
+    /// Volume.
+    pub volume_name: String,
+    /// Media Type.
+    pub media_type: String,
+    /// Slot in a changer.
+    pub slot: i32,
+    /// Whether it is in the changer.
+    pub in_changer: bool,
+    /// Storage that wrote it; 0 = unknown.
+    pub storage_id: StorageId,
+}
+
+impl JobMediaRow {
+    fn from_row(row: &Row<'_>) -> Result<Self> {
+        let start = VolAddr::from_file_block(row.get("StartFile")?, low(row.get("StartBlock")?));
+        let end = VolAddr::from_file_block(row.get("EndFile")?, low(row.get("EndBlock")?));
+        Ok(Self {
+            id: row.get("JobMediaId")?,
+            job_id: row.get("JobId")?,
+            piece: Piece {
+                first_index: row.get("FirstIndex")?,
+                last_index: row.get("LastIndex")?,
+                start,
+                end,
+                media_id: row.get("MediaId")?,
+            },
+            vol_index: row.get("VolIndex")?,
+            volume_name: row.get("VolumeName")?,
+            media_type: row.get("MediaType")?,
+            slot: row.get("Slot")?,
+            in_changer: row.get("InChanger")?,
+            storage_id: row.get("StorageId")?,
+        })
+    }
+}
+
+/// The column is 64 bits wide, what it holds 32.
+fn low(block: u64) -> u32 {
+    block as u32
+}
+
+const INSERT: &str = "INSERT INTO JobMedia (JobId, MediaId, FirstIndex, LastIndex, StartFile, EndFile, StartBlock, EndBlock, VolIndex) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+
+/// Appends pieces to a job, numbering them on (`VolIndex`), and gives each Volume its append position.
+///
+/// # Errors
+/// Those of the database.
+pub fn create(tx: &WriteTx<'_>, job: JobId, pieces: &[Piece]) -> Result<()> {
+    let highest: Option<u32> =
+        tx.scalar("SELECT COALESCE(MAX(VolIndex), 0) FROM JobMedia WHERE JobId = ?1", params![job])?;
+    let mut index = highest.unwrap_or(0);
+    for piece in pieces {
+        index += 1;
+        tx.execute(
+            INSERT,
+            params![
+                job,
+                piece.media_id,
+                piece.first_index,
+                piece.last_index,
+                piece.start.file(),
+                piece.end.file(),
+                piece.start.block(),
+                piece.end.block(),
+                index
+            ],
+        )?;
+        if piece.last_index.0 != 0 {
+            tx.execute(
+                "UPDATE Media SET EndFile = ?2, EndBlock = ?3 WHERE MediaId = ?1",
+                params![piece.media_id, piece.end.file(), piece.end.block()],
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// The pieces of a job in their order, dummies left out (spec/05 §2.5).
+///
+/// # Errors
+/// Those of the database.
+pub fn list(r: &ReadTx<'_>, job: JobId) -> Result<Vec<JobMediaRow>> {
+    r.all(
+        "SELECT JobMedia.JobMediaId, JobMedia.JobId, JobMedia.MediaId, JobMedia.FirstIndex, JobMedia.LastIndex, JobMedia.StartFile, \
+         JobMedia.EndFile, JobMedia.StartBlock, JobMedia.EndBlock, JobMedia.VolIndex, Media.VolumeName, Media.MediaType, Media.Slot, \
+         Media.InChanger, Media.StorageId FROM JobMedia JOIN Media ON Media.MediaId = JobMedia.MediaId \
+         WHERE JobMedia.JobId = ?1 AND NOT (JobMedia.FirstIndex = 0 AND JobMedia.LastIndex = 0) \
+         ORDER BY JobMedia.VolIndex, JobMedia.JobMediaId",
+        params![job],
+        JobMediaRow::from_row,
+    )
+}
+
+/// Where one file of a job is inside a Volume (streams with offsets only).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FilePosition {
+    /// Volume.
+    pub media_id: MediaId,
+    /// File.
+    pub file_index: FileIndex,
+    /// Address of the block.
+    pub block_address: u64,
+    /// Record in the block.
+    pub record_no: u32,
+    /// Offset in the file.
+    pub file_offset: u64,
+}
+
+/// Appends FileMedia rows.
+///
+/// # Errors
+/// Those of the database.
+pub fn create_file_media(tx: &WriteTx<'_>, job: JobId, positions: &[FilePosition]) -> Result<()> {
+    for p in positions {
+        tx.execute(
+            "INSERT INTO FileMedia (JobId, FileIndex, MediaId, BlockAddress, RecordNo, FileOffset) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![job, p.file_index, p.media_id, p.block_address, p.record_no, p.file_offset],
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Positions in Storage Daemons' journals, and the answers given to their requests (DESIGN §2.3).
+
+use crate::error::Result;
+use crate::params;
+use crate::tx::{ReadTx, WriteTx};
+use types::{Attempt, JobId, Seq};
+
+/// One journal: of one attempt of a job on one Storage.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct JournalKey {
+    /// Job.
+    pub job_id: JobId,
+    /// Attempt.
+    pub attempt: Attempt,
+    /// Name of the Storage resource.
+    pub storage: String,
+}
+
+/// The last record of a journal whose effect is in the catalog; 0 for none.
+///
+/// # Errors
+/// Those of the database.
+pub fn position(r: &ReadTx<'_>, key: &JournalKey) -> Result<Seq> {
+    let seq = r.scalar(
+        "SELECT Seq FROM hf_journal WHERE JobId = ?1 AND Attempt = ?2 AND Storage = ?3",
+        params![key.job_id, key.attempt, &key.storage],
+    )?;
+    Ok(seq.unwrap_or_default())
+}
+
+/// Moves the position forward, in the transaction that holds the records' effects. Never backward.
+///
+/// # Errors
+/// Those of the database.
+pub fn advance(tx: &WriteTx<'_>, key: &JournalKey, to: Seq) -> Result<()> {
+    tx.execute(
+        "INSERT INTO hf_journal (JobId, Attempt, Storage, Seq) VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT (JobId, Attempt, Storage) DO UPDATE SET Seq = excluded.Seq WHERE excluded.Seq > hf_journal.Seq",
+        params![key.job_id, key.attempt, &key.storage, to],
+    )
+    .map(drop)
+}
+
+/// The stored answer to a request, if it was answered.
+///
+/// # Errors
+/// Those of the database.
+pub fn answer(r: &ReadTx<'_>, key: &JournalKey, request: Seq) -> Result<Option<String>> {
+    r.scalar(
+        "SELECT Reply FROM hf_request WHERE JobId = ?1 AND Attempt = ?2 AND Storage = ?3 AND Seq = ?4",
+        params![key.job_id, key.attempt, &key.storage, request],
+    )
+}
+
+/// Stores the answer to a request, in the transaction that decided it.
+///
+/// # Errors
+/// [`crate::CatalogError::Conflict`] when it was answered before; those of the database.
+pub fn store_answer(tx: &WriteTx<'_>, key: &JournalKey, request: Seq, reply: &str) -> Result<()> {
+    tx.execute(
+        "INSERT INTO hf_request (JobId, Attempt, Storage, Seq, Reply) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![key.job_id, key.attempt, &key.storage, request, reply],
+    )
+    .map(drop)
+}
+
+/// Forgets the positions and answers of a job, once its journals are gone from every Storage.
+///
+/// # Errors
+/// Those of the database.
+pub fn forget(tx: &WriteTx<'_>, job: JobId) -> Result<()> {
+    tx.execute("DELETE FROM hf_request WHERE JobId = ?1", params![job])?;
+    tx.execute("DELETE FROM hf_journal WHERE JobId = ?1", params![job]).map(drop)
+}

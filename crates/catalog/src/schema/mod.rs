@@ -1,0 +1,121 @@
+//! The schema: created on first start, stepped afterwards.
+//!
+//! Bacula's part is generation 1026 exactly (spec/05 §2); Holdfast's own tables begin with `hf_` and are stepped by the
+//! numbers in `hf_schema`. Each step is idempotent and runs in one transaction with its number.
+
+use crate::error::{CatalogError, Result};
+use crate::port::{Connection, Dialect, TxMode};
+use crate::service::in_transaction;
+use crate::tx::ReadTx;
+
+/// The generation of Bacula's schema that this program works on.
+pub const GENERATION: i64 = 1026;
+
+const BACULA_SQLITE: &str = include_str!("sqlite_1026.sql");
+const HOLDFAST: &str = include_str!("holdfast.sql");
+
+/// Holdfast's steps. Number n is `STEPS[n - 1]`; a step that was released is never changed, the next is appended.
+const STEPS: &[Step] = &[Step { what: "Holdfast's own tables", sql: HOLDFAST }];
+
+struct Step {
+    what: &'static str,
+    sql: &'static str,
+}
+
+/// Brings the database behind `connection` to the current schema: creates all of it in an empty one, refuses a
+/// generation it does not know, adds what is missing of Holdfast's own.
+///
+/// # Errors
+/// [`CatalogError::Generation`]; those of the database.
+pub(crate) fn prepare(connection: &dyn Connection, database: &str) -> Result<()> {
+    in_transaction(connection, TxMode::Write, || {
+        match generation(connection)? {
+            None => {
+                tracing::info!(database, "create the catalog");
+                connection.batch(bacula(connection.dialect()))?;
+            }
+            Some(GENERATION) => {}
+            Some(found) => return Err(refuse(database, found)),
+        }
+        step_up(connection, database)?;
+        ensure_identity(connection)
+    })
+}
+
+fn bacula(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => BACULA_SQLITE,
+        // The PostgreSQL backend brings its own text; the same table names and columns.
+        Dialect::Postgres => "",
+    }
+}
+
+/// `Version.VersionId`; none in an empty database.
+fn generation(connection: &dyn Connection) -> Result<Option<i64>> {
+    if !has_table(connection, "Version")? {
+        return Ok(None);
+    }
+    ReadTx::new(connection).scalar("SELECT VersionId FROM Version", &[])
+}
+
+fn has_table(connection: &dyn Connection, table: &str) -> Result<bool> {
+    let sql = match connection.dialect() {
+        Dialect::Sqlite => "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1",
+        Dialect::Postgres => {
+            "SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = lower(?1)"
+        }
+    };
+    let found: Option<i64> = ReadTx::new(connection).scalar(sql, crate::params![table])?;
+    Ok(found.is_some())
+}
+
+fn step_up(connection: &dyn Connection, database: &str) -> Result<()> {
+    let done = steps_done(connection)?;
+    let known = STEPS.len() as i64;
+    if done > known {
+        return Err(CatalogError::Refused(format!(
+            "catalog {database} was stepped by a newer Holdfast (step {done}, this one knows {known}); start that version"
+        )));
+    }
+    for (index, step) in STEPS.iter().enumerate().skip(usize::try_from(done).unwrap_or(0)) {
+        let number = index as i64 + 1;
+        tracing::info!(database, step = number, what = step.what, "step the catalog's schema");
+        connection.batch(step.sql)?;
+        connection.execute("DELETE FROM hf_schema", &[])?;
+        connection.execute("INSERT INTO hf_schema (Step) VALUES (?1)", crate::params![number])?;
+    }
+    Ok(())
+}
+
+fn steps_done(connection: &dyn Connection) -> Result<i64> {
+    if !has_table(connection, "hf_schema")? {
+        return Ok(0);
+    }
+    Ok(ReadTx::new(connection).scalar("SELECT Step FROM hf_schema", &[])?.unwrap_or(0))
+}
+
+fn ensure_identity(connection: &dyn Connection) -> Result<()> {
+    let rows: Option<i64> = ReadTx::new(connection).scalar("SELECT count(*) FROM hf_catalog", &[])?;
+    if rows == Some(0) {
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let now = jiff::Timestamp::now().as_second();
+        connection
+            .execute("INSERT INTO hf_catalog (Uuid, CreatedAt) VALUES (?1, ?2)", crate::params![&id, now])?;
+    }
+    Ok(())
+}
+
+fn refuse(database: &str, found: i64) -> CatalogError {
+    let remedy = match found {
+        ..=1021 => {
+            "Bring it to 1026 with Bacula 15's update scripts (16 is Bacula 9's, with a Filename table), or give the Director a new DB Name"
+        }
+        1022..GENERATION => {
+            "Bring it to 1026 with Bacula 15's update scripts, or give the Director a new DB Name"
+        }
+        _ => {
+            "It was made by a newer Bacula; start a Holdfast that knows it, or give the Director a new DB Name"
+        }
+    };
+    CatalogError::Generation { database: database.to_owned(), found, remedy }
+}
