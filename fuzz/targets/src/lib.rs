@@ -1,0 +1,27 @@
+//! Every decoder that reads bytes from outside, as one table: the fuzzer runs a target of it, the ordinary tests replay
+//! the saved corpus (`fuzz/corpus/<target>/`) through the same functions.
+
+/// One decoder.
+pub struct Target {
+    /// Name of the target and of its corpus folder.
+    pub name: &'static str,
+    /// Must return on any bytes; panics are findings.
+    pub run: fn(&[u8]),
+}
+
+/// All targets, in the order of the layers.
+pub const TARGETS: &[Target] = &[
+    Target { name: "attr_record", run: attrs::fuzz::fuzz_decode_record },
+    Target { name: "attr_stat", run: attrs::fuzz::fuzz_decode_stat },
+    Target { name: "attr_payload", run: attrs::fuzz::fuzz_decode_payload },
+    Target { name: "volume_block", run: volume::fuzz::fuzz_block },
+    Target { name: "volume_file", run: volume::fuzz::fuzz_volume },
+    Target { name: "volume_label", run: volume::fuzz::fuzz_label },
+    Target { name: "bsr", run: volume::fuzz::fuzz_bsr },
+];
+
+/// The target of a name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Target> {
+    TARGETS.iter().find(|target| target.name == name)
+}
