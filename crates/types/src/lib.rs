@@ -13,5 +13,5 @@ pub use ids::{
     MediaId, Nonce, PathId, PoolId, Seq, StorageId, VolAddr, VolSession,
 };
 pub use job::{JobLevel, JobStatus, JobType, Replace};
-pub use name::{NameError, ResourceName, VolumeName, bash_spaces, unbash_spaces};
+pub use name::{NAME_BYTES_MAX, NameError, ResourceName, VolumeName, bash_spaces, unbash_spaces};
 pub use units::{Timestamp, VolTime};
