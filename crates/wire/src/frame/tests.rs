@@ -43,7 +43,7 @@ fn recorded_lz4_packets_expand() {
     let mut checked = 0;
     for line in vectors.lines().filter(|line| !line.starts_with('#')) {
         match line.trim().strip_prefix("= '") {
-            None => packet = Some(hex::decode(line.trim()).unwrap()),
+            None => packet = Some(hex::decode(line.replace(' ', "")).unwrap()),
             Some(text) => {
                 let want = text.strip_suffix("\\n'").unwrap().to_owned() + "\n";
                 let got = decode_all(&packet.take().unwrap()).unwrap();
