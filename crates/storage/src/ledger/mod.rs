@@ -1,0 +1,13 @@
+//! What the daemon must not forget: small durable files beside the Volumes (docs/extensions.md §2, §6, §7).
+
+mod directors;
+mod home;
+mod nonces;
+mod session_time;
+mod volume_state;
+
+pub use directors::{DirectorKey, DirectorRegistry, RegisterError, Registration};
+pub use home::Home;
+pub use nonces::{LEASE_FOREVER_MS, Nonces};
+pub use session_time::next_session_time;
+pub use volume_state::{Owner, StateFileError, VolumeState};
