@@ -7,8 +7,10 @@
 //!
 //! Absent on purpose: anything about jobs and topology. The Lease engine over PostgreSQL and fencing are to come.
 
+mod guard;
 mod lock;
 
+pub use guard::{EpochGuard, Lost};
 pub use lock::{HostLock, LockError};
 
 use catalog::leader::Activation;
@@ -38,6 +40,7 @@ pub struct Leadership {
     pub catalog: CatalogId,
     /// This instance.
     pub instance: String,
+    guard: EpochGuard,
     lock: HostLock,
 }
 
@@ -61,7 +64,15 @@ pub async fn activate(
     let wish = Activation { holder: instance.to_owned(), activation, seen, timeline: 0, now };
     let row = catalog.raise_epoch(wish).await?;
     tracing::info!(director = catalog.director(), epoch = %row.epoch, instance, "active");
-    Ok(Leadership { epoch: row.epoch, activation, catalog: catalog.id(), instance: instance.to_owned(), lock })
+    let guard = EpochGuard::new(catalog.director(), instance, row.epoch, activation, None);
+    Ok(Leadership {
+        epoch: row.epoch,
+        activation,
+        catalog: catalog.id(),
+        instance: instance.to_owned(),
+        guard,
+        lock,
+    })
 }
 
 impl Leadership {
@@ -75,7 +86,15 @@ impl Leadership {
             Activation { holder: self.instance.clone(), activation, seen: vec![seen], timeline: 0, now };
         let row = catalog.raise_epoch(wish).await?;
         tracing::warn!(epoch = %row.epoch, %seen, "epoch raised above one that a Storage Daemon knew");
-        Ok(Self { epoch: row.epoch, activation, ..self })
+        self.guard.end(Lost::Superseded(row.epoch));
+        let guard = EpochGuard::new(catalog.director(), &self.instance, row.epoch, activation, None);
+        Ok(Self { epoch: row.epoch, activation, guard, ..self })
+    }
+
+    /// The right to act, for everything that writes or commands. It ends when the epoch is raised again.
+    #[must_use]
+    pub fn guard(&self) -> &EpochGuard {
+        &self.guard
     }
 
     /// Where the lock is.

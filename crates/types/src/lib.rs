@@ -7,6 +7,7 @@ mod ids;
 mod job;
 mod name;
 mod units;
+mod vol_status;
 
 pub use ids::{
     ActivationId, Attempt, CatalogId, ClientId, Epoch, FileId, FileIndex, FileSetId, JobId, JobMediaId,
@@ -15,3 +16,4 @@ pub use ids::{
 pub use job::{JobLevel, JobStatus, JobType, Replace};
 pub use name::{NAME_BYTES_MAX, NameError, ResourceName, VolumeName, bash_spaces, unbash_spaces};
 pub use units::{Timestamp, VolTime};
+pub use vol_status::VolStatus;
