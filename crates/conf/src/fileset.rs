@@ -62,6 +62,8 @@ pub struct Include {
     pub files: Vec<Vec<u8>>,
     /// `Plugin =` values in the order written.
     pub plugins: Vec<Vec<u8>>,
+    /// Files and plugins in the order written: what the digest is made of.
+    pub in_order: Vec<Vec<u8>>,
     /// `Exclude Dir Containing =`
     pub exclude_dir_containing: Option<Vec<u8>>,
 }
@@ -120,7 +122,7 @@ impl FileSet {
         for block in &self.blocks {
             match block {
                 FileSetBlock::Include(include) => {
-                    include.files.iter().chain(&include.plugins).for_each(|f| text.extend_from_slice(f));
+                    include.in_order.iter().for_each(|f| text.extend_from_slice(f))
                 }
                 FileSetBlock::Exclude(files) => files.iter().for_each(|f| text.extend_from_slice(f)),
             }

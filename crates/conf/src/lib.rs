@@ -22,19 +22,28 @@
 //! it (the host's name).
 
 pub mod address;
+mod check;
 pub mod client;
 pub mod console;
 pub mod diag;
 pub mod digest;
 pub mod director;
 pub mod fileset;
+mod fileset_options;
+mod lexer;
 pub mod messages;
+mod nearest;
+mod parse;
+mod parse_blocks;
+mod parse_run;
+mod parse_value;
 pub mod runscript;
 pub mod schedule;
 pub mod source;
 pub mod storage;
 pub mod table;
 pub mod tls;
+pub mod units;
 pub mod value;
 
 pub use client::ClientConfig;
@@ -46,6 +55,8 @@ pub use source::{Loader, Source, Sources, Span, TextLoader};
 pub use storage::StorageConfig;
 pub use value::{level_from_word, level_word};
 
+use lexer::Lexer;
+use parse::Parser;
 use table::{Daemon, Resource, ResourceKind, ResourceTable};
 use value::Values;
 
@@ -98,6 +109,40 @@ pub struct Loaded<C> {
 /// # Errors
 /// All findings, when at least one of them is an error.
 pub fn load<C: Config>(path: &str, loader: &mut dyn Loader) -> Result<Loaded<C>, Diagnostics> {
-    let _ = (path, loader);
-    Err(Diagnostics::default())
+    match loader.read(path) {
+        Ok(text) => load_text(path, text, loader),
+        Err(reason) => {
+            let message = format!("cannot read `{path}`: {reason}");
+            let finding = Diagnostic {
+                severity: Severity::Error,
+                message,
+                span: None,
+                label: String::new(),
+                help: None,
+            };
+            Err(Diagnostics { sources: Sources::default(), list: vec![finding] })
+        }
+    }
+}
+
+/// As [`load`], for a text that has been read already; `name` stands for it in findings.
+///
+/// # Errors
+/// All findings, when at least one of them is an error.
+pub fn load_text<C: Config>(
+    name: &str,
+    text: Vec<u8>,
+    loader: &mut dyn Loader,
+) -> Result<Loaded<C>, Diagnostics> {
+    let mut parser = Parser::new(Lexer::new(name, text, loader), C::DAEMON, C::RESOURCES);
+    parser.run();
+    parser.check();
+    let Parser { lexer, resources, .. } = parser;
+    let mut findings = Diagnostics { sources: lexer.sources, list: lexer.findings };
+    findings.list.sort_by_key(|f| (f.span.is_none(), f.span.map(|s| (s.file, s.start))));
+    let resources = resources.into_iter().map(|r| (r.table.kind, r.values)).collect();
+    match C::build(&Parsed { resources }) {
+        Some(config) if !findings.has_errors() => Ok(Loaded { config, warnings: findings }),
+        Some(_) | None => Err(findings),
+    }
 }
