@@ -122,7 +122,7 @@ impl FileSet {
         for block in &self.blocks {
             match block {
                 FileSetBlock::Include(include) => {
-                    include.in_order.iter().for_each(|f| text.extend_from_slice(f))
+                    include.in_order.iter().for_each(|f| text.extend_from_slice(f));
                 }
                 FileSetBlock::Exclude(files) => files.iter().for_each(|f| text.extend_from_slice(f)),
             }

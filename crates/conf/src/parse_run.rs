@@ -131,10 +131,10 @@ impl Parser<'_> {
             Some("Pool") => line.pool = self.run_ref(ResourceKind::Pool, text, value.span),
             Some("FullPool") => line.full_pool = self.run_ref(ResourceKind::Pool, text, value.span),
             Some("IncrementalPool") => {
-                line.incremental_pool = self.run_ref(ResourceKind::Pool, text, value.span)
+                line.incremental_pool = self.run_ref(ResourceKind::Pool, text, value.span);
             }
             Some("DifferentialPool") => {
-                line.differential_pool = self.run_ref(ResourceKind::Pool, text, value.span)
+                line.differential_pool = self.run_ref(ResourceKind::Pool, text, value.span);
             }
             Some("NextPool") => line.next_pool = self.run_ref(ResourceKind::Pool, text, value.span),
             Some("Storage") => line.storage = self.run_ref(ResourceKind::Storage, text, value.span),
@@ -344,7 +344,7 @@ impl Words {
             (Place::Weekday(a), Place::Weekday(b)) => self.add_bits(Place::Weekday(0), wrap(a, b, 7)),
             (Place::Month(a), Place::Month(b)) => self.add_bits(Place::Month(0), wrap(a, b, 12)),
             (Place::WeekOfMonth(a), Place::WeekOfMonth(b)) => {
-                self.add_bits(Place::WeekOfMonth(0), wrap(a, b, 6))
+                self.add_bits(Place::WeekOfMonth(0), wrap(a, b, 6));
             }
             (Place::Weekday(_) | Place::Month(_) | Place::WeekOfMonth(_), _) => return Err(bad()),
         }

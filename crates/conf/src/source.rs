@@ -67,7 +67,7 @@ impl Sources {
     }
 }
 
-/// What the language needs from outside: files, programs and the environment. The real one is `sys::config::SystemLoader`.
+/// What the language needs from outside: files, programs and the environment. The real one is `sys::SystemLoader`.
 pub trait Loader {
     /// Content of the file at `path`, relative to the daemon's working directory.
     ///

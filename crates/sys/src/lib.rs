@@ -4,6 +4,7 @@
 //! This is the only crate in which `unsafe` is allowed. Errors are [`std::io::Error`]: the callers know what they were
 //! doing to which file and say so.
 
+mod config_loader;
 mod dir;
 mod durable;
 mod fnmatch;
@@ -15,6 +16,7 @@ mod sparse;
 mod stat;
 mod xattr;
 
+pub use config_loader::{SystemLoader, split_command};
 pub use dir::{DirFd, EntryBatch, open_root};
 pub use durable::{durable_write, fsync_dir};
 pub use fnmatch::{GlobFlags, glob_match};
