@@ -1,11 +1,32 @@
 //! What the groups of whole-system tests share.
 
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use testkit::compare::{Compare, Comparison};
-use testkit::site::Site;
-use testkit::tree::{Kinds, every_kind};
+use testkit::site::{Builder, JobRow, Maker, Role, Site};
+use testkit::tree::{Kinds, change, every_kind};
+
+/// The longest that a peer may take to notice that another was killed.
+pub const NOTICE: Duration = Duration::from_secs(30);
+
+/// Who stands in our positions: Holdfast, or real Bacula when `HOLDFAST_STAND_IN=bacula9` is set, to see whether it is
+/// the test or the program that is wrong.
+#[must_use]
+pub fn ours() -> Maker {
+    match std::env::var("HOLDFAST_STAND_IN").as_deref() {
+        Ok("bacula9") => Maker::Bacula9,
+        _ => Maker::Holdfast,
+    }
+}
+
+/// A site of our own daemons.
+#[must_use]
+pub fn our_site() -> Builder {
+    Site::builder().all(ours())
+}
 
 /// A folder for a test's own trees, removed at its end.
 ///
@@ -25,10 +46,96 @@ pub fn tree_of_every_kind(root: &Path) -> Result<PathBuf> {
     Ok(tree)
 }
 
-/// Compares a restored tree with its original, holes included.
+/// A tree of regular files only, in one folder, each of `size` bytes of its own.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn plain_tree(tree: &Path, files: usize, size: usize) -> Result<()> {
+    fs::create_dir_all(tree)?;
+    for index in 0..files {
+        let mut rng = testkit::Rng::new(index as u64);
+        fs::write(tree.join(format!("file-{index:04}")), rng.noise(size))?;
+    }
+    Ok(())
+}
+
+/// Compares a restored tree with its original.
 ///
 /// # Errors
 /// When either cannot be read.
 pub fn compare_restored(site: &Site, tree: &Path) -> Result<Comparison> {
     Compare::new(tree, site.restored_tree(tree)).run()
+}
+
+/// Empties the folder of restores.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn clear_restored(site: &Site) -> Result<()> {
+    fs::remove_dir_all(site.restored())?;
+    Ok(fs::create_dir(site.restored())?)
+}
+
+/// A job must have ended `T` without errors.
+///
+/// # Errors
+/// When it has not.
+pub fn expect_good(job: &JobRow) -> Result<()> {
+    ensure!(job.status() == 'T' && job.errors() == 0, "job {} did not end well: {:?}", job.id, job.columns);
+    Ok(())
+}
+
+/// Full, restore, change, Incremental, restore, lists: what every mix of programs must be able to do.
+///
+/// # Errors
+/// When something does not work or a restored entry differs.
+pub fn full_incremental_restore_list(builder: Builder) -> Result<()> {
+    let dir = scratch()?;
+    let tree = tree_of_every_kind(dir.path())?;
+    let site = builder.tree(&tree).start()?;
+
+    let full = site.backup("Full")?;
+    expect_good(&full)?;
+    ensure!(full.level() == 'F' && full.files() > 400, "{full:?}");
+    let restore = site.restore_current()?;
+    expect_good(&restore)?;
+    ensure!(restore.files() == full.files(), "restored {} of {} files", restore.files(), full.files());
+    compare_restored(&site, &tree)?.expect_equal()?;
+
+    let changed = change(&tree, 3, 9)?;
+    let incremental = site.backup("Incremental")?;
+    expect_good(&incremental)?;
+    ensure!(incremental.level() == 'I', "{incremental:?}");
+    let files = incremental.files();
+    ensure!((changed..changed + 30).contains(&files), "{changed} files changed, {files} saved");
+    clear_restored(&site)?;
+    expect_good(&site.restore_current()?)?;
+    // Bacula's File Daemon sets a folder's time when its record comes by, and spoils it by a later job's file in it.
+    let keeps_times = !site.maker(Role::Client).is_bacula();
+    Compare::new(&tree, site.restored_tree(&tree)).dir_times(keeps_times).run()?.expect_equal()?;
+
+    lists(&site, &full, &tree)?;
+    bls_agrees(&site, &full)?;
+    site.finish()
+}
+
+/// `list jobs`, `list files` and `list volumes` show what was done.
+fn lists(site: &Site, full: &JobRow, tree: &Path) -> Result<()> {
+    let files = format!("list files jobid={}", full.id);
+    let output = site.console(&["list jobs", &files, "list volumes", "list clients", "list pools"])?;
+    let root = tree.display().to_string();
+    for text in ["Backup", "Vol-0001", "kit-fd", "File1", &format!("{root}/regular/size-65537")] {
+        ensure!(output.contains(text), "“{text}” is not in the lists:\n{output}");
+    }
+    Ok(())
+}
+
+/// Real `bls` reads our Volumes and finds each file of the Full.
+fn bls_agrees(site: &Site, full: &JobRow) -> Result<()> {
+    let listed = site.bls("Vol-0001", &["-j"])?;
+    ensure!(listed.contains(&format!("JobId={}", full.id)), "bls -j does not show the job:\n{listed}");
+    let files = site.bls("Vol-0001", &[])?;
+    ensure!(files.contains("/regular/size-65537"), "bls does not list the files:\n{files}");
+    ensure!(!files.to_ascii_lowercase().contains("error"), "bls complains:\n{files}");
+    Ok(())
 }

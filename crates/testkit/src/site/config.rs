@@ -152,7 +152,11 @@ Pool {{ Name = Scratch; Pool Type = Backup }}
 
 fn file_set(site: &Site) -> Result<String> {
     let d = &site.description;
-    let mut text = "FileSet {\n  Name = Tree\n  Include {\n    Options {\n".to_owned();
+    let mut text = "FileSet {\n  Name = Tree\n  Include {\n".to_owned();
+    for block in &d.blocks {
+        writeln!(text, "    Options {{ {block} }}")?;
+    }
+    text.push_str("    Options {\n");
     if !d.options.iter().any(|line| line.to_ascii_lowercase().contains("signature")) {
         text.push_str("      signature = MD5\n");
     }

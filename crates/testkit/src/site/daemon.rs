@@ -116,6 +116,17 @@ impl Daemon {
         Ok(daemon)
     }
 
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Gives the process up without ending it.
+    pub(super) fn leave(self) -> u32 {
+        let id = self.child.id();
+        std::mem::forget(self);
+        id
+    }
+
     fn log_end(&self) -> String {
         let text = fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text).into_owned();

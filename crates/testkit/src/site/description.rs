@@ -36,6 +36,7 @@ pub(crate) struct Description {
     pub(crate) client: Maker,
     pub(crate) console: Maker,
     pub(crate) files: Vec<String>,
+    pub(crate) blocks: Vec<String>,
     pub(crate) options: Vec<String>,
     pub(crate) excludes: Vec<String>,
     pub(crate) job: Vec<String>,
@@ -126,6 +127,13 @@ impl Builder {
         self
     }
 
+    /// Adds a whole Options block to the FileSet, before the first.
+    #[must_use]
+    pub fn options_block(mut self, text: impl Into<String>) -> Self {
+        self.0.blocks.push(text.into());
+        self
+    }
+
     /// Adds a path to the FileSet's Exclude.
     #[must_use]
     pub fn exclude(mut self, path: impl Into<String>) -> Self {
@@ -180,6 +188,12 @@ impl Builder {
     pub fn storage_daemon(mut self, line: impl Into<String>) -> Self {
         self.0.storage_daemon.push(line.into());
         self
+    }
+
+    /// Adds a line to the Storage resource of the Storage Daemon's file when that daemon is Holdfast's.
+    #[must_use]
+    pub fn storage_daemon_if_ours(self, line: impl Into<String>) -> Self {
+        if self.0.storage.is_bacula() { self } else { self.storage_daemon(line) }
     }
 
     /// Adds whole resources to the Director's file. The Job defaults are the JobDefs `Defaults`.

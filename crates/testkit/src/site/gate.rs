@@ -29,6 +29,12 @@ impl Gate {
         Ok(Self(path))
     }
 
+    /// A gate made before.
+    #[must_use]
+    pub fn existing(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -103,13 +103,19 @@ impl Site {
             finished: false,
         };
         config::write(&site)?;
-        if site.description.director.is_bacula() {
+        if site.description.director.is_bacula() && !site.catalog_file().exists() {
             programs::create_bacula_catalog(&site.catalog_file())?;
         }
         for role in [Role::Storage, Role::Client, Role::Director] {
             site.start_role(role)?;
         }
         Ok(site)
+    }
+
+    /// Who makes a daemon of this site.
+    #[must_use]
+    pub const fn maker(&self, role: Role) -> Maker {
+        self.description.maker(role)
     }
 
     /// The folder of this site.
@@ -278,6 +284,30 @@ impl Site {
     /// When it is not running.
     pub fn usage(&mut self, role: Role) -> Result<Usage> {
         self.daemon(role)?.usage()
+    }
+
+    /// The process id of a daemon.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn pid(&mut self, role: Role) -> Result<u32> {
+        Ok(self.daemon(role)?.id())
+    }
+
+    /// Lets the daemons go on after this program, and gives their process ids; the folder must be one that
+    /// [`Builder::folder`] named.
+    ///
+    /// # Errors
+    /// When one is not running.
+    pub fn leave_running(mut self) -> Result<Vec<u32>> {
+        self.finished = true;
+        let mut ids = Vec::new();
+        for role in [Role::Director, Role::Client, Role::Storage] {
+            let daemon =
+                self.slot(role).take().with_context(|| format!("the {} is not running", role.word()))?;
+            ids.push(daemon.leave());
+        }
+        Ok(ids)
     }
 
     /// Ends a test well: every daemon must still run (those killed and not started again excepted), stop when asked, and

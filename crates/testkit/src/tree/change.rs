@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use super::set_mtime;
 use crate::Rng;
 
 /// Changes every `every`-th regular file below `root` (other content, now's time), and adds one new file to the root.
@@ -42,4 +43,17 @@ fn regular_files(dir: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Gives every entry below `root` (itself included) a time long past, so that only what changes later is new.
+///
+/// # Errors
+/// When a time cannot be set.
+pub fn age(root: &Path) -> Result<()> {
+    if fs::symlink_metadata(root)?.is_dir() {
+        for entry in fs::read_dir(root)? {
+            age(&entry?.path())?;
+        }
+    }
+    set_mtime(root, 1_000_000_000, 0)
 }

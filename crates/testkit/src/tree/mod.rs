@@ -8,7 +8,7 @@ mod kinds;
 mod names;
 mod small;
 
-pub use change::change;
+pub use change::{age, change};
 pub use kinds::{Kinds, every_kind};
 pub use small::{Flat, small_files};
 

@@ -1,0 +1,41 @@
+//! `holdfast demo`: a backup and a restore of a real tree, checked entry by entry, on one machine and with nothing to set
+//! up.
+//!
+//! Starts a Director, a Storage Daemon and a File Daemon of this very program on a loopback address, backs up a tree and a
+//! copy of a part of it, changes some of the copy, runs an Incremental, restores everything to another place, compares
+//! and prints a table. The original tree is only read.
+#![expect(clippy::print_stdout, reason = "a command for people")]
+
+mod copy;
+mod keep;
+mod measure;
+mod report;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+/// Options of `holdfast demo`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The tree to back up; it is only read
+    #[arg(long, value_name = "DIR", default_value = "/usr/share")]
+    pub tree: PathBuf,
+    /// Leave everything running for a look, and say how to connect
+    #[arg(long)]
+    pub keep: bool,
+    /// Where catalog, Volumes and the restored tree go for the time being: about twice the tree's size
+    #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
+    pub work: PathBuf,
+}
+
+/// Runs the demo. The exit code is 0 only when all jobs ended well and nothing differs.
+///
+/// # Errors
+/// When it could not be carried through.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let outcome = run::run(args)?;
+    Ok(if outcome { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

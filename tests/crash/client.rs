@@ -1,0 +1,32 @@
+//! The File Daemon is killed while a backup runs.
+
+use anyhow::{Result, ensure};
+use holdfast_tests::{NOTICE, compare_restored, expect_good, our_site, ours};
+use testkit::site::Role;
+
+use crate::held::{FILES, Held};
+
+#[test]
+fn the_job_becomes_incomplete_with_what_was_sent_and_the_next_one_runs() -> Result<()> {
+    let mut held = Held::start(our_site())?;
+    held.site.kill(Role::Client)?;
+    let job = held.site.wait_job(held.job, NOTICE)?;
+    ensure!(
+        held.site.is_running(Role::Director) && held.site.is_running(Role::Storage),
+        "another daemon ended too"
+    );
+    if !ours().is_bacula() {
+        ensure!(job.status() == 'I', "{job:?}");
+        ensure!(job.files() as usize >= FILES - 5, "{job:?}");
+    }
+    held.site.start_role(Role::Client)?;
+    let next = held.site.run("run job=Backup level=Full yes")?;
+    let gate = testkit::site::Gate::existing(held.before.with_file_name("gate"));
+    drop(gate.wait_reader(testkit::wait::START)?);
+    expect_good(&held.site.wait_job(next, testkit::wait::JOB)?)?;
+    expect_good(&held.site.restore_jobs(&[next], &held.site.restored())?)?;
+    compare_restored(&held.site, &held.before)?.expect_equal()?;
+    let listed = held.site.bls("Vol-0001", &["-j"])?;
+    ensure!(listed.contains("JobId=1") && listed.contains("JobId=2"), "{listed}");
+    held.site.finish()
+}

@@ -1,0 +1,55 @@
+//! A backup that stands still in its middle.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use holdfast_tests::{plain_tree, scratch};
+use testkit::site::{Builder, Gate, OpenGate, Site};
+use testkit::wait;
+
+/// Files before and after the gate, each.
+pub(crate) const FILES: usize = 60;
+
+/// A running site whose job 1 waits at the gate.
+pub(crate) struct Held {
+    pub(crate) site: Site,
+    pub(crate) job: u32,
+    pub(crate) before: PathBuf,
+    pub(crate) after: PathBuf,
+    open: Option<OpenGate>,
+    pub(crate) _dir: tempfile::TempDir,
+}
+
+impl Held {
+    /// Starts the job and waits until the files before the gate are on the Volume.
+    pub(crate) fn start(builder: Builder) -> Result<Self> {
+        let dir = scratch()?;
+        let (before, after) = (dir.path().join("before"), dir.path().join("after"));
+        plain_tree(&before, FILES, 50_000)?;
+        plain_tree(&after, FILES, 50_000)?;
+        let gate = Gate::create(dir.path().join("gate"))?;
+        let site = builder
+            .option("readfifo = yes")
+            .tree(&before)
+            .tree(gate.path())
+            .tree(&after)
+            .storage_daemon_if_ours("Checkpoint Interval = 1 second")
+            .start()?;
+        let job = site.run("run job=Backup level=Full yes")?;
+        let open = gate.wait_reader(wait::START)?;
+        let volume = site.volume_file("Vol-0001");
+        let least = (FILES as u64 - 5) * 50_000;
+        wait::until("the first files on the Volume", wait::START, || {
+            Ok(std::fs::metadata(&volume).is_ok_and(|meta| meta.len() >= least).then_some(()))
+        })?;
+        Ok(Self { site, job, before, after, open: Some(open), _dir: dir })
+    }
+
+    /// Lets the File Daemon go on.
+    pub(crate) fn release(&mut self) -> Result<()> {
+        let mut open = self.open.take().context("the gate is open already")?;
+        // A reader that was killed is no fault here.
+        let _ = open.write(b"what came through the FIFO\n");
+        Ok(())
+    }
+}

@@ -1,0 +1,9 @@
+//! Daemons killed in mid-job (`SIGKILL`).
+//!
+//! The job is held in the middle by a FIFO among its files: what comes before it has been sent, what comes after has
+//! not, and the File Daemon waits until the test writes.
+
+mod client;
+mod director;
+mod held;
+mod storage;

@@ -1,0 +1,35 @@
+//! The Storage Daemon is killed while a backup runs.
+
+use anyhow::{Result, ensure};
+use holdfast_tests::{NOTICE, clear_restored, compare_restored, expect_good, our_site};
+use testkit::site::Role;
+
+use crate::held::Held;
+
+#[test]
+fn the_job_becomes_incomplete_and_the_next_one_runs() -> Result<()> {
+    let mut held = Held::start(our_site())?;
+    held.site.kill(Role::Storage)?;
+    held.release()?;
+    let job = held.site.wait_job(held.job, NOTICE)?;
+    ensure!(
+        held.site.is_running(Role::Director) && held.site.is_running(Role::Client),
+        "another daemon ended too"
+    );
+    held.site.start_role(Role::Storage)?;
+    ensure!(matches!(job.status(), 'I' | 'E' | 'f'), "{job:?}");
+    let next = held.site.run("run job=Backup level=Full fileset=Tree yes")?;
+    let gate = testkit::site::Gate::existing(held.before.with_file_name("gate"));
+    drop(gate.wait_reader(testkit::wait::START)?);
+    let next = held.site.wait_job(next, testkit::wait::JOB)?;
+    expect_good(&next)?;
+    clear_restored(&held.site)?;
+    expect_good(&held.site.restore_jobs(&[next.id], &held.site.restored())?)?;
+    compare_restored(&held.site, &held.before)?.expect_equal()?;
+    compare_restored(&held.site, &held.after)?.expect_equal()?;
+    for volume in held.site.volume_names()? {
+        let listed = held.site.bls(&volume, &["-j"])?;
+        ensure!(!listed.contains("Fatal error"), "{listed}");
+    }
+    held.site.finish()
+}

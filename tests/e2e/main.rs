@@ -1,0 +1,10 @@
+//! Backup and restore with Holdfast in every position, on trees with every kind of entry.
+
+mod accurate;
+mod faults;
+mod latency;
+mod levels;
+mod options;
+mod restore;
+mod scripts;
+mod volumes;

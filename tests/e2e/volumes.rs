@@ -1,0 +1,77 @@
+//! Volumes: several, shared, full.
+
+use anyhow::{Result, ensure};
+use holdfast_tests::{clear_restored, compare_restored, expect_good, our_site, plain_tree, scratch};
+use testkit::site::Gate;
+use testkit::wait;
+
+#[test]
+fn a_job_spans_volumes_and_restores_from_all_of_them() -> Result<()> {
+    let dir = scratch()?;
+    let tree = dir.path().join("tree");
+    plain_tree(&tree, 60, 100_000)?;
+    let site = our_site().tree(&tree).pool("Maximum Volume Bytes = 1500000").start()?;
+    expect_good(&site.backup("Full")?)?;
+    let names = site.volume_names()?;
+    ensure!(names.len() >= 4, "{names:?}");
+    for name in &names {
+        let size = std::fs::metadata(site.volume_file(name))?.len();
+        ensure!(size <= 1_500_000, "{name} has {size} bytes");
+    }
+    expect_good(&site.restore_current()?)?;
+    compare_restored(&site, &tree)?.expect_equal()?;
+    let listed = site.bls(&names.join("|"), &[])?;
+    assert_eq!(listed.matches("/file-").count(), 60, "{listed}");
+    site.finish()
+}
+
+#[test]
+fn jobs_side_by_side_share_a_volume_and_come_back_each() -> Result<()> {
+    let dir = scratch()?;
+    let gates: Vec<Gate> =
+        (0..3).map(|n| Gate::create(dir.path().join(format!("gate-{n}")))).collect::<Result<_>>()?;
+    let mut builder = our_site();
+    for (number, gate) in gates.iter().enumerate() {
+        let tree = dir.path().join(format!("tree-{number}"));
+        plain_tree(&tree, 40 + number, 20_000)?;
+        builder = builder.extra(format!(
+            "FileSet {{ Name = Set{number}; Include {{ Options {{ signature = MD5 }}; File = \"{}\" }} }}\n\
+             Job {{ Name = Side{number}; JobDefs = Defaults; FileSet = Set{number}; Client Run Before Job = \"/bin/cat {}\" }}",
+            tree.display(),
+            gate.path().display()
+        ));
+    }
+    let site = builder.tree(dir.path()).start()?;
+    let ids: Vec<u32> =
+        (0..3).map(|n| site.run(&format!("run job=Side{n} level=Full yes"))).collect::<Result<_>>()?;
+    // All three stand at their gates before any of them may write.
+    let open = gates.iter().map(|gate| gate.wait_reader(wait::START)).collect::<Result<Vec<_>>>()?;
+    drop(open);
+    for (number, id) in ids.iter().enumerate() {
+        let job = site.wait_job(*id, wait::JOB)?;
+        expect_good(&job)?;
+        assert_eq!(job.files(), 41 + number as u64);
+    }
+    assert_eq!(site.volume_names()?, ["Vol-0001"]);
+    for (number, id) in ids.iter().enumerate() {
+        clear_restored(&site)?;
+        expect_good(&site.restore_jobs(&[*id], &site.restored())?)?;
+        compare_restored(&site, &dir.path().join(format!("tree-{number}")))?.expect_equal()?;
+    }
+    site.finish()
+}
+
+#[test]
+fn volumes_take_no_more_jobs_than_they_may() -> Result<()> {
+    let dir = scratch()?;
+    let tree = dir.path().join("tree");
+    plain_tree(&tree, 5, 1000)?;
+    let site = our_site().tree(&tree).pool("Maximum Volume Jobs = 1").start()?;
+    for _ in 0..3 {
+        expect_good(&site.backup("Full")?)?;
+    }
+    assert_eq!(site.volume_names()?, ["Vol-0001", "Vol-0002", "Vol-0003"]);
+    let list = site.console(&["list volumes"])?;
+    ensure!(list.matches("Used").count() >= 2, "{list}");
+    site.finish()
+}
