@@ -17,9 +17,22 @@ pub const JOB: Duration = Duration::from_secs(120);
 ///
 /// # Errors
 /// When `bound` has passed (the text names `what`), or at once when `probe` fails.
-pub fn until<T>(what: &str, bound: Duration, mut probe: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+pub fn until<T>(what: &str, bound: Duration, probe: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    until_every(Duration::from_millis(50), what, bound, probe)
+}
+
+/// As [`until`], with probes at most `longest` apart: for measurements.
+///
+/// # Errors
+/// As [`until`].
+pub fn until_every<T>(
+    longest: Duration,
+    what: &str,
+    bound: Duration,
+    mut probe: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let start = Instant::now();
-    let mut pause = Duration::from_millis(2);
+    let mut pause = Duration::from_millis(2).min(longest);
     loop {
         if let Some(found) = probe().with_context(|| format!("wait for {what}"))? {
             return Ok(found);
@@ -28,6 +41,6 @@ pub fn until<T>(what: &str, bound: Duration, mut probe: impl FnMut() -> Result<O
             bail!("waited {} s in vain for {what}", bound.as_secs());
         }
         thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(50));
+        pause = (pause * 2).min(longest);
     }
 }

@@ -104,7 +104,7 @@ impl Site {
         wait::until(&format!("the end of job {id}"), bound, || {
             let output =
                 self.console_within(&[&format!("wait jobid={id}"), &format!("llist jobid={id}")], bound)?;
-            let row = JobRow::parse(id, &output)?;
+            let row = JobRow::parse(id, &output).context("the job did not end, or its row is gone")?;
             Ok("TWEefADI".contains(row.status()).then_some(row))
         })
     }
