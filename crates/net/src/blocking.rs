@@ -114,6 +114,7 @@ pub fn connect(target: &Target, is_canceled: impl Fn() -> bool) -> Result<TcpStr
         }
         let next = Instant::now() + target.retry_every;
         while Instant::now() < next && !is_canceled() {
+            // No event: the peer does not tell when it listens; short, so that a cancel is seen.
             std::thread::sleep(Duration::from_millis(100).min(target.retry_every));
         }
     }

@@ -40,6 +40,7 @@ pub fn until_every<T>(
         if start.elapsed() >= bound {
             bail!("waited {} s in vain for {what}", bound.as_secs());
         }
+        // No event: that is what this function is for.
         thread::sleep(pause);
         pause = (pause * 2).min(longest);
     }

@@ -77,6 +77,7 @@ fn converse(
 /// Keeps a failed peer waiting, unless too many are waiting already.
 fn pause(delay: Duration) {
     if FAILURES_WAITING.fetch_add(1, Ordering::Relaxed) < FAILURES_WAITING_MAX {
+        // No event: the delay is the penalty.
         std::thread::sleep(delay);
     }
     FAILURES_WAITING.fetch_sub(1, Ordering::Relaxed);
