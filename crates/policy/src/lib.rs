@@ -4,3 +4,4 @@ pub mod duplicates;
 pub mod level;
 pub mod plan;
 pub mod queue;
+pub mod schedule;
