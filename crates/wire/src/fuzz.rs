@@ -20,3 +20,34 @@ pub fn fuzz_hello(data: &[u8]) {
     let _ = Greeting::parse(data);
     let _ = crate::cram::Challenge::parse(data);
 }
+
+/// Every typed message.
+pub fn fuzz_messages(data: &[u8]) {
+    use crate::msg::{dir_fd, dir_sd, fd_sd, holdfast, sd_dir};
+    use crate::version::{Generation, SdVersion};
+    if let Ok(command) = dir_fd::Command::parse(data) {
+        let _ = command.format();
+    }
+    if let Ok(command) = dir_sd::Command::parse(data) {
+        let _ = command.format();
+    }
+    if let Ok(command) = fd_sd::Command::parse(data) {
+        let _ = command.format();
+    }
+    let _ = fd_sd::Answer::parse(data).format();
+    let _ = fd_sd::StreamHeader::parse(data);
+    let _ = fd_sd::RecordHeader::parse(data);
+    let _ = holdfast::Attached::parse_reply(data);
+    let _ = holdfast::JobEntry::parse(data);
+    let _ = dir_sd::LabelReply::parse(data);
+    let _ = dir_fd::parse_estimate(data);
+    for generation in [Generation::Old, Generation::New] {
+        let _ = dir_fd::FromClient::parse(data, generation);
+        if let sd_dir::FromStorage::Record(record) = sd_dir::FromStorage::parse(data, generation) {
+            let _ = sd_dir::FromStorage::parse(&record.payload, generation);
+        }
+    }
+    if let Ok(sd_dir::VolumeReply::Volume { info, .. }) = sd_dir::VolumeReply::parse(data) {
+        let _ = info.for_version(SdVersion::CURRENT).format();
+    }
+}

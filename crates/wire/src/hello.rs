@@ -314,6 +314,7 @@ impl Greeting {
 mod tests {
     use super::*;
 
+    #[allow(clippy::needless_pass_by_value, reason = "reads better at the calls")]
     fn check(line: &str, at: Listener, hello: Hello) {
         let parsed = HelloLine::parse(line.as_bytes(), at).unwrap();
         assert_eq!(parsed.hello, hello);

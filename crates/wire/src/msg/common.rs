@@ -50,9 +50,24 @@ pub enum MessageType {
 impl MessageType {
     /// All types, in the order of 13's numbers, which start at 1.
     pub const ALL: [Self; 18] = [
-        Self::Abort, Self::Debug, Self::Events, Self::Fatal, Self::Error, Self::Warning, Self::Info, Self::Saved,
-        Self::NotSaved, Self::Skipped, Self::Mount, Self::ErrorTerm, Self::Term, Self::Restored, Self::Security,
-        Self::Alert, Self::VolMgmt, Self::Verified,
+        Self::Abort,
+        Self::Debug,
+        Self::Events,
+        Self::Fatal,
+        Self::Error,
+        Self::Warning,
+        Self::Info,
+        Self::Saved,
+        Self::NotSaved,
+        Self::Skipped,
+        Self::Mount,
+        Self::ErrorTerm,
+        Self::Term,
+        Self::Restored,
+        Self::Security,
+        Self::Alert,
+        Self::VolMgmt,
+        Self::Verified,
     ];
 
     /// The number that peers of a generation use. What 9.6 has no number for goes as information.
@@ -295,7 +310,11 @@ mod tests {
 
     #[test]
     fn status_queries() {
-        for line in [".status header api=2 api_opts=", ".status current", ".status devices api=0 api_opts=o device=F1"] {
+        for line in [
+            ".status header api=2 api_opts=",
+            ".status current",
+            ".status devices api=0 api_opts=o device=F1",
+        ] {
             assert_eq!(StatusQuery::parse(line.as_bytes()).unwrap().format(), line.as_bytes());
         }
         assert!(StatusQuery::parse(b".status api=1").is_err());

@@ -4,6 +4,7 @@ mod command;
 mod reply;
 
 pub use command::{
-    Command, HostPort, LabelCommand, MountCommand, RelabelCommand, SdJob, StorageAddress, UseStorage, VolumePlan,
+    Command, HostPort, LabelCommand, MountCommand, RelabelCommand, SdJob, StorageAddress, UseStorage,
+    VolumePlan,
 };
 pub use reply::{JobReply, LabelReply, UseDeviceReply};

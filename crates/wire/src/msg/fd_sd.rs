@@ -81,14 +81,16 @@ impl Command {
     /// # Errors
     /// An unknown command, or no ticket.
     pub fn parse(line: &[u8]) -> Result<Self, MsgError> {
-        let ticket = |rest: &[u8]| scan::text(rest).trim().parse().map_err(|_| MsgError::field("ticket", line));
+        let ticket =
+            |rest: &[u8]| scan::text(rest).trim().parse().map_err(|_| MsgError::field("ticket", line));
         if scan::trim(line) == b"append open session" {
             return Ok(Self::AppendOpen);
         }
         if let Some(rest) = scan::after(line, "read open session = ") {
             return Self::parse_read_open(rest, line);
         }
-        let make: [(&str, fn(u32) -> Self); 6] = [
+        type Make = fn(u32) -> Command;
+        let make: [(&str, Make); 6] = [
             ("append data ", Self::AppendData),
             ("append end session ", Self::AppendEnd),
             ("append close session ", Self::AppendClose),

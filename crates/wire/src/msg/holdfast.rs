@@ -1,7 +1,9 @@
 //! Holdfast's own lines: registration of the Director, journals, adoption (docs/extensions.md).
 
 use bytes::Bytes;
-use types::{ActivationId, Attempt, CatalogId, Epoch, FileIndex, JobId, JobLevel, JobStatus, JobType, Nonce, Seq};
+use types::{
+    ActivationId, Attempt, CatalogId, Epoch, FileIndex, JobId, JobLevel, JobStatus, JobType, Nonce, Seq,
+};
 
 use crate::line_message;
 use crate::scan::{self, Fields, MsgError};
@@ -163,7 +165,8 @@ impl Command {
                 Ok(Self::Answer { seq, reply })
             }
             b"Closed" => {
-                let attempt = u32::try_from(number(1, "attempt")?).map_err(|_| MsgError::field("attempt", line))?;
+                let attempt =
+                    u32::try_from(number(1, "attempt")?).map_err(|_| MsgError::field("attempt", line))?;
                 Ok(Self::Closed(Attempt(attempt)))
             }
             _ => Err(MsgError::unknown(line)),
@@ -225,7 +228,9 @@ fn numbered(line: &[u8], prefix: &str) -> Result<(Seq, Bytes), MsgError> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Another instance is active.
-    #[error("Stale Director: epoch {active} of Director \"{director}\" is active on instance \"{instance}\"; this connection has epoch {own}.")]
+    #[error(
+        "Stale Director: epoch {active} of Director \"{director}\" is active on instance \"{instance}\"; this connection has epoch {own}."
+    )]
     Stale {
         /// Director's name.
         director: String,
@@ -237,7 +242,9 @@ pub enum Refusal {
         own: Epoch,
     },
     /// No epoch where there was one.
-    #[error("Director \"{director}\" has had epochs here; a connection without one is refused. Use \"holdfast storage forget-director {director}\" if it has gone back to Bacula.")]
+    #[error(
+        "Director \"{director}\" has had epochs here; a connection without one is refused. Use \"holdfast storage forget-director {director}\" if it has gone back to Bacula."
+    )]
     NoEpoch {
         /// Director's name.
         director: String,
@@ -374,7 +381,8 @@ mod tests {
         let attached = Attached { job_id: JobId(3), status: JobStatus::Running, last: Seq(9) };
         assert_eq!(Attached::parse_reply(&attached.format_storage()).unwrap(), attached);
         assert_eq!(Attached::parse_reply(&attached.format_client()).unwrap(), attached);
-        let stale = Refusal::Stale { director: "d".into(), active: Epoch(8), instance: "b".into(), own: Epoch(7) };
+        let stale =
+            Refusal::Stale { director: "d".into(), active: Epoch(8), instance: "b".into(), own: Epoch(7) };
         assert!(stale.format_client().starts_with(b"2981 Stale Director: epoch 8 of Director \"d\""));
     }
 }

@@ -5,7 +5,8 @@ mod request;
 mod volume;
 
 pub use request::{
-    BlastAttr, CatalogRequest, FindMedia, GetVolInfo, JobMediaRow, JobMediaTarget, UpdateMedia, VolumeStateMark,
+    BlastAttr, CatalogRequest, FindMedia, GetVolInfo, JobMediaRow, JobMediaTarget, UpdateMedia,
+    VolumeStateMark,
 };
 pub use volume::{VolumeInfo, VolumePermit, VolumeReply};
 
@@ -132,7 +133,8 @@ impl<'a> UpdCat<&'a [u8]> {
         let (header, data) =
             body.split_at_checked(UPDCAT_HEADER_BYTES).ok_or_else(|| MsgError::field("header", line))?;
         let word = |index: usize| {
-            let bytes = [header[index * 4], header[index * 4 + 1], header[index * 4 + 2], header[index * 4 + 3]];
+            let bytes =
+                [header[index * 4], header[index * 4 + 1], header[index * 4 + 2], header[index * 4 + 3]];
             u32::from_be_bytes(bytes)
         };
         if word(4) as usize != data.len() {
@@ -155,8 +157,13 @@ impl<D: AsRef<[u8]>> UpdCat<D> {
         let data = self.data.as_ref();
         let mut out = format!("UpdCat JobId={} FileAttributes ", self.job_id).into_bytes();
         out.reserve(UPDCAT_HEADER_BYTES + data.len());
-        let words =
-            [self.session.id, self.session.time, self.file_index.0 as u32, self.stream as u32, data.len() as u32];
+        let words = [
+            self.session.id,
+            self.session.time,
+            self.file_index.0 as u32,
+            self.stream as u32,
+            data.len() as u32,
+        ];
         out.extend(words.iter().flat_map(|word| word.to_be_bytes()));
         out.extend_from_slice(data);
         out

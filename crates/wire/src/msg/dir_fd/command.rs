@@ -153,14 +153,24 @@ impl Level {
         let words: Vec<String> = fields.tokens().map(scan::text).collect();
         let first = words.first().ok_or_else(|| MsgError::field("level", line))?;
         if first == "since_utime" {
-            let time = words.get(1).and_then(|word| word.parse().ok()).ok_or_else(|| MsgError::field("since", line))?;
-            return Ok(Self::Since { time: Timestamp(time), prev_job: fields.get::<Option<String>>("prev_job")?.unwrap_or_default() });
+            let time = words
+                .get(1)
+                .and_then(|word| word.parse().ok())
+                .ok_or_else(|| MsgError::field("since", line))?;
+            return Ok(Self::Since {
+                time: Timestamp(time),
+                prev_job: fields.get::<Option<String>>("prev_job")?.unwrap_or_default(),
+            });
         }
         let (word, accurate) = match first.strip_prefix("accurate_") {
             Some(word) => (word, true),
             None => (first.as_str(), false),
         };
-        let word = LevelWord::ALL.iter().find(|(name, _)| *name == word).ok_or_else(|| MsgError::field("level", line))?.1;
+        let word = LevelWord::ALL
+            .iter()
+            .find(|(name, _)| *name == word)
+            .ok_or_else(|| MsgError::field("level", line))?
+            .1;
         let has = |text: &str| words.iter().any(|word| word == text);
         Ok(Self::Word { word, accurate, rerunning: has("rerunning"), estimate: has("estimate") })
     }
@@ -208,11 +218,12 @@ impl RestoreCommand {
         let fields = Fields::new(line);
         let letter: Option<u8> = fields.raw("replace").and_then(|raw| raw.first().copied());
         let replace = letter.and_then(|letter| Replace::from_letter(char::from(letter)));
-        let target = match (fields.get::<Option<Vec<u8>>>("where")?, fields.get::<Option<Vec<u8>>>("regexwhere")?) {
-            (Some(path), _) => RestoreTarget::Where(path),
-            (None, Some(regex)) => RestoreTarget::Regex(regex),
-            (None, None) => return Err(MsgError::field("where", line)),
-        };
+        let target =
+            match (fields.get::<Option<Vec<u8>>>("where")?, fields.get::<Option<Vec<u8>>>("regexwhere")?) {
+                (Some(path), _) => RestoreTarget::Where(path),
+                (None, Some(regex)) => RestoreTarget::Regex(regex),
+                (None, None) => return Err(MsgError::field("where", line)),
+            };
         Ok(Self {
             files: fields.get("files")?,
             replace: replace.ok_or_else(|| MsgError::field("replace", line))?,
@@ -405,7 +416,9 @@ impl Command {
             () if starts("Run ") => Self::Run(RunScript::parse(line)?),
             () if starts("accurate") => Self::Accurate { files: fields.get("files")? },
             () if starts("restoreobject end") => Self::RestoreObject(RestoreObject::End),
-            () if starts("restoreobject") => Self::RestoreObject(RestoreObject::Object(rest("restoreobject "))),
+            () if starts("restoreobject") => {
+                Self::RestoreObject(RestoreObject::Object(rest("restoreobject ")))
+            }
             () if starts("sm_dump") => Self::MemoryDump,
             () if starts("proxy") => Self::Proxy,
             () if starts("caps") => Self::Caps,
@@ -443,11 +456,17 @@ impl Command {
             Self::Verify(level) => format!("verify level={}\n", level.name()).into_bytes(),
             Self::ComponentInfo => b"component_info\n".to_vec(),
             Self::RunBeforeNow => b"RunBeforeNow\n".to_vec(),
-            Self::RunBeforeJob(command) => format!("RunBeforeJob {}\n", types::bash_spaces(command)).into_bytes(),
-            Self::RunAfterJob(command) => format!("RunAfterJob {}\n", types::bash_spaces(command)).into_bytes(),
+            Self::RunBeforeJob(command) => {
+                format!("RunBeforeJob {}\n", types::bash_spaces(command)).into_bytes()
+            }
+            Self::RunAfterJob(command) => {
+                format!("RunAfterJob {}\n", types::bash_spaces(command)).into_bytes()
+            }
             Self::Run(script) => script.format(),
             Self::Accurate { files } => format!("accurate files={files}\n").into_bytes(),
-            Self::RestoreObject(RestoreObject::Object(text)) => format!("restoreobject {text}\n").into_bytes(),
+            Self::RestoreObject(RestoreObject::Object(text)) => {
+                format!("restoreobject {text}\n").into_bytes()
+            }
             Self::RestoreObject(RestoreObject::End) => b"restoreobject end\n".to_vec(),
             Self::MemoryDump => b"sm_dump".to_vec(),
             Self::Proxy => b"proxy".to_vec(),

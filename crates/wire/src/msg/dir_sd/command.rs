@@ -294,8 +294,12 @@ impl Command {
             () if starts("use storage=") => Self::UseStorage(UseStorage::parse(line)?),
             () if starts("use device=") => Self::UseDevice(Fields::new(tail("use ")).get("device")?),
             () if starts("run") => Self::Run,
-            () if starts("cancel") => Self::Cancel { kind: CancelKind::Cancel, job: Fields::new(line).get("Job")? },
-            () if starts("stop") => Self::Cancel { kind: CancelKind::Stop, job: Fields::new(line).get("Job")? },
+            () if starts("cancel") => {
+                Self::Cancel { kind: CancelKind::Cancel, job: Fields::new(line).get("Job")? }
+            }
+            () if starts("stop") => {
+                Self::Cancel { kind: CancelKind::Stop, job: Fields::new(line).get("Job")? }
+            }
             () if starts("client ") => Self::Client(HostPort::parse(tail("client "))?),
             () if starts("storage ") => Self::Storage(StorageAddress::parse(line)?),
             () if starts("statistics") => Self::Statistics(rest("statistics")),
@@ -389,7 +393,14 @@ fn parse_label(rest: &[u8]) -> Result<LabelCommand, MsgError> {
 fn format_label(command: &LabelCommand) -> Vec<u8> {
     let mut out = format!("label {}", types::bash_spaces(&command.device)).into_bytes();
     scan::put(&mut out, "VolumeName", &command.volume);
-    put_volume(&mut out, &command.pool, &command.media_type, command.slot, command.drive, command.plan.as_ref());
+    put_volume(
+        &mut out,
+        &command.pool,
+        &command.media_type,
+        command.slot,
+        command.drive,
+        command.plan.as_ref(),
+    );
     out
 }
 
@@ -411,11 +422,25 @@ fn format_relabel(command: &RelabelCommand) -> Vec<u8> {
     let mut out = format!("relabel {}", types::bash_spaces(&command.device)).into_bytes();
     scan::put(&mut out, "OldName", &command.old_volume);
     scan::put(&mut out, "NewName", &command.new_volume);
-    put_volume(&mut out, &command.pool, &command.media_type, command.slot, command.drive, command.plan.as_ref());
+    put_volume(
+        &mut out,
+        &command.pool,
+        &command.media_type,
+        command.slot,
+        command.drive,
+        command.plan.as_ref(),
+    );
     out
 }
 
-fn put_volume(out: &mut Vec<u8>, pool: &str, media_type: &str, slot: i32, drive: i32, plan: Option<&VolumePlan>) {
+fn put_volume(
+    out: &mut Vec<u8>,
+    pool: &str,
+    media_type: &str,
+    slot: i32,
+    drive: i32,
+    plan: Option<&VolumePlan>,
+) {
     scan::put(out, "PoolName", &pool.to_owned());
     scan::put(out, "MediaType", &media_type.to_owned());
     scan::put(out, "Slot", &slot);

@@ -57,10 +57,11 @@ impl LabelReply {
         let rest = scan::after(line, "3000 OK label. ").ok_or_else(|| MsgError::unknown(line))?;
         let fields = Fields::new(rest);
         let volume: String = fields.get("Volume")?;
-        let protection = match (fields.get::<Option<bool>>("UseProtect")?, fields.get::<Option<bool>>("VolEncrypted")?) {
-            (Some(protect), Some(encrypted)) => Some((protect, encrypted)),
-            _ => None,
-        };
+        let protection =
+            match (fields.get::<Option<bool>>("UseProtect")?, fields.get::<Option<bool>>("VolEncrypted")?) {
+                (Some(protect), Some(encrypted)) => Some((protect, encrypted)),
+                _ => None,
+            };
         Ok(Self {
             vol_bytes: fields.get("VolBytes")?,
             vol_a_bytes: fields.get("VolABytes")?,

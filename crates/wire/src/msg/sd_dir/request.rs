@@ -187,7 +187,8 @@ impl JobMediaRow {
             JobMediaTarget::Named { volume, label_time } => format!("{volume} {label_time}"),
         };
         let Self { first_index, last_index, start_file, end_file, start_block, end_block, .. } = self;
-        format!("{first_index} {last_index} {start_file} {end_file} {start_block} {end_block} {target}\n").into_bytes()
+        format!("{first_index} {last_index} {start_file} {end_file} {start_block} {end_block} {target}\n")
+            .into_bytes()
     }
 }
 
