@@ -85,6 +85,15 @@ impl EntryBatch {
         &self.names[start..self.ends[index] as usize]
     }
 
+    /// A batch of given names.
+    pub fn from_names(names: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Self {
+        let mut batch = Self::default();
+        for name in names {
+            batch.push(name.as_ref());
+        }
+        batch
+    }
+
     fn push(&mut self, name: &[u8]) {
         self.names.extend_from_slice(name);
         self.ends.push(self.names.len() as u32);

@@ -71,12 +71,13 @@ fn match_set(pattern: &[u8], p: usize, byte: u8, flags: GlobFlags) -> Option<(bo
         if low == b']' && at > first {
             return Some((matched != negated, at + 1));
         }
-        if low == b'[' && pattern.get(at + 1) == Some(&b':') {
-            if let Some((name, next)) = class_name(pattern, at) {
-                matched |= in_class(name, byte, flags);
-                at = next;
-                continue;
-            }
+        if low == b'['
+            && pattern.get(at + 1) == Some(&b':')
+            && let Some((name, next)) = class_name(pattern, at)
+        {
+            matched |= in_class(name, byte, flags);
+            at = next;
+            continue;
         }
         if low == b'\\' {
             at += 1;

@@ -25,6 +25,7 @@ pub use identity::{NameCache, group_id, run_as, user_id};
 pub use node::{NodeKind, make_fifo, make_node};
 pub use process::{
     cpu_time_ms, error_text, is_root, limit_malloc_arenas, raise_open_files, set_umask, trim_heap,
+    wait_readable,
 };
 pub use sparse::{advise_done, advise_sequential, data_extents, has_nodump, next_data, next_hole};
 pub use stat::{FileKind, FileStat, stat_at, stat_fd, stat_path};

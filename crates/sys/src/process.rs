@@ -1,7 +1,10 @@
 //! The process: limits, umask, time used, texts of errors.
 
+use std::fs::File;
 use std::io;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Raises the limit of open files to what the system allows; gives the new limit.
@@ -23,6 +26,20 @@ pub fn set_umask(mask: u32) -> u32 {
 #[must_use]
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// Waits until a file (a FIFO, a device) can be read or its writers are gone; `false` when the time is over.
+///
+/// # Errors
+/// The system's.
+pub fn wait_readable(file: &File, timeout: Duration) -> io::Result<bool> {
+    let mut fds = [PollFd::new(file, PollFlags::IN)];
+    let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
+    match poll(&mut fds, Some(&timeout)) {
+        Ok(count) => Ok(count > 0),
+        Err(rustix::io::Errno::INTR) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// CPU time used by the process so far, user and system, in milliseconds.

@@ -1,0 +1,258 @@
+//! Programs that a job runs: RunScripts and `|program` entries; %-codes (spec/02 §8.1, §8.2).
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+
+/// A RunScript as the Director sends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunScript {
+    /// Run when the job is well.
+    pub on_success: bool,
+    /// Run when the job has failed.
+    pub on_failure: bool,
+    /// A failure of the script fails the job.
+    pub fail_on_error: bool,
+    /// Bits: 1 after, 2 before, 4 after the snapshot.
+    pub when: u32,
+    /// Command with %-codes.
+    pub command: String,
+    /// Came by the old `RunBeforeJob`/`RunAfterJob`.
+    pub old_style: bool,
+}
+
+/// When scripts run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScriptStage {
+    /// Before the job's data.
+    Before,
+    /// Between snapshot and data; without snapshots: just before the data.
+    AfterSnapshot,
+    /// After the data.
+    After,
+}
+
+impl ScriptStage {
+    /// The bit in [`RunScript::when`].
+    #[must_use]
+    pub const fn bit(self) -> u32 {
+        match self {
+            Self::After => 1,
+            Self::Before => 2,
+            Self::AfterSnapshot => 4,
+        }
+    }
+
+    /// Label of messages.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Before => "ClientBeforeJob",
+            Self::AfterSnapshot => "ClientAfterVSS",
+            Self::After => "ClientAfterJob",
+        }
+    }
+}
+
+impl RunScript {
+    /// Reads `Run OnSuccess=… OnFailure=… AbortOnError=… When=… Command=…`, blanks of the command as 0x01.
+    #[must_use]
+    pub fn parse(line: &str) -> Option<Self> {
+        let rest = line.strip_prefix("Run ")?;
+        let (head, command) = rest.split_once("Command=")?;
+        let mut values = [None::<u32>; 4];
+        for word in head.split_whitespace() {
+            let (key, value) = word.split_once('=')?;
+            let at =
+                ["OnSuccess", "OnFailure", "AbortOnError", "When"].iter().position(|&known| known == key)?;
+            values[at] = value.parse().ok();
+        }
+        let [on_success, on_failure, fail, when] = values;
+        Some(Self {
+            on_success: on_success? != 0,
+            on_failure: on_failure? != 0,
+            fail_on_error: fail? != 0,
+            when: when?,
+            command: types::unbash_spaces(command.trim_end_matches(['\n', '\0'])),
+            old_style: false,
+        })
+    }
+}
+
+/// Replaces %-codes; `value` gives a code's text, or `None` to leave it as it is.
+pub fn expand_codes(text: &str, value: impl Fn(char) -> Option<String>) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c != '%' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            None => out.push('%'),
+            Some('%') => out.push('%'),
+            Some(code) => match value(code) {
+                Some(text) => out.push_str(&text),
+                None => {
+                    out.push('%');
+                    out.push(code);
+                }
+            },
+        }
+    }
+    out
+}
+
+/// Splits a command line at blanks; `"…"` and `'…'` hold words together, `\` takes the next character as it is.
+#[must_use]
+pub fn split_command(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(q), c) if c == q => quote = None,
+            (None, '"' | '\'') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (Some('"') | None, '\\') => {
+                if let Some(next) = chars.next() {
+                    let word = word.get_or_insert_default();
+                    // Only what has a meaning of its own loses its backslash: `printf '\n'` and paths keep theirs.
+                    if !matches!(next, '"' | '\'' | '\\' | ' ') {
+                        word.push('\\');
+                    }
+                    word.push(next);
+                }
+            }
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+/// Starts a command without a shell; its standard output and error come on one pipe.
+///
+/// # Errors
+/// The system's, with an empty command as "not found".
+pub fn spawn(line: &str) -> io::Result<(Child, io::PipeReader)> {
+    let words = split_command(line);
+    let Some((program, args)) = words.split_first() else {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the command is empty"));
+    };
+    let (reader, writer) = io::pipe()?;
+    let child = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(writer.try_clone()?)
+        .stderr(writer)
+        .spawn()?;
+    Ok((child, reader))
+}
+
+/// What a program gave.
+#[derive(Debug)]
+pub struct Captured {
+    /// Exit status; 128 + signal when it was killed.
+    pub status: i32,
+    /// Its output, errors included.
+    pub stdout: Vec<u8>,
+}
+
+impl Captured {
+    /// `Child exited with code 1`.
+    #[must_use]
+    pub fn status_text(&self) -> String {
+        exit_text(self.status)
+    }
+}
+
+/// Text of an exit status.
+#[must_use]
+pub fn exit_text(status: i32) -> String {
+    if status > 128 {
+        format!("Child died from signal {}", status - 128)
+    } else {
+        format!("Child exited with code {status}")
+    }
+}
+
+fn wait(child: &mut Child) -> io::Result<i32> {
+    use std::os::unix::process::ExitStatusExt;
+    let status = child.wait()?;
+    Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
+}
+
+/// Runs a command and keeps its output, up to `bytes_max`.
+///
+/// # Errors
+/// Why it could not be started or read.
+pub fn run_captured(line: &str, bytes_max: usize) -> Result<Captured, String> {
+    let (mut child, reader) = spawn(line).map_err(|error| sys::error_text(&error))?;
+    let mut stdout = Vec::new();
+    let read = reader.take(bytes_max as u64).read_to_end(&mut stdout);
+    let status = wait(&mut child).map_err(|error| sys::error_text(&error))?;
+    read.map_err(|error| sys::error_text(&error))?;
+    Ok(Captured { status, stdout })
+}
+
+/// Runs a command and gives each line of its output to `line_seen`, without its line end. Gives the exit status.
+///
+/// # Errors
+/// Why it could not be started.
+pub fn run_lines(line: &str, mut line_seen: impl FnMut(&str)) -> Result<i32, String> {
+    let (mut child, reader) = spawn(line).map_err(|error| sys::error_text(&error))?;
+    let mut reader = BufReader::new(reader);
+    let mut text = Vec::new();
+    loop {
+        text.clear();
+        // A line of more than a megabyte is given in pieces.
+        match (&mut reader).take(1 << 20).read_until(b'\n', &mut text) {
+            Ok(0) | Err(_) => break,
+            Ok(_) => line_seen(String::from_utf8_lossy(&text).trim_end_matches(['\n', '\r'])),
+        }
+    }
+    wait(&mut child).map_err(|error| sys::error_text(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_recorded_script_is_read() {
+        let line =
+            "Run OnSuccess=1 OnFailure=0 AbortOnError=1 When=2 Command=/bin/echo\u{1}before\u{1}c=%c\n";
+        let script = RunScript::parse(line).unwrap();
+        assert!(script.on_success && !script.on_failure && script.fail_on_error);
+        assert_eq!((script.when, script.command.as_str()), (2, "/bin/echo before c=%c"));
+        assert_eq!(RunScript::parse("Run nonsense"), None);
+    }
+
+    #[test]
+    fn codes_are_replaced_and_unknown_ones_left() {
+        let text = expand_codes("a=%a p=%p %% %", |c| (c == 'a').then(|| "1".to_owned()));
+        assert_eq!(text, "a=1 p=%p % %");
+    }
+
+    #[test]
+    fn words_are_split_as_quoted() {
+        let words = split_command("sh -c \"echo 'a  b' \\\"c\\\"\" d\\ e ''");
+        assert_eq!(words, ["sh", "-c", "echo 'a  b' \"c\"", "d e", ""]);
+        assert!(split_command("  ").is_empty());
+    }
+
+    #[test]
+    fn output_and_errors_come_by_line() {
+        let mut lines = Vec::new();
+        let status =
+            run_lines("sh -c \"echo one; echo two >&2; exit 3\"", |line| lines.push(line.to_owned()))
+                .unwrap();
+        assert_eq!((status, lines), (3, vec!["one".to_owned(), "two".to_owned()]));
+        assert_eq!(exit_text(3), "Child exited with code 3");
+        assert!(run_lines("/no/such/program", |_| {}).is_err());
+    }
+}
