@@ -8,5 +8,6 @@ pub mod digest;
 pub mod fileset;
 pub mod lzo;
 pub mod message;
+pub mod restore;
 pub mod script;
 pub mod walk;

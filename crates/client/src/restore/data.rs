@@ -1,0 +1,123 @@
+//! Takes data packets apart (spec/02 §4.3, §5) and writes them; digests what is written.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use attrs::{DataLayout, DigestKind, split_offset};
+
+use crate::codec::{CodecError, Unpacker};
+use crate::digest::Digester;
+
+/// All kinds, for the first file: the kind that a backup uses is only known behind the data.
+const ALL_KINDS: [DigestKind; 6] = [
+    DigestKind::Md5,
+    DigestKind::Sha1,
+    DigestKind::Sha256,
+    DigestKind::Sha512,
+    DigestKind::Xxh64,
+    DigestKind::Xxh3x128,
+];
+
+/// Which digests to compute: learned from the records of the restore itself.
+#[derive(Debug, Clone, Default)]
+pub(super) struct DigestPlan {
+    seen: Vec<DigestKind>,
+    learned: bool,
+}
+
+impl DigestPlan {
+    /// Digests for a new file.
+    pub(super) fn start(&self) -> Vec<(DigestKind, Digester)> {
+        let kinds: &[DigestKind] = if self.learned { &self.seen } else { &ALL_KINDS };
+        kinds.iter().map(|&kind| (kind, Digester::new(kind))).collect()
+    }
+
+    /// A record of this kind came; or none came for a file that had data.
+    pub(super) fn learn(&mut self, kind: Option<DigestKind>) {
+        self.learned = true;
+        if let Some(kind) = kind
+            && !self.seen.contains(&kind)
+        {
+            self.seen.push(kind);
+        }
+    }
+}
+
+/// Why a packet was not written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DataError {
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    #[error(transparent)]
+    Packet(#[from] attrs::DataError),
+    #[error("write at {offset}: {}", sys::error_text(source))]
+    Write { offset: u64, source: io::Error },
+}
+
+/// Writes the data of one file.
+pub(super) struct DataWriter {
+    file: File,
+    /// Where the next packet without an offset goes.
+    position: u64,
+    /// Streams (FIFO, device) are written in order.
+    sequential: bool,
+    digests: Vec<(DigestKind, Digester)>,
+    /// Bytes written.
+    pub(super) written: u64,
+    /// End of what was written.
+    pub(super) end: u64,
+}
+
+impl DataWriter {
+    pub(super) fn new(file: File, sequential: bool, plan: &DigestPlan) -> Self {
+        Self { file, position: 0, sequential, digests: plan.start(), written: 0, end: 0 }
+    }
+
+    /// Takes a packet apart and writes it.
+    pub(super) fn packet(
+        &mut self,
+        layout: DataLayout,
+        packet: &[u8],
+        unpacker: &mut Unpacker,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), DataError> {
+        let mut packet = packet;
+        if layout.offset {
+            (self.position, packet) = split_offset(packet)?;
+        }
+        let plain: &[u8] = if layout.gzip {
+            unpacker.gunzip(packet, buffer)?;
+            buffer
+        } else if layout.header {
+            unpacker.unpack(packet, buffer)?;
+            buffer
+        } else {
+            packet
+        };
+        for (_, digester) in &mut self.digests {
+            digester.update(plain);
+        }
+        self.write(plain)
+    }
+
+    fn write(&mut self, plain: &[u8]) -> Result<(), DataError> {
+        let offset = self.position;
+        let result = if self.sequential {
+            io::Write::write_all(&mut self.file, plain)
+        } else {
+            self.file.write_all_at(plain, offset)
+        };
+        result.map_err(|source| DataError::Write { offset, source })?;
+        self.position += plain.len() as u64;
+        self.written += plain.len() as u64;
+        self.end = self.end.max(self.position);
+        Ok(())
+    }
+
+    /// The file, and the digests of what was written.
+    pub(super) fn finish(self) -> (File, Vec<(DigestKind, Vec<u8>)>) {
+        let digests = self.digests.into_iter().map(|(kind, digester)| (kind, digester.finish())).collect();
+        (self.file, digests)
+    }
+}
