@@ -39,6 +39,7 @@ mod parse_run;
 mod parse_value;
 pub mod runscript;
 pub mod schedule;
+pub mod show;
 pub mod source;
 pub mod storage;
 pub mod table;
