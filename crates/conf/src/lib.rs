@@ -30,6 +30,7 @@ pub mod digest;
 pub mod director;
 pub mod fileset;
 mod fileset_options;
+pub mod fuzz;
 mod lexer;
 pub mod messages;
 mod nearest;

@@ -11,6 +11,7 @@ pub struct Target {
 
 /// All targets, in the order of the layers.
 pub const TARGETS: &[Target] = &[
+    Target { name: "config", run: conf::fuzz::fuzz_config },
     Target { name: "attr_record", run: attrs::fuzz::fuzz_decode_record },
     Target { name: "attr_stat", run: attrs::fuzz::fuzz_decode_stat },
     Target { name: "attr_payload", run: attrs::fuzz::fuzz_decode_payload },
@@ -18,6 +19,11 @@ pub const TARGETS: &[Target] = &[
     Target { name: "volume_file", run: volume::fuzz::fuzz_volume },
     Target { name: "volume_label", run: volume::fuzz::fuzz_label },
     Target { name: "bsr", run: volume::fuzz::fuzz_bsr },
+    Target { name: "packets", run: wire::fuzz::fuzz_packets },
+    Target { name: "hello", run: wire::fuzz::fuzz_hello },
+    Target { name: "messages", run: wire::fuzz::fuzz_messages },
+    Target { name: "unpack", run: client::codec::fuzz_unpack },
+    Target { name: "journal", run: storage::journal::fuzz_journal },
 ];
 
 /// The target of a name.
