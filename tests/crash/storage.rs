@@ -33,3 +33,17 @@ fn the_job_becomes_incomplete_and_the_next_one_runs() -> Result<()> {
     }
     held.site.finish()
 }
+
+#[test]
+fn told_to_stop_it_ends_the_job_at_a_checkpoint() -> Result<()> {
+    let mut held = Held::start(our_site())?;
+    held.site.stop(Role::Storage)?;
+    held.release()?;
+    let job = held.site.wait_job(held.job, NOTICE)?;
+    ensure!(job.status() == 'I', "{job:?}");
+    ensure!(job.files() as usize >= crate::held::FILES - 5, "{job:?}");
+    held.site.start_role(Role::Storage)?;
+    let listed = held.site.bls("Vol-0001", &["-j"])?;
+    ensure!(listed.contains("JobId=1"), "{listed}");
+    held.site.finish()
+}
