@@ -145,6 +145,42 @@ impl Ingest {
     }
 }
 
+/// Sets the digest of a file whose row is there already: its digest came in a later batch than its attributes.
+///
+/// # Errors
+/// Those of the database.
+pub fn set_digest(tx: &WriteTx<'_>, job: JobId, index: FileIndex, digest: &str) -> Result<()> {
+    // The newest row of the job is nearly always the one; only a replay has to look through the job.
+    let last: Option<FileId> = tx.scalar(
+        "SELECT FileId FROM File WHERE FileId = (SELECT MAX(FileId) FROM File) AND JobId = ?1 AND FileIndex = ?2",
+        params![job, index],
+    )?;
+    match last {
+        Some(id) => tx.execute("UPDATE File SET MD5 = ?2 WHERE FileId = ?1", params![id, digest]),
+        None => tx.execute(
+            "UPDATE File SET MD5 = ?3 WHERE JobId = ?1 AND FileIndex = ?2",
+            params![job, index, digest],
+        ),
+    }
+    .map(drop)
+}
+
+/// Notes that a file was taken from a base job: the newest version of it in a job of level Base (spec/05 §2.6).
+///
+/// # Errors
+/// Those of the database.
+pub fn insert_base(tx: &WriteTx<'_>, job: JobId, file: &NewFile) -> Result<()> {
+    tx.execute(
+        "INSERT INTO BaseFiles (BaseJobId, JobId, FileId, FileIndex) \
+         SELECT File.JobId, ?1, File.FileId, ?4 FROM File JOIN Job ON Job.JobId = File.JobId \
+         WHERE File.PathId = (SELECT PathId FROM Path WHERE Path = ?2) AND File.Filename = ?3 AND File.FileIndex > 0 \
+         AND Job.Level = 'B' AND Job.JobStatus IN ('T', 'W') AND File.JobId <> ?1 \
+         ORDER BY Job.JobTDate DESC, File.FileId DESC LIMIT 1",
+        params![job, &file.path, &file.name, file.file_index],
+    )
+    .map(drop)
+}
+
 /// Key of a path.
 ///
 /// # Errors

@@ -10,6 +10,7 @@
 
 pub mod attempt;
 pub mod client;
+pub mod counter;
 mod error;
 pub mod file;
 pub mod fileset;
@@ -26,6 +27,7 @@ pub mod operator;
 pub mod plan;
 pub mod pool;
 mod port;
+pub mod purge;
 mod schema;
 pub mod script;
 mod service;

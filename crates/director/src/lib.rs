@@ -7,6 +7,7 @@
 //!
 //! Times are Unix seconds inside; text shown to people is local time. No lock is held across an `.await`.
 
+pub mod catreq;
 pub mod jobs;
 pub mod messages;
 

@@ -5,3 +5,4 @@ pub mod level;
 pub mod plan;
 pub mod queue;
 pub mod schedule;
+pub mod volume;

@@ -1,0 +1,154 @@
+//! What was received and is not yet in the catalog: bounded, applied in order in one transaction.
+
+use super::attributes::Attribute;
+use catalog::file::{self, Ingest, NewFile};
+use catalog::jobmedia::{self, FilePosition, Piece};
+use catalog::journal::{self, JournalKey};
+use catalog::{WriteTx, log, media};
+use types::{FileIndex, JobId, Seq, Timestamp, VolTime};
+
+/// Entries of one transaction. A Holdfast SD streams 1024 records ahead of the acknowledgement (docs/extensions.md §4): at half
+/// of them the next half arrives while this one is committed.
+pub(super) const ENTRIES_MAX: usize = 512;
+
+/// Entries of one transaction for a stock SD, which does not wait: a sync costs the same for more.
+pub(super) const STOCK_ENTRIES_MAX: usize = 4096;
+
+/// Bytes of names and texts in one transaction.
+const BYTES_MAX: usize = 2 << 20;
+
+/// A piece whose Volume is named, not numbered, in a Holdfast SD's journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NamedPiece {
+    /// The piece; its `media_id` is looked up.
+    pub(super) piece: Piece,
+    /// Volume; empty where the SD gave the number.
+    pub(super) volume: String,
+    /// When that Volume was labelled; 0 = not told.
+    pub(super) label_time: VolTime,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Entry {
+    File(NewFile),
+    Base(NewFile),
+    Digest(FileIndex, String),
+    Pieces(Vec<NamedPiece>),
+    Positions(Vec<FilePosition>),
+    Log(Timestamp, String),
+}
+
+/// Entries in the order they came, and how far into the journal they reach.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    entries: Vec<Entry>,
+    bytes: usize,
+    /// Last record that is in here or needs no row.
+    up_to: Option<Seq>,
+}
+
+impl Batch {
+    /// Whether there is nothing to commit.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.up_to.is_none()
+    }
+
+    /// Whether it is time to commit.
+    pub(super) fn is_full(&self, entries_max: usize) -> bool {
+        self.entries.len() >= entries_max || self.bytes >= BYTES_MAX
+    }
+
+    /// The record `seq` is in here, or has no effect on rows.
+    pub(super) fn reached(&mut self, seq: Option<Seq>) {
+        self.up_to = seq.or(self.up_to);
+    }
+
+    /// How far into the journal this reaches.
+    pub(super) fn up_to(&self) -> Option<Seq> {
+        self.up_to
+    }
+
+    pub(super) fn attribute(&mut self, attribute: Attribute) {
+        match attribute {
+            Attribute::File(file) => self.push(file_bytes(&file), Entry::File(file)),
+            Attribute::Base(file) => self.push(file_bytes(&file), Entry::Base(file)),
+            Attribute::Digest { file_index, digest } => self.digest(file_index, digest),
+            Attribute::Nothing => {}
+        }
+    }
+
+    /// A digest follows its file: it is put into the entry that waits for it, which nearly always is the last one.
+    fn digest(&mut self, index: FileIndex, digest: String) {
+        if let Some(Entry::File(file)) = self.entries.last_mut()
+            && file.file_index == index
+        {
+            file.digest = digest;
+            return;
+        }
+        self.push(digest.len(), Entry::Digest(index, digest));
+    }
+
+    pub(super) fn pieces(&mut self, pieces: Vec<NamedPiece>) {
+        self.push(pieces.len() * size_of::<NamedPiece>(), Entry::Pieces(pieces));
+    }
+
+    pub(super) fn positions(&mut self, positions: Vec<FilePosition>) {
+        self.push(positions.len() * size_of::<FilePosition>(), Entry::Positions(positions));
+    }
+
+    pub(super) fn log(&mut self, at: Timestamp, text: String) {
+        self.push(text.len(), Entry::Log(at, text));
+    }
+
+    fn push(&mut self, bytes: usize, entry: Entry) {
+        self.bytes += bytes;
+        self.entries.push(entry);
+    }
+
+    /// Writes everything inside `tx`, and the journal position with it.
+    pub(super) fn apply(
+        &self,
+        tx: &WriteTx<'_>,
+        job: JobId,
+        ingest: &mut Ingest,
+        journal: Option<&JournalKey>,
+    ) -> catalog::Result<()> {
+        for entry in &self.entries {
+            match entry {
+                Entry::File(file) => ingest.insert(tx, std::slice::from_ref(file), None)?,
+                Entry::Base(file) => file::insert_base(tx, job, file)?,
+                Entry::Digest(index, digest) => file::set_digest(tx, job, *index, digest)?,
+                Entry::Pieces(pieces) => apply_pieces(tx, job, pieces)?,
+                Entry::Positions(positions) => jobmedia::create_file_media(tx, job, positions)?,
+                Entry::Log(at, text) => log::append(tx, job, *at, text)?,
+            }
+        }
+        match (journal, self.up_to) {
+            (Some(key), Some(seq)) => journal::advance(tx, key, seq),
+            (None, _) | (_, None) => Ok(()),
+        }
+    }
+}
+
+fn file_bytes(file: &NewFile) -> usize {
+    size_of::<Entry>() + file.path.len() + file.name.len() + file.lstat.len()
+}
+
+fn apply_pieces(tx: &WriteTx<'_>, job: JobId, pieces: &[NamedPiece]) -> catalog::Result<()> {
+    let mut known = Vec::with_capacity(pieces.len());
+    for named in pieces {
+        let mut piece = named.piece;
+        if !named.volume.is_empty() {
+            match media::get_by_name(tx, &named.volume)? {
+                Some(row) => piece.media_id = row.id,
+                // Deleted by an operator while the job ran: the data is where it is, no row can name it.
+                None => {
+                    tracing::warn!(%job, volume = named.volume, "a piece of the job is on a Volume that the catalog does not have");
+                    continue;
+                }
+            }
+        }
+        known.push(piece);
+    }
+    jobmedia::create(tx, job, &known)
+}

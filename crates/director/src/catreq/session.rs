@@ -1,0 +1,371 @@
+//! One connection of a job to its Storage Daemon, as far as the catalog is concerned.
+
+use super::attributes;
+use super::batch::{Batch, ENTRIES_MAX, NamedPiece, STOCK_ENTRIES_MAX};
+use super::find::Offered;
+use super::request::{self, Collected, Request};
+use super::volumes::{self, Decision};
+use super::{CatReqError, JobContext, Shared};
+use catalog::WriteTx;
+use catalog::attempt::{self, AttemptState};
+use catalog::file::Ingest;
+use catalog::journal::{self, JournalKey};
+use std::sync::Arc;
+use types::{Seq, Timestamp, VolSession};
+use wire::scan::shorten;
+
+/// A message for the job's log, from the choice of a Volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Whether the operator should look.
+    pub warning: bool,
+    /// Text without line end.
+    pub text: String,
+}
+
+/// What became of a packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict<'p> {
+    /// Dealt with.
+    Taken,
+    /// Not the catalog's business: the message itself (of a journal record, its payload). The caller deals with it.
+    Pass(&'p [u8]),
+    /// A journal record whose effect is in the catalog already: nothing is to be done.
+    Repeated,
+}
+
+/// The result of [`CatalogSession::handle`].
+#[derive(Debug)]
+pub struct Handled<'p> {
+    /// Packets to send to the SD, in order: answers, `Ans`, `Ack`.
+    pub replies: Vec<Vec<u8>>,
+    /// Messages for the job.
+    pub notes: Vec<Note>,
+    /// What the packet was.
+    pub verdict: Verdict<'p>,
+}
+
+impl<'p> Handled<'p> {
+    fn new(verdict: Verdict<'p>) -> Self {
+        Self { replies: Vec::new(), notes: Vec::new(), verdict }
+    }
+}
+
+/// Serves one connection. Not cancel safe: a packet that was begun must be awaited, or the session be dropped and the
+/// connection attached anew.
+pub struct CatalogSession {
+    shared: Arc<Shared>,
+    context: Arc<JobContext>,
+    /// Of a Holdfast SD.
+    journal: Option<JournalKey>,
+    /// Last record that was handled; those up to it are repetitions.
+    seen: Seq,
+    /// Last record that was acknowledged.
+    acked: Seq,
+    batch: Batch,
+    ingest: Option<Ingest>,
+    /// A stock SD sends some requests as several packets.
+    collecting: Option<Collected>,
+    offered: Offered,
+    session: Option<VolSession>,
+}
+
+impl CatalogSession {
+    pub(super) async fn open(shared: Arc<Shared>, context: JobContext) -> Result<Self, CatReqError> {
+        let journal = context.holdfast.then(|| JournalKey {
+            job_id: context.job_id,
+            attempt: context.attempt,
+            storage: context.storage.clone(),
+        });
+        let (job, attempt) = (context.job_id, context.attempt);
+        let key = journal.clone();
+        let position = shared
+            .catalog
+            .read(move |r| {
+                if attempt::get(r, job, attempt)?.is_some_and(|row| row.state == AttemptState::Closed) {
+                    return Ok(None);
+                }
+                key.as_ref().map_or(Ok(Seq(0)), |key| journal::position(r, key)).map(Some)
+            })
+            .await?
+            .ok_or(CatReqError::Closed { job, attempt })?;
+        Ok(Self {
+            shared,
+            context: Arc::new(context),
+            journal,
+            seen: position,
+            acked: position,
+            batch: Batch::default(),
+            ingest: None,
+            collecting: None,
+            offered: Offered::default(),
+            session: None,
+        })
+    }
+
+    /// Where to attach the journal: the record behind the last one that is in the catalog.
+    #[must_use]
+    pub fn attach_from(&self) -> Seq {
+        Seq(self.acked.0 + 1)
+    }
+
+    /// The session on the Volumes, as the attributes name it; none before the first.
+    #[must_use]
+    pub fn volume_session(&self) -> Option<VolSession> {
+        self.session
+    }
+
+    /// Whether something was received that is not in the catalog yet: then [`Self::flush`] when the connection is idle.
+    #[must_use]
+    pub fn has_pending(&self) -> bool {
+        !self.batch.is_empty()
+    }
+
+    /// Takes a packet of the SD, of either kind.
+    ///
+    /// # Errors
+    /// [`CatReqError`]: the session is over. What was acknowledged is in the catalog.
+    pub async fn handle<'p>(&mut self, packet: &'p [u8]) -> Result<Handled<'p>, CatReqError> {
+        if self.collecting.is_some() {
+            self.collect(packet)?;
+            return Ok(Handled::new(Verdict::Taken));
+        }
+        match request::split_record(packet) {
+            Some((seq, payload)) if self.journal.is_some() => self.record(seq, payload).await,
+            Some(_) | None => self.message(None, packet).await,
+        }
+    }
+
+    /// Takes the signal EOD: the end of a request of several packets. Any other EOD is the caller's (`Verdict::Pass`).
+    ///
+    /// # Errors
+    /// As [`Self::handle`].
+    pub async fn handle_eod(&mut self) -> Result<Handled<'static>, CatReqError> {
+        let Some(collected) = self.collecting.take() else {
+            return Ok(Handled::new(Verdict::Pass(&[])));
+        };
+        let mut handled = Handled::new(Verdict::Taken);
+        let reply = collected.reply();
+        match collected {
+            Collected::JobMedia(pieces) => self.batch.pieces(pieces),
+            Collected::FileMedia(positions) => self.batch.positions(positions),
+        }
+        self.commit(&mut handled).await?;
+        handled.replies.push(reply.to_vec());
+        Ok(handled)
+    }
+
+    /// Stores a message of the job in the catalog (Messages destination `catalog`), with the next batch: a message that came
+    /// as a journal record is stored exactly once.
+    pub fn log(&mut self, at: Timestamp, text: String) {
+        self.batch.log(at, text);
+    }
+
+    /// Commits what was received; the replies hold the acknowledgement.
+    ///
+    /// # Errors
+    /// As [`Self::handle`].
+    pub async fn flush(&mut self) -> Result<Handled<'static>, CatReqError> {
+        let mut handled = Handled::new(Verdict::Taken);
+        if self.has_pending() {
+            self.commit(&mut handled).await?;
+        }
+        Ok(handled)
+    }
+
+    /// Commits what is left together with `end`: the job's end, its attempt's, whatever belongs to it (DESIGN §2.3). The
+    /// replies hold the last acknowledgement.
+    ///
+    /// # Errors
+    /// As [`Self::handle`], and those of `end`; then nothing of it is in the catalog.
+    pub async fn finish<T: Send + 'static>(
+        &mut self,
+        end: impl FnOnce(&WriteTx<'_>) -> catalog::Result<T> + Send + 'static,
+    ) -> Result<(T, Handled<'static>), CatReqError> {
+        let mut handled = Handled::new(Verdict::Taken);
+        let result = self.write(end).await?;
+        self.acknowledge(&mut handled);
+        Ok((result, handled))
+    }
+
+    async fn record<'p>(&mut self, seq: Seq, payload: &'p [u8]) -> Result<Handled<'p>, CatReqError> {
+        if seq <= self.seen {
+            return self.repeated(seq, payload).await;
+        }
+        if seq.0 != self.seen.0 + 1 {
+            return Err(self.protocol(format!("journal record {seq} follows {}", self.seen)));
+        }
+        let handled = self.message(Some(seq), payload).await?;
+        self.seen = seq;
+        Ok(handled)
+    }
+
+    /// A request that was answered gets its stored answer; everything else has had its effect.
+    async fn repeated<'p>(&mut self, seq: Seq, payload: &[u8]) -> Result<Handled<'p>, CatReqError> {
+        let mut handled = Handled::new(Verdict::Repeated);
+        if let (true, Some(key)) = (request::is_answered(payload), self.journal.clone()) {
+            let stored = self.shared.catalog.read(move |r| journal::answer(r, &key, seq)).await?;
+            handled.replies.extend(stored.map(|reply| answer_line(seq, &reply)));
+        }
+        Ok(handled)
+    }
+
+    async fn message<'p>(&mut self, seq: Option<Seq>, payload: &'p [u8]) -> Result<Handled<'p>, CatReqError> {
+        let parsed =
+            request::parse(payload, self.context.job_id).map_err(|problem| self.protocol(problem))?;
+        match parsed {
+            Request::Attributes(binary) => {
+                let update = attributes::decode(binary).map_err(|problem| self.protocol(problem))?;
+                self.session = Some(update.session);
+                if self.context.catalog_files {
+                    self.batch.attribute(update.attribute);
+                }
+                self.taken(seq, false).await
+            }
+            Request::Pieces(pieces) => {
+                self.batch.pieces(pieces);
+                self.taken(seq, false).await
+            }
+            Request::Collect(collected) => {
+                self.collecting = Some(collected);
+                Ok(Handled::new(Verdict::Taken))
+            }
+            Request::Volume(volume) => self.volume_request(seq, volume).await,
+            Request::Blast => {
+                // The file is on the SD's machine; a Director that reads it there would tie the two together.
+                let mut handled = self.taken(seq, false).await?;
+                self.reply(&mut handled, seq, "1990 ERROR BlastAttr\n");
+                Ok(handled)
+            }
+            Request::Checkpoint => {
+                self.batch.reached(seq);
+                let mut handled = Handled::new(Verdict::Pass(payload));
+                self.commit(&mut handled).await?;
+                Ok(handled)
+            }
+            Request::Unknown => {
+                let line = shorten(payload);
+                let mut handled = self.taken(seq, false).await?;
+                handled.notes.push(Note { warning: true, text: format!("Invalid Catalog request: {line}") });
+                self.reply(&mut handled, seq, &format!("1990 Invalid Catalog Request: {line}"));
+                Ok(handled)
+            }
+            Request::NotMine => {
+                self.batch.reached(seq);
+                Ok(Handled::new(Verdict::Pass(payload)))
+            }
+        }
+    }
+
+    async fn taken<'p>(&mut self, seq: Option<Seq>, now: bool) -> Result<Handled<'p>, CatReqError> {
+        self.batch.reached(seq);
+        let mut handled = Handled::new(Verdict::Taken);
+        let entries_max = if self.journal.is_some() { ENTRIES_MAX } else { STOCK_ENTRIES_MAX };
+        let reached = self.batch.up_to().map_or(0, |seq| seq.0.saturating_sub(self.acked.0));
+        if now || self.batch.is_full(entries_max) || reached >= ENTRIES_MAX as u64 {
+            self.commit(&mut handled).await?;
+        }
+        Ok(handled)
+    }
+
+    /// Decides in one transaction: what came before, the decision, its effects, the stored answer.
+    async fn volume_request<'p>(
+        &mut self,
+        seq: Option<Seq>,
+        wanted: volumes::VolumeRequest,
+    ) -> Result<Handled<'p>, CatReqError> {
+        self.batch.reached(seq);
+        let (shared, context) = (Arc::clone(&self.shared), Arc::clone(&self.context));
+        let key = self.journal.clone();
+        let offered = std::mem::take(&mut self.offered);
+        let now = Timestamp(jiff::Timestamp::now().as_second());
+        let (decision, offered) = self
+            .write(move |tx| {
+                let mut offered = offered;
+                let server = volumes::Server { tx, shared: &shared, context: &context, now };
+                let decision = server.serve(&wanted, &mut offered)?;
+                if let (Some(key), Some(seq)) = (&key, seq) {
+                    journal::store_answer(tx, key, seq, &decision.reply)?;
+                }
+                Ok((decision, offered))
+            })
+            .await?;
+        self.offered = offered;
+        let Decision { reply, notes } = decision;
+        let mut handled = Handled { replies: Vec::new(), notes, verdict: Verdict::Taken };
+        self.reply(&mut handled, seq, &reply);
+        if let Some(seq) = seq {
+            // `Ans` implies `Ack`.
+            self.acked = seq;
+        }
+        Ok(handled)
+    }
+
+    fn reply(&self, handled: &mut Handled<'_>, seq: Option<Seq>, reply: &str) {
+        handled.replies.push(match seq {
+            Some(seq) => answer_line(seq, reply),
+            None => reply.as_bytes().to_vec(),
+        });
+    }
+
+    fn collect(&mut self, packet: &[u8]) -> Result<(), CatReqError> {
+        let added = match &mut self.collecting {
+            Some(collected) => collected.add(packet),
+            None => Ok(()),
+        };
+        added.map_err(|problem| self.protocol(problem))
+    }
+
+    async fn commit(&mut self, handled: &mut Handled<'_>) -> Result<(), CatReqError> {
+        self.write(|_| Ok(())).await?;
+        self.acknowledge(handled);
+        Ok(())
+    }
+
+    /// Applies the batch and runs `work` in one transaction. On an error the batch is lost with the session: a Holdfast SD
+    /// sends it again, with a stock SD the job has failed.
+    async fn write<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&WriteTx<'_>) -> catalog::Result<T> + Send + 'static,
+    ) -> Result<T, CatReqError> {
+        let batch = std::mem::take(&mut self.batch);
+        let up_to = batch.up_to();
+        let job = self.context.job_id;
+        let replaces = self.context.attempt.0 > 1;
+        let mut ingest = self.ingest.take().unwrap_or_else(|| Ingest::new(job, replaces));
+        let key = self.journal.clone();
+        let epoch = self.shared.guard.epoch();
+        let (result, ingest) = self
+            .shared
+            .catalog
+            .write(epoch, move |tx| {
+                batch.apply(tx, job, &mut ingest, key.as_ref())?;
+                Ok((work(tx)?, ingest))
+            })
+            .await?;
+        self.ingest = Some(ingest);
+        self.seen = up_to.map_or(self.seen, |seq| seq.max(self.seen));
+        Ok(result)
+    }
+
+    fn acknowledge(&mut self, handled: &mut Handled<'_>) {
+        if self.journal.is_some() && self.seen > self.acked {
+            self.acked = self.seen;
+            handled.replies.push(format!("Ack {}\n", self.acked).into_bytes());
+        }
+    }
+
+    fn protocol(&self, problem: String) -> CatReqError {
+        CatReqError::Protocol { storage: self.context.storage.clone(), problem }
+    }
+}
+
+fn answer_line(seq: Seq, reply: &str) -> Vec<u8> {
+    format!("Ans {seq} {reply}").into_bytes()
+}
+
+impl NamedPiece {
+    pub(super) fn numbered(piece: catalog::jobmedia::Piece) -> Self {
+        Self { piece, volume: String::new(), label_time: types::VolTime(0) }
+    }
+}
