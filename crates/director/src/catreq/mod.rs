@@ -28,8 +28,8 @@ mod session;
 mod volumes;
 
 pub use prune::{delete_jobs, execute_volume_prune, mark_purged};
-pub use rules::VolumeRules;
 pub use request::fuzz_decode;
+pub use rules::VolumeRules;
 pub use session::{CatalogSession, Handled, Note, Verdict};
 
 use catalog::{Catalog, CatalogError};
