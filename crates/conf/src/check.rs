@@ -160,7 +160,9 @@ impl Parser<'_> {
                 .span
                 .is_some_and(|s| s.file == resource.header.file && s.start >= resource.header.start);
             let name_is_bad = directive.name == "Name" && finding.message.contains("a name ");
-            after && (finding.message.contains(&quoted) || name_is_bad)
+            let meant =
+                finding.help.as_ref().is_some_and(|h| h.contains("did you mean") && h.contains(&quoted));
+            after && (finding.message.contains(&quoted) || meant || name_is_bad)
         })
     }
 
@@ -207,7 +209,9 @@ impl Parser<'_> {
                 ResourceKind::Client => {
                     let calls =
                         matches!(resource.values.value("Allow FD Connections"), Some(Value::Bool(true)));
-                    if resource.values.value("Address").is_none() && !calls {
+                    let address = resource.table.find("Address");
+                    let attempted = address.is_some_and(|d| self.was_attempted(resource, d));
+                    if resource.values.value("Address").is_none() && !calls && !attempted {
                         let message = format!("Client \"{}\" lacks `Address`", resource.values.name());
                         findings.push((resource.header, message, "add `Address = host`"));
                     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
+
 use crate::source::{Sources, Span};
 
 /// How bad it is.
@@ -44,6 +46,44 @@ impl Diagnostics {
         self.list.iter().any(|d| d.severity == Severity::Error)
     }
 
+    /// The findings as a person wants to see them: each with its line and the text underlined, and a closing count.
+    ///
+    /// `colour` is for terminals.
+    #[must_use]
+    pub fn render(&self, colour: bool) -> String {
+        let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+        let handler = GraphicalReportHandler::new_themed(theme).with_width(110).with_context_lines(1);
+        let mut out = String::new();
+        for finding in &self.list {
+            let report = Report { finding, source: self.source(finding) };
+            // Writing to a String cannot fail; the plain line is there in case the renderer finds a reason all the same.
+            if handler.render_report(&mut out, &report).is_err() {
+                out.push_str(&format!("{}\n", finding.message));
+            }
+        }
+        out.push_str(&self.summary());
+        out.push('\n');
+        out
+    }
+
+    /// `2 errors, 1 warning`.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let plural = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+        let (errors, warnings) = self.counts();
+        format!("{}, {}", plural(errors, "error"), plural(warnings, "warning"))
+    }
+
+    fn source(&self, finding: &Diagnostic) -> Option<NamedSource<String>> {
+        let source = self.sources.get(finding.span?.file)?;
+        // Byte for byte, so that positions stay true where the text is not UTF-8.
+        let text = match std::str::from_utf8(&source.text) {
+            Ok(text) => text.to_owned(),
+            Err(_) => source.text.iter().map(|b| if b.is_ascii() { char::from(*b) } else { '?' }).collect(),
+        };
+        Some(NamedSource::new(&source.name, text))
+    }
+
     /// Number of errors and of warnings.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
@@ -77,3 +117,42 @@ impl fmt::Display for Diagnostics {
 }
 
 impl std::error::Error for Diagnostics {}
+
+/// One finding as the renderer wants it.
+#[derive(Debug)]
+struct Report<'a> {
+    finding: &'a Diagnostic,
+    source: Option<NamedSource<String>>,
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.finding.message)
+    }
+}
+
+impl std::error::Error for Report<'_> {}
+
+impl miette::Diagnostic for Report<'_> {
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.finding.severity {
+            Severity::Warning => miette::Severity::Warning,
+            Severity::Error => miette::Severity::Error,
+        })
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.finding.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        self.source.as_ref().map(|s| s as &dyn miette::SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let span = self.finding.span?;
+        let label = (!self.finding.label.is_empty()).then(|| self.finding.label.clone());
+        let labeled = LabeledSpan::new(label, span.start as usize, (span.len as usize).max(1));
+        Some(Box::new(std::iter::once(labeled)))
+    }
+}

@@ -127,6 +127,13 @@ impl<'a> Lexer<'a> {
         self.finding(Severity::Error, message.into(), Some(span), help.into());
     }
 
+    /// A place as it is written, for findings: a name with the blanks that tokens drop.
+    pub(crate) fn written(&self, span: Span) -> Option<String> {
+        let text = &self.sources.get(span.file)?.text;
+        let end = (span.start + span.len) as usize;
+        text.get(span.start as usize..end).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    }
+
     /// Puts a token back; the next call gives it again, whatever the mode.
     pub(crate) fn unget(&mut self, token: Token) {
         self.pending = Some(token);

@@ -32,6 +32,7 @@ pub mod fileset;
 mod fileset_options;
 pub mod fuzz;
 mod lexer;
+pub mod manual;
 pub mod messages;
 mod nearest;
 mod parse;

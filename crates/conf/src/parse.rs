@@ -188,7 +188,8 @@ impl<'a> Parser<'a> {
             (Some(near), []) => Some(format!("did you mean `{near}`?")),
             (_, homes) => Some(format!("it belongs in {}", homes.join(" or "))),
         };
-        self.lexer.error(span, format!("`{name}` is no directive of {}", table.name), help);
+        let written = self.lexer.written(span).unwrap_or_else(|| name.to_owned());
+        self.lexer.error(span, format!("`{written}` is no directive of {}", table.name), help);
     }
 
     /// Stores a value, appending where the directive repeats; reports a repetition that would lose the first value.

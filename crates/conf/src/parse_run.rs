@@ -458,7 +458,7 @@ fn place(word: &str) -> Result<Place, WordError> {
     if let Some(i) = ORDINALS.iter().position(|(a, b)| *a == word || *b == word) {
         return Ok(Place::WeekOfMonth(i as u32));
     }
-    let known = WEEKDAYS.iter().chain(MONTHS).copied();
+    let known = WEEKDAYS.iter().chain(MONTHS).flat_map(|name| [&name[..3], *name]);
     let known = known.chain(ORDINALS.iter().flat_map(|(a, b)| [*a, *b]));
     let known = known.chain(["on", "at", "hourly", "daily", "weekly", "monthly", "lastday"]);
     let known = known.chain(crate::value::LEVELS.iter().copied());

@@ -187,7 +187,7 @@ impl Parser<'_> {
                 None
             }
             None => {
-                self.lexer.error(span, format!("`{text}` is no number"), None);
+                self.lexer.error(span, format!("`{}`: `{text}` is no number", directive.name), None);
                 None
             }
         }

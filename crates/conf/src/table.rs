@@ -332,6 +332,12 @@ impl Directive {
         self
     }
 
+    /// Whether `text` would be taken as its value, references aside.
+    #[must_use]
+    pub fn accepts(&'static self, text: &str) -> bool {
+        crate::check::read_value(self, text).is_some()
+    }
+
     /// Whether `key`, already [`squeeze`]d, names this directive.
     #[must_use]
     pub fn is_called(&self, key: &str) -> bool {

@@ -1,5 +1,7 @@
 //! `show` prints each resource of the recorded session exactly as Bacula 9.6.7 did.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use conf::show::{Live, Show, help, keyword};
 use conf::table::ResourceKind;
 use conf::{DirectorConfig, TextLoader, load};

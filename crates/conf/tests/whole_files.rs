@@ -1,5 +1,7 @@
 //! Whole configurations: Debian's defaults and the recorded laboratory's load unchanged.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::time::Duration;
 
 use conf::director::{Changer, SelectionType};

@@ -52,8 +52,8 @@ pub fn due_times<'a>(
     after: Timestamp,
     until: Timestamp,
 ) -> impl Iterator<Item = Timestamp> + 'a {
-    let first = local(zone, after).map(|t| t.date());
-    let last = local(zone, until).map(|t| t.date());
+    let first = local(zone, after).map(DateTime::date);
+    let last = local(zone, until).map(DateTime::date);
     let days = first.zip(last).into_iter().flat_map(|(first, last)| {
         std::iter::successors(Some(first), |day| day.tomorrow().ok()).take_while(move |day| *day <= last)
     });
