@@ -21,6 +21,14 @@ pub enum DirectorError {
         /// Why.
         problem: String,
     },
+    /// A daemon knows a newer activation of this Director.
+    #[error("{peer} refused this Director: {said}")]
+    Stale {
+        /// The daemon.
+        peer: String,
+        /// Its words, with the epoch it knows.
+        said: String,
+    },
     /// This instance is not the active one, or is stopping.
     #[error("this Director is not active: {0}")]
     NotActive(String),

@@ -13,10 +13,12 @@ pub mod messages;
 
 mod error;
 mod handle;
+mod peer;
 mod report;
 pub mod text;
 
 pub use error::DirectorError;
 pub use handle::{Director, TerminatedJob};
+pub use peer::{ClientConn, StorageConn};
 pub use jobs::{JobView, WaitReason};
 pub use policy::plan::{JobPlan, JobRequest, Origin, Overrides, RestoreRequest};

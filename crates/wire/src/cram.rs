@@ -26,6 +26,12 @@ impl Secret {
         Self(digest.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect())
     }
 
+    /// Of a password that `conf` has read: it keeps the hexadecimal MD5 and not the clear text.
+    #[must_use]
+    pub fn from_configured(hashed: &str) -> Self {
+        Self(hashed.as_bytes().to_vec())
+    }
+
     /// Of a job: the session key as it travels (spec/01 §7.3).
     #[must_use]
     pub fn from_session_key(key: &str) -> Self {
