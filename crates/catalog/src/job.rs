@@ -369,6 +369,25 @@ pub fn find_last_full_any_fileset(r: &ReadTx<'_>, name: &str, client_id: ClientI
     )
 }
 
+/// All good backups of a Job name and client on any of these FileSet rows, oldest first.
+///
+/// # Errors
+/// Those of the database; [`CatalogError::BadValue`].
+pub fn list_good_backups(
+    r: &ReadTx<'_>,
+    name: &str,
+    client_id: ClientId,
+    filesets: &[FileSetId],
+) -> Result<Vec<JobRow>> {
+    let rows = r.all(
+        "SELECT * FROM Job WHERE Name = ?1 AND ClientId = ?2 AND Type = 'B' AND JobStatus IN ('T', 'W') \
+         ORDER BY JobTDate, JobId",
+        params![name, client_id],
+        JobRow::from_row,
+    )?;
+    Ok(rows.into_iter().filter(|row| filesets.contains(&row.fileset_id)).collect())
+}
+
 /// The level (Full before Differential) of a failed backup that started after `after` (Rerun Failed Levels).
 ///
 /// # Errors

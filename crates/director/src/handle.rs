@@ -1,11 +1,31 @@
 //! The shared handle of a running Director.
 
 use crate::error::DirectorError;
+use crate::jobs::names::Names;
 use crate::jobs::{JobView, Registry};
 use crate::messages::MessageCenter;
+use crate::peer::{ClientConn, Identity, Links, StorageConn, chain};
+use crate::report::Product;
+use crate::text;
+use catalog::Catalog;
+use catalog::ledger::DueRun;
+use conf::DirectorConfig;
+use conf::director::{Client, Storage};
+use lead::{EpochGuard, Leadership};
 use policy::plan::JobRequest;
-use std::sync::Arc;
-use types::{JobId, JobLevel, JobStatus, JobType, Timestamp};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use types::{Epoch, JobId, JobLevel, JobStatus, JobType, Timestamp};
+
+/// Reads the configuration anew; the text says what is wrong with it.
+pub type Load = Box<dyn Fn() -> Result<DirectorConfig, String> + Send + Sync>;
+
+/// Jobs shown by `status director` after their end.
+const TERMINATED_MAX: usize = 10;
 
 /// A running Director. Cheap to clone; all clones are one Director.
 #[derive(Clone)]
@@ -14,9 +34,27 @@ pub struct Director {
 }
 
 struct Inner {
+    config: RwLock<Arc<DirectorConfig>>,
+    load: Load,
+    catalog: Catalog,
+    leadership: Mutex<Option<Leadership>>,
+    active: RwLock<Active>,
     registry: Registry,
     messages: MessageCenter,
+    names: Names,
     started: Timestamp,
+    reloaded: AtomicI64,
+    terminated: Mutex<Vec<TerminatedJob>>,
+    tasks: Mutex<JoinSet<()>>,
+    stop: CancellationToken,
+    schedule_changed: Notify,
+}
+
+/// What depends on the activation and on the configuration.
+#[derive(Clone)]
+struct Active {
+    guard: EpochGuard,
+    links: Arc<Links>,
 }
 
 /// A job that has ended, for `status director`.
@@ -24,6 +62,8 @@ struct Inner {
 pub struct TerminatedJob {
     /// JobId.
     pub job_id: JobId,
+    /// Unique name.
+    pub job: String,
     /// Name of the Job resource.
     pub name: String,
     /// Type.
@@ -42,14 +82,111 @@ pub struct TerminatedJob {
     pub finished: Timestamp,
 }
 
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Director {
+    pub(crate) fn new(
+        config: DirectorConfig,
+        load: Load,
+        catalog: Catalog,
+        leadership: Leadership,
+        stop: CancellationToken,
+    ) -> Self {
+        let working = PathBuf::from(&config.director.working_directory);
+        let messages = MessageCenter::new(&config.director.name, &working);
+        let registry = Registry::default();
+        let now = text::now();
+        let active = Active::new(&config, &leadership);
+        let director = Self {
+            inner: Arc::new(Inner {
+                config: RwLock::new(Arc::new(config)),
+                load,
+                catalog,
+                leadership: Mutex::new(Some(leadership)),
+                active: RwLock::new(active),
+                registry,
+                messages,
+                names: Names::default(),
+                started: now,
+                reloaded: AtomicI64::new(now.0),
+                terminated: Mutex::default(),
+                tasks: Mutex::default(),
+                stop,
+                schedule_changed: Notify::new(),
+            }),
+        };
+        director.apply_config();
+        director
+    }
+
+    /// The configuration as it is now. A running job keeps the plan it was made with.
+    #[must_use]
+    pub fn config(&self) -> Arc<DirectorConfig> {
+        Arc::clone(&self.inner.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The catalog.
+    #[must_use]
+    pub fn catalog(&self) -> &Catalog {
+        &self.inner.catalog
+    }
+
+    /// The right to act, for catalog writes and destructive commands.
+    #[must_use]
+    pub fn guard(&self) -> EpochGuard {
+        self.active().guard
+    }
+
+    /// The epoch of this activation.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.guard().epoch()
+    }
+
+    fn active(&self) -> Active {
+        self.inner.active.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn links(&self) -> Arc<Links> {
+        self.active().links
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.inner.registry
+    }
+
+    pub(crate) fn names(&self) -> &Names {
+        &self.inner.names
+    }
+
+    pub(crate) fn stop_token(&self) -> &CancellationToken {
+        &self.inner.stop
+    }
+
+    /// A unique name for a console session or a console's connection to a daemon: `-Console-.2026-11-23_15.05.22_05`.
+    #[must_use]
+    pub fn console_name(&self) -> String {
+        self.inner.names.draw("-Console-", text::now())
+    }
+
     /// Creates the job in the catalog and queues it. It starts at once when nothing holds it back.
     ///
     /// # Errors
     /// [`DirectorError::Plan`] when the request does not fit the configuration, [`DirectorError::Catalog`].
     pub async fn submit(&self, request: JobRequest) -> Result<JobId, DirectorError> {
-        let _ = request;
-        Err(DirectorError::NotActive("starting".to_owned()))
+        let made = crate::jobs::create::create(self, request, None).await?;
+        made.ok_or_else(|| DirectorError::Plan("the due run was settled before".to_owned()))
+    }
+
+    /// Creates the job of a due run, unless that run was settled before: then `None`.
+    pub(crate) async fn submit_due(
+        &self,
+        request: JobRequest,
+        due: DueRun,
+    ) -> Result<Option<JobId>, DirectorError> {
+        crate::jobs::create::create(self, request, Some(due)).await
     }
 
     /// Cancels a queued or running job. Returns the lines that FD and SD answered, as the console shows them
@@ -58,7 +195,7 @@ impl Director {
     /// # Errors
     /// [`DirectorError::NoSuchJob`].
     pub async fn cancel(&self, job: JobId) -> Result<Vec<String>, DirectorError> {
-        Err(DirectorError::NoSuchJob(job))
+        crate::jobs::cancel::cancel(self, job, crate::jobs::Wish::Cancel).await
     }
 
     /// Stops a job so that it ends Incomplete and can be resumed; answers as [`Self::cancel`].
@@ -66,7 +203,15 @@ impl Director {
     /// # Errors
     /// [`DirectorError::NoSuchJob`].
     pub async fn stop_job(&self, job: JobId) -> Result<Vec<String>, DirectorError> {
-        Err(DirectorError::NoSuchJob(job))
+        crate::jobs::cancel::cancel(self, job, crate::jobs::Wish::Stop).await
+    }
+
+    /// Runs a job that ended Incomplete again under the same JobId, going on where it ended.
+    ///
+    /// # Errors
+    /// [`DirectorError::Plan`] when the job has no plan or is not Incomplete; [`DirectorError::Catalog`].
+    pub async fn resume(&self, job: JobId) -> Result<(), DirectorError> {
+        crate::jobs::create::resume(self, job, None).await
     }
 
     /// Waits until the job has ended and its report was sent. `None` when no such job is queued or runs.
@@ -74,7 +219,7 @@ impl Director {
         self.inner.registry.wait(job).await
     }
 
-    /// Waits until no job is queued or runs.
+    /// Waits until no job runs or waits for its turn; jobs whose start time lies ahead do not count.
     pub async fn wait_all(&self) {
         self.inner.registry.wait_all().await;
     }
@@ -88,13 +233,26 @@ impl Director {
     /// One queued or running job.
     #[must_use]
     pub fn job(&self, job: JobId) -> Option<JobView> {
-        self.inner.registry.views().into_iter().find(|view| view.job_id == job)
+        self.inner.registry.get(job).map(|job| job.view())
+    }
+
+    /// Jobs taken in since the start of the daemon.
+    #[must_use]
+    pub fn jobs_run(&self) -> u32 {
+        self.inner.registry.started()
     }
 
     /// The last jobs that ended, oldest first (at most 10; kept over restarts by the catalog).
     #[must_use]
     pub fn terminated(&self) -> Vec<TerminatedJob> {
-        Vec::new()
+        lock(&self.inner.terminated).clone()
+    }
+
+    pub(crate) fn note_terminated(&self, job: TerminatedJob) {
+        let mut list = lock(&self.inner.terminated);
+        list.push(job);
+        let excess = list.len().saturating_sub(TERMINATED_MAX);
+        list.drain(..excess);
     }
 
     /// Where messages go; console sessions take theirs from it.
@@ -107,5 +265,122 @@ impl Director {
     #[must_use]
     pub fn started(&self) -> Timestamp {
         self.inner.started
+    }
+
+    /// When its configuration was read last.
+    #[must_use]
+    pub fn reloaded(&self) -> Timestamp {
+        Timestamp(self.inner.reloaded.load(Ordering::Relaxed))
+    }
+
+    /// Reads the configuration anew: all of it is taken, or none.
+    ///
+    /// # Errors
+    /// [`DirectorError::Reload`] says what is wrong; the old configuration stays.
+    pub async fn reload(&self) -> Result<(), DirectorError> {
+        let config = (self.inner.load)().map_err(DirectorError::Reload)?;
+        let old = self.config();
+        if config.director.name != old.director.name {
+            return Err(DirectorError::Reload(
+                "the Director's name cannot change while it runs; restart it".to_owned(),
+            ));
+        }
+        crate::resources::ensure(self, &config).await?;
+        *self.inner.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        self.inner.reloaded.store(text::now().0, Ordering::Relaxed);
+        self.apply_config();
+        tracing::info!("configuration reloaded");
+        Ok(())
+    }
+
+    fn apply_config(&self) {
+        let config = self.config();
+        if let Some(leadership) = &*lock(&self.inner.leadership) {
+            *self.inner.active.write().unwrap_or_else(PoisonError::into_inner) =
+                Active::new(&config, leadership);
+        }
+        let daemon = config.daemon_messages().map(|m| m.destinations.clone()).unwrap_or_default();
+        self.inner.messages.set_daemon(daemon.into());
+        self.inner.registry.set_limit(config.director.maximum_concurrent_jobs);
+        self.inner.schedule_changed.notify_one();
+    }
+
+    /// Raises the epoch above one that a Storage Daemon knew, at start only (DESIGN §2.5).
+    pub(crate) async fn raise_epoch(&self, seen: Epoch) -> Result<(), DirectorError> {
+        let held = lock(&self.inner.leadership).take();
+        let Some(held) = held else {
+            return Err(DirectorError::NotActive("the leadership was given up".to_owned()));
+        };
+        let raised = held.raise(&self.inner.catalog, seen, text::now()).await;
+        let raised = raised.map_err(|error| DirectorError::NotActive(chain(&error)))?;
+        *lock(&self.inner.leadership) = Some(raised);
+        self.apply_config();
+        Ok(())
+    }
+
+    /// Returns when the schedules may have changed. Cancel safe.
+    pub(crate) async fn schedule_changed(&self) {
+        self.inner.schedule_changed.notified().await;
+    }
+
+    /// A job or client was enabled or disabled: due runs are looked at anew.
+    pub fn notify_schedule(&self) {
+        self.inner.schedule_changed.notify_one();
+    }
+
+    /// Opens a session with a Storage Daemon for a console command.
+    ///
+    /// # Errors
+    /// [`DirectorError::Connect`] after 15 seconds.
+    pub async fn connect_storage(&self, storage: &Storage) -> Result<StorageConn, DirectorError> {
+        let links = self.links();
+        links.open_storage(&links.storage(storage)?, false).await
+    }
+
+    /// Opens a session with a File Daemon for a console command.
+    ///
+    /// # Errors
+    /// [`DirectorError::Connect`] after 15 seconds.
+    pub async fn connect_client(&self, client: &Client) -> Result<ClientConn, DirectorError> {
+        let links = self.links();
+        links.open_client(&links.client(client)?, false).await
+    }
+
+    /// What reports and `version` say about this program.
+    pub(crate) fn product(&self) -> Product {
+        Product {
+            director: self.config().director.name.clone(),
+            version: format!("{} ({})", wire::version::BACULA_LEVEL, wire::version::BACULA_LEVEL_DATE_SHORT),
+            build_os: format!("{}-pc-linux-gnu holdfast {}", std::env::consts::ARCH, wire::version::PRODUCT_VERSION),
+        }
+    }
+
+    /// Runs a task that ends with the Director; a job's task is left where it is when the Director stops.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = lock(&self.inner.tasks);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    /// Ends all tasks; what they had in hand is adopted by the next start.
+    pub(crate) async fn end_tasks(&self) {
+        let mut tasks = std::mem::take(&mut *lock(&self.inner.tasks));
+        tasks.abort_all();
+        while tasks.join_next().await.is_some() {}
+    }
+}
+
+impl Active {
+    fn new(config: &DirectorConfig, leadership: &Leadership) -> Self {
+        let identity = Identity {
+            epoch: leadership.epoch,
+            activation: leadership.activation,
+            catalog: leadership.catalog,
+            instance: leadership.instance.clone(),
+        };
+        Self {
+            guard: leadership.guard().clone(),
+            links: Arc::new(Links::new(&config.director, identity)),
+        }
     }
 }

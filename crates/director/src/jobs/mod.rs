@@ -1,8 +1,31 @@
-//! Jobs: their state machine, the queue, and the registry of those that live.
+//! Jobs: their state machine, the queue, and what each type of job does.
+//!
+//! Each living job is one task ([`life`]) over a [`job::Job`]: created, held back by the queue, started, its daemons called at
+//! the same time, data, end transaction, report. [`machine`] says which state follows on which; [`outcome`] what status a
+//! job ends with; both are pure. A job that runs when the Director starts is taken over by [`adopt`] and ends the same way.
 
+mod accurate;
+pub(crate) mod adopt;
+mod backup;
+mod bootstrap;
+pub(crate) mod cancel;
+pub(crate) mod create;
+mod ending;
+mod fileset;
+mod job;
+mod level;
+mod life;
+mod machine;
+pub(crate) mod names;
+mod outcome;
 mod registry;
+mod restore;
+mod scripts;
+mod session;
+mod traffic;
 mod view;
 
 pub use view::{JobView, WaitReason};
 
+pub(crate) use outcome::Wish;
 pub(crate) use registry::Registry;

@@ -112,6 +112,14 @@ impl JobMessages {
 
     /// Routes a message, as one that a daemon sent.
     pub fn send(&self, message: &Message) {
+        if self.send_but_catalog(message) {
+            let (job, time, text) = (self.shared.job, message.time, message.text.clone());
+            self.shared.center.to_log(LogRow { job, time, text });
+        }
+    }
+
+    /// Routes a message to all destinations but the catalog; tells whether it is wanted there too.
+    pub(crate) fn send_but_catalog(&self, message: &Message) -> bool {
         match message.kind {
             MessageType::Fatal | MessageType::Error | MessageType::ErrorTerm => {
                 self.shared.errors.fetch_add(1, Ordering::Relaxed);
@@ -128,6 +136,8 @@ impl JobMessages {
                 self.deliver(position, destination, message, &line);
             }
         }
+        let catalog = |d: &&Destination| d.kind == DestinationKind::Catalog && d.types.contains(message.kind);
+        self.shared.destinations.iter().any(|destination| catalog(&destination))
     }
 
     fn deliver(&self, position: usize, destination: &Destination, message: &Message, line: &str) {

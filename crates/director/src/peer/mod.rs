@@ -53,8 +53,23 @@ pub(crate) enum PeerError {
 
 /// Takes what a daemon says without being asked.
 pub(crate) trait Traffic: Send + 'static {
-    /// Takes a packet, or leaves it to the side that commands by returning `false`. Ending the session is an error's text.
-    fn take(&mut self, packet: &Bytes, out: &Outbox) -> impl Future<Output = Result<bool, String>> + Send;
+    /// Takes a packet, or gives what the side that commands is to get of it. Ending the session is an error's text.
+    fn take(&mut self, packet: Bytes, out: &Outbox) -> impl Future<Output = Result<Option<Bytes>, String>> + Send;
+
+    /// Takes an EOD that ends something of its own; `false` leaves it to the side that commands.
+    fn take_eod(&mut self, _out: &Outbox) -> impl Future<Output = Result<bool, String>> + Send {
+        async { Ok(false) }
+    }
+
+    /// After how long without a packet [`Traffic::idle`] wants to be called; `None` for never.
+    fn idle_after(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Nothing came for that long.
+    fn idle(&mut self, _out: &Outbox) -> impl Future<Output = Result<(), String>> + Send {
+        async { Ok(()) }
+    }
 
     /// The session is over; nothing comes any more.
     fn over(&mut self) -> impl Future<Output = ()> + Send {
@@ -75,7 +90,19 @@ impl Outbox {
         self.0.lock().await.signal(signal).await
     }
 
-    /// Several packets and an EOD as few writes as possible.
+    /// Several packets in as few writes as possible.
+    pub(crate) async fn send_all(
+        &self,
+        packets: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    ) -> Result<(), NetError> {
+        let mut writer = self.0.lock().await;
+        for packet in packets {
+            writer.feed(packet).await?;
+        }
+        writer.flush().await
+    }
+
+    /// Several packets and an EOD in as few writes as possible.
     pub(crate) async fn list(&self, packets: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Result<(), NetError> {
         let mut writer = self.0.lock().await;
         for packet in packets {
@@ -104,6 +131,11 @@ impl Peer {
         let task = tokio::spawn(read(reader, out.clone(), traffic, sender));
         let peer = Self { name, out, answers, gone: None, _reader: AbortOnDropHandle::new(task) };
         (peer, info)
+    }
+
+    /// How messages call it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(crate) fn out(&self) -> &Outbox {
@@ -210,10 +242,25 @@ fn first_words(command: &[u8]) -> String {
 
 async fn read(mut reader: ConnReader, out: Outbox, mut traffic: impl Traffic, answers: mpsc::Sender<Answer>) {
     let end = loop {
-        let answer = match reader.recv().await {
-            Ok(Packet::Data(data)) => match traffic.take(&data, &out).await {
+        let received = match traffic.idle_after() {
+            None => reader.recv().await,
+            Some(limit) => match tokio::time::timeout(limit, reader.recv()).await {
+                Ok(received) => received,
+                Err(_) => match traffic.idle(&out).await {
+                    Ok(()) => continue,
+                    Err(problem) => break problem,
+                },
+            },
+        };
+        let answer = match received {
+            Ok(Packet::Signal(Signal::Eod)) => match traffic.take_eod(&out).await {
                 Ok(true) => continue,
-                Ok(false) => Answer::Line(data),
+                Ok(false) => Answer::Eod,
+                Err(problem) => break problem,
+            },
+            Ok(Packet::Data(data)) => match traffic.take(data, &out).await {
+                Ok(None) => continue,
+                Ok(Some(line)) => Answer::Line(line),
                 Err(problem) => break problem,
             },
             Ok(Packet::Signal(signal)) => match answer_signal(signal, &out).await {
@@ -238,7 +285,6 @@ async fn answer_signal(signal: Signal, out: &Outbox) -> Option<Answer> {
         Signal::Poll => out.send("1000 OK\n").await,
         Signal::Btime => out.send(format!("btime {}\n", jiff::Timestamp::now().as_microsecond())).await,
         Signal::Status => out.list(["Status OK\n"]).await,
-        Signal::Eod => return Some(Answer::Eod),
         Signal::Terminate => return Some(Answer::Gone("the peer ended the session".to_owned())),
         other => return Some(Answer::Signal(other)),
     };

@@ -365,7 +365,7 @@ fn no_such(kind: &'static str, name: &str) -> PlanError {
 
 /// A Storage resource as a plan holds it.
 #[must_use]
-pub(crate) fn storage_plan(storage: &Storage, source: &str) -> StoragePlan {
+pub fn storage_plan(storage: &Storage, source: &str) -> StoragePlan {
     StoragePlan {
         name: storage.name.clone(),
         address: storage.address.clone(),

@@ -4,12 +4,14 @@
 //! It is stored in the catalog with the Job row as JSON; queue, restart, adoption and `resume` start from it. It holds names,
 //! addresses and texts, never a password: those come from the configuration of the Director that runs the job.
 
+mod bootstrap;
 mod build;
 mod letters;
 mod raw;
 mod request;
 
-pub use build::{PlanError, plan_job};
+pub use bootstrap::bootstrap_by_storage;
+pub use build::{PlanError, plan_job, storage_plan};
 pub use raw::RawText;
 pub use request::{JobRequest, Origin, Overrides, RestoreRequest};
 

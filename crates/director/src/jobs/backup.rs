@@ -1,0 +1,197 @@
+//! A backup: SD and FD are called at the same time, then the FD gets its orders (spec/01 §5.8).
+
+use super::job::{Admitted, Job};
+use super::level::Ground;
+use super::life::{Outcome, Reached};
+use super::machine::Step;
+use super::session::{Fail, FdSession, Flow, SdSession, open_client, open_storage};
+use super::{accurate, fileset, scripts};
+use crate::handle::Director;
+use policy::plan::{JobPlan, StoragePlan};
+use std::sync::Arc;
+use types::{Attempt, FileIndex, JobLevel, JobStatus};
+
+/// Runs a backup to the end of its data. What was reached is in `reached` whatever happens.
+pub(crate) async fn run(
+    director: &Director,
+    job: &Arc<Job>,
+    attempt: Attempt,
+    ground: &Ground,
+    reached: &mut Reached,
+) -> Result<(), Fail> {
+    let plan = job.plan();
+    if plan.level == JobLevel::VirtualFull {
+        return Err(Fail::fatal("a Virtual Full backup is not supported yet; run a Full backup"));
+    }
+    match plan.rerun {
+        Some(_) => job.messages.info(&format!("Restart Incomplete Backup JobId {}, Job={}", job.id, job.unique)),
+        None => job.messages.info(&format!("Start Backup JobId {}, Job={}", job.id, job.unique)),
+    }
+    job.step(&Step::Connect);
+    let expanding = async { fileset::expand(plan.fileset.clone()).await.map_err(|e| Fail::fatal(e.to_string())) };
+    let (storage, client, fileset) =
+        tokio::try_join!(reserve(director, job, attempt, &plan), open_client(director, job), expanding)?;
+    let (sd, device) = storage;
+    let (sd, fd) = (reached.sd.insert(sd), reached.fd.insert(client));
+    job.step(&Step::Prepare);
+    fd.begin(job, attempt, Some(sd)).await?;
+    note_session(director, job, attempt, sd, fd).await?;
+    job.messages.info(&format!("Using Device \"{device}\" to write."));
+    send_level(fd, &plan).await?;
+    let packets = fileset::packets(&fileset, sd.storage.allow_compression);
+    fd.peer.send(fileset::command(&fileset)).await?;
+    fd.peer.list(packets).await?;
+    fd.peer.answer(b"fileset", "2000 OK include").await?;
+    if plan.bandwidth_bytes_per_s > 0 && fd.version.has_bandwidth() {
+        let line = format!("setbandwidth={} Job={}\n", plan.bandwidth_bytes_per_s, job.unique);
+        fd.peer.command(line, "2000 OK Bandwidth").await?;
+    }
+    join_daemons(&plan, sd, fd).await?;
+    scripts::send_to_client(job, fd).await?;
+    if accurate::wanted(&plan) {
+        accurate::send(director, job, fd, ground.client).await?;
+    }
+    let next = next_file(director, job, &plan).await?;
+    fd.peer.command(format!("backup FileIndex={next}\n"), "2000 OK backup").await?;
+    job.step(&Step::Run);
+    reached.data = true;
+    let mut flow = Flow { job, sd: Some(&mut sd.peer), fd: Some(&mut fd.peer), until_storage_end: false };
+    reached.ends = flow.wait().await;
+    Ok(())
+}
+
+/// Starts the job on the first Storage that has a device free, or waits on the first of all.
+async fn reserve(
+    director: &Director,
+    job: &Arc<Job>,
+    attempt: Attempt,
+    plan: &JobPlan,
+) -> Result<(SdSession, String), Fail> {
+    let admitted = job.admitted();
+    let allowed = |storage: &&StoragePlan| admitted.as_ref().is_none_or(|a| a.write.contains(&storage.name));
+    let storages: Vec<&StoragePlan> = plan.write_storages.iter().filter(allowed).collect();
+    let mut problems = Vec::new();
+    for storage in &storages {
+        match try_reserve(director, job, attempt, plan, storage, storages.len() == 1).await {
+            Ok(Ok(reserved)) => return Ok(chosen(job, reserved)),
+            Ok(Err(said)) => problems.push(said),
+            Err(fail) if storages.len() == 1 => return Err(fail),
+            Err(fail) => problems.push(fail.text),
+        }
+    }
+    let Some(first) = storages.first().filter(|_| storages.len() > 1) else {
+        return Err(Fail::fatal(format!("Storage daemon didn't accept Device: {}", problems.join("; "))));
+    };
+    match try_reserve(director, job, attempt, plan, first, true).await? {
+        Ok(reserved) => Ok(chosen(job, reserved)),
+        Err(said) => Err(Fail::fatal(format!("Storage daemon didn't accept Device: {said}"))),
+    }
+}
+
+fn chosen(job: &Job, reserved: (SdSession, String)) -> (SdSession, String) {
+    // Storages that were not chosen are free for others from here on.
+    job.use_storages(Admitted { write: vec![reserved.0.storage.name.clone()], read: Vec::new() });
+    reserved
+}
+
+async fn try_reserve(
+    director: &Director,
+    job: &Arc<Job>,
+    attempt: Attempt,
+    plan: &JobPlan,
+    storage: &StoragePlan,
+    wait: bool,
+) -> Result<Result<(SdSession, String), String>, Fail> {
+    let mut sd = open_storage(director, job, attempt, storage).await?;
+    match sd.reserve(&plan.pool, true, wait).await? {
+        Ok(device) => Ok(Ok((sd, device))),
+        Err(said) => {
+            sd.peer.terminate().await;
+            Ok(Err(said))
+        }
+    }
+}
+
+/// Notes in the catalog which Storage holds the attempt, its session there, and what the FD said of itself.
+pub(crate) async fn note_session(
+    director: &Director,
+    job: &Job,
+    attempt: Attempt,
+    sd: &SdSession,
+    fd: &FdSession,
+) -> Result<(), Fail> {
+    let (id, storage, session) = (job.id, sd.storage.name.clone(), sd.session);
+    let client = director.config().client(&job.plan().client.name).map(|c| {
+        crate::resources::client_row(c, &fd.uname)
+    });
+    let written = director.catalog().write(director.epoch(), move |tx| {
+        catalog::attempt::set_session(tx, id, attempt, &storage, session)?;
+        catalog::job::set_session(tx, id, session)?;
+        client.iter().try_for_each(|client| catalog::client::ensure(tx, client).map(drop))
+    });
+    Ok(written.await?)
+}
+
+async fn send_level(fd: &mut FdSession, plan: &JobPlan) -> Result<(), Fail> {
+    let rerun = if plan.rerun.is_some_and(|rerun| rerun.files > 0) { " rerunning " } else { " " };
+    let accurate = if plan.accurate { "accurate_" } else { "" };
+    let word = match plan.level {
+        JobLevel::Full | JobLevel::None | JobLevel::VirtualFull => "full".to_owned(),
+        JobLevel::Base => "base".to_owned(),
+        JobLevel::Differential => format!("{accurate}differential"),
+        JobLevel::Incremental | JobLevel::Since => format!("{accurate}incremental"),
+        JobLevel::VerifyCatalog
+        | JobLevel::VerifyInit
+        | JobLevel::VerifyVolume
+        | JobLevel::VerifyDisk
+        | JobLevel::VerifyData => return Err(Fail::fatal("a backup has no level of a verification")),
+    };
+    fd.peer.send(format!("level = {word}{rerun} mtime_only=0 \n")).await?;
+    if let Some(since) = &plan.since {
+        let line = format!("level = since_utime {} mtime_only=0 prev_job={}\n", since.time, since.prior_job);
+        fd.peer.send(line).await?;
+    }
+    fd.peer.answer(b"level", "2000 OK level").await?;
+    Ok(())
+}
+
+/// Brings FD and SD together, whoever of them calls.
+async fn join_daemons(plan: &JobPlan, sd: &mut SdSession, fd: &mut FdSession) -> Result<(), Fail> {
+    if plan.client.sd_calls_client && fd.version.has_sd_calls_client() {
+        let line = format!("client address={} port={} ssl={}\n", plan.client.address, plan.client.port, fd.ssl);
+        sd.peer.command(line, "3000 OK client command").await?;
+        sd.peer.send("run").await?;
+        let line = format!("storage address={} port=0 ssl={}\n", sd.address_for(plan), sd.ssl);
+        fd.peer.command(line, "2000 OK storage").await?;
+        return Ok(());
+    }
+    sd.peer.send("run").await?;
+    let line = format!("storage address={} port={} ssl={}\n", sd.address_for(plan), sd.storage.port, sd.ssl);
+    fd.peer.command(line, "2000 OK storage").await?;
+    Ok(())
+}
+
+/// FileIndex to begin with: behind what an earlier attempt has stored, else 0.
+async fn next_file(director: &Director, job: &Job, plan: &JobPlan) -> Result<FileIndex, Fail> {
+    let Some(rerun) = plan.rerun.filter(|rerun| rerun.same_job && rerun.files > 0) else {
+        return Ok(FileIndex(0));
+    };
+    let id = job.id;
+    let last = director.catalog().read(move |r| {
+        r.scalar::<i64>("SELECT COALESCE(MAX(FileIndex), 0) FROM File WHERE JobId = ?1", &[catalog::Value::Int(i64::from(id.get()))])
+    });
+    let last = last.await?.unwrap_or(0);
+    job.messages.info(&format!("Found {} files from prior incomplete Job.", rerun.files));
+    Ok(FileIndex(i32::try_from(last).unwrap_or(i32::MAX - 1) + 1))
+}
+
+/// How a backup ended, from what was reached.
+pub(crate) fn outcome(plan: &JobPlan, reached: &Reached) -> Outcome {
+    let _ = plan;
+    Outcome {
+        fd: reached.fd.is_some().then(|| reached.ends.fd.map(|end| end.status)),
+        sd: reached.sd.is_some().then(|| reached.ends.sd.as_ref().map(|end| end.status)),
+        may_be_incomplete: plan.level != JobLevel::Base && reached.data,
+        failed: reached.ends.refused.as_ref().map(|_| JobStatus::FatalError),
+    }
+}

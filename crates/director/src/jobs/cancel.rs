@@ -1,0 +1,72 @@
+//! `cancel` and `stop`: the wish is noted, and the job's daemons are told on connections of their own (spec/01 §5.15).
+
+use super::Wish;
+use super::machine::JobState;
+use crate::error::DirectorError;
+use crate::handle::Director;
+use crate::peer::{ClientLink, StorageLink};
+use std::time::Duration;
+use tokio::time::timeout;
+use types::JobId;
+
+/// How long a daemon may take to be told.
+const TELL_TIMEOUT: Duration = Duration::from_secs(20);
+
+pub(crate) async fn cancel(director: &Director, id: JobId, wish: Wish) -> Result<Vec<String>, DirectorError> {
+    let job = director.registry().get(id).ok_or(DirectorError::NoSuchJob(id))?;
+    tracing::info!(job = %id, ?wish, "asked to end");
+    let queued = matches!(job.state(), JobState::Created | JobState::Queued(_));
+    let held = job.held();
+    let verb = match wish {
+        Wish::Stop => "stop",
+        Wish::Cancel | Wish::GoOn => "cancel",
+    };
+    let mut lines = Vec::new();
+    if !queued {
+        // The FD first: it then ends its session with the SD by itself.
+        if let Some(client) = &held.client {
+            lines.extend(tell_client(director, client, verb, &job.unique).await);
+        }
+        for storage in &held.storages {
+            lines.extend(tell_storage(director, storage, verb, &job.unique).await);
+        }
+    }
+    job.set_wish(wish);
+    if lines.is_empty() {
+        let word = if wish == Wish::Stop { "stopped" } else { "canceled" };
+        lines.push(format!("JobId {id}, Job {} marked to be {word}.", job.unique));
+    }
+    Ok(lines)
+}
+
+async fn tell_client(director: &Director, link: &ClientLink, verb: &str, job: &str) -> Vec<String> {
+    let told = timeout(TELL_TIMEOUT, async {
+        let mut conn = director.links().open_client(link, false).await?;
+        conn.console_job(&director.console_name()).await?;
+        let lines = conn.command(format!("{verb} Job={job}\n")).await;
+        conn.terminate().await;
+        lines
+    });
+    shown(told.await, &format!("Client {}", link.name))
+}
+
+async fn tell_storage(director: &Director, link: &StorageLink, verb: &str, job: &str) -> Vec<String> {
+    let told = timeout(TELL_TIMEOUT, async {
+        let mut conn = director.links().open_storage(link, false).await?;
+        let lines = conn.command(format!("{verb} Job={job}\n")).await;
+        conn.terminate().await;
+        lines
+    });
+    shown(told.await, &format!("Storage {}", link.name))
+}
+
+fn shown(
+    told: Result<Result<Vec<String>, DirectorError>, tokio::time::error::Elapsed>,
+    peer: &str,
+) -> Vec<String> {
+    match told {
+        Ok(Ok(lines)) => lines,
+        Ok(Err(error)) => vec![format!("{peer} could not be told: {error}")],
+        Err(_) => vec![format!("{peer} does not answer")],
+    }
+}

@@ -1,0 +1,179 @@
+//! A restore: a session with each Storage of the bootstrap in turn, one with the FD (spec/01 §5.9).
+
+use super::job::Job;
+use super::life::Reached;
+use super::machine::Step;
+use super::scripts;
+use super::session::{Fail, FdSession, Flow, SdSession, open_client, open_storage};
+use crate::handle::Director;
+use policy::plan::{JobPlan, RestorePlan, StoragePlan};
+use std::sync::Arc;
+use types::{Attempt, JobStatus, bash_spaces};
+
+/// Runs a restore to its end.
+pub(crate) async fn run(
+    director: &Director,
+    job: &Arc<Job>,
+    attempt: Attempt,
+    reached: &mut Reached,
+) -> Result<(), Fail> {
+    let plan = job.plan();
+    let Some(restore) = &plan.restore else {
+        return Err(Fail::fatal("the plan of this job has nothing to restore"));
+    };
+    job.messages.info(&format!("Start Restore Job {}", job.unique));
+    if !restore.job_ids.is_empty() {
+        let ids: Vec<String> = restore.job_ids.iter().map(ToString::to_string).collect();
+        job.messages.info(&format!("Restoring files from JobId(s) {}", ids.join(",")));
+    }
+    let parts = parts(director, &plan, restore)?;
+    job.step(&Step::Connect);
+    let mut parts = parts.into_iter();
+    let Some((storage, text)) = parts.next() else {
+        return Err(Fail::fatal("the bootstrap selects nothing"));
+    };
+    let (sd, fd) = tokio::try_join!(open_reader(director, job, attempt, &plan, &storage), open_client(director, job))?;
+    let fd = reached.fd.insert(fd);
+    reached.sd = Some(sd);
+    job.step(&Step::Prepare);
+    fd.begin(job, attempt, reached.sd.as_ref()).await?;
+    if let Some(sd) = &reached.sd {
+        super::backup::note_session(director, job, attempt, sd, fd).await?;
+    }
+    let mut first = true;
+    let mut next = Some(text);
+    while let Some(text) = next.take() {
+        let following = parts.next();
+        let Some(sd) = &mut reached.sd else { break };
+        hand_over(job, &plan, sd, fd, &text, std::mem::take(&mut first)).await?;
+        if matches!(job.state(), super::machine::JobState::Preparing) {
+            job.step(&Step::Run);
+            reached.data = true;
+        }
+        order(fd, restore).await?;
+        let mut flow = Flow {
+            job,
+            sd: Some(&mut sd.peer),
+            fd: Some(&mut fd.peer),
+            until_storage_end: fd.version.has_several_storages(),
+        };
+        reached.ends = flow.wait().await;
+        let Some((storage, text)) = following.filter(|_| good(reached)) else { break };
+        if let Some(end) = &reached.ends.sd {
+            reached.sd_files += end.files;
+            reached.sd_bytes += end.bytes;
+        }
+        super::ending::let_go(job, reached.sd.take()).await;
+        reached.sd = Some(open_reader(director, job, attempt, &plan, &storage).await?);
+        next = Some(text);
+    }
+    finish_client(job, reached).await
+}
+
+/// Whether the session that has ended allows the next one.
+fn good(reached: &Reached) -> bool {
+    let sd = reached.ends.sd.as_ref().is_some_and(|end| end.status.is_success());
+    sd && reached.ends.fd.is_none() && reached.ends.refused.is_none()
+}
+
+/// Tells an FD that waits for a further Storage that there is none, and takes its end.
+async fn finish_client(job: &Job, reached: &mut Reached) -> Result<(), Fail> {
+    let Some(fd) = reached.fd.as_mut().filter(|_| reached.ends.fd.is_none()) else { return Ok(()) };
+    // An FD that is gone is noticed by the wait.
+    let _ = fd.peer.send("endrestore").await;
+    let mut flow = Flow { job, sd: None, fd: Some(&mut fd.peer), until_storage_end: false };
+    let ends = flow.wait().await;
+    reached.ends.fd = ends.fd;
+    reached.ends.refused = reached.ends.refused.take().or(ends.refused);
+    Ok(())
+}
+
+/// The bootstrap by Storage, in its order; pieces without a Storage go to the job's own.
+fn parts(
+    director: &Director,
+    plan: &JobPlan,
+    restore: &RestorePlan,
+) -> Result<Vec<(StoragePlan, String)>, Fail> {
+    let config = director.config();
+    let Some(own) = plan.read_storages.first() else {
+        return Err(Fail::fatal("no Storage to restore from"));
+    };
+    let mut parts = Vec::new();
+    for (name, text) in policy::plan::bootstrap_by_storage(&restore.bootstrap) {
+        let named = name.as_ref().and_then(|name| plan.read_storages.iter().find(|s| s.name == *name));
+        let configured = || name.as_ref().and_then(|name| config.storage(name));
+        let storage = match named {
+            Some(storage) => storage.clone(),
+            None => configured().map_or_else(|| own.clone(), |s| policy::plan::storage_plan(s, "Bootstrap")),
+        };
+        parts.push((storage, text));
+    }
+    Ok(parts)
+}
+
+async fn open_reader(
+    director: &Director,
+    job: &Arc<Job>,
+    attempt: Attempt,
+    plan: &JobPlan,
+    storage: &StoragePlan,
+) -> Result<SdSession, Fail> {
+    let mut sd = open_storage(director, job, attempt, storage).await?;
+    match sd.reserve(&plan.pool, false, true).await? {
+        Ok(device) => {
+            job.messages.info(&format!("Using Device \"{device}\" to read."));
+            Ok(sd)
+        }
+        Err(said) => Err(Fail::fatal(format!("Storage daemon didn't accept Device: {said}"))),
+    }
+}
+
+/// Bootstrap to the SD, its address and key to the FD; scripts before the first session's data.
+async fn hand_over(
+    job: &Job,
+    plan: &JobPlan,
+    sd: &mut SdSession,
+    fd: &mut FdSession,
+    bootstrap: &str,
+    first: bool,
+) -> Result<(), Fail> {
+    sd.bootstrap(bootstrap).await?;
+    let calls = plan.client.sd_calls_client && fd.version.has_sd_calls_client();
+    if calls {
+        let line = format!("client address={} port={} ssl={}\n", plan.client.address, plan.client.port, fd.ssl);
+        sd.peer.command(line, "3000 OK client command").await?;
+    }
+    sd.peer.send("run").await?;
+    let port = if calls { 0 } else { sd.storage.port };
+    let key = if fd.version.has_several_storages() { format!(" Authorization={}", sd.key) } else { String::new() };
+    let line = format!("storage address={} port={port} ssl={}{key}\n", sd.address_for(plan), sd.ssl);
+    fd.peer.command(line, "2000 OK storage").await?;
+    if !first {
+        return Ok(());
+    }
+    scripts::send_to_client(job, fd).await?;
+    if fd.version.has_plugin_features() {
+        fd.peer.send("PluginFeatures\n").await?;
+        fd.peer.lines().await?;
+    }
+    Ok(())
+}
+
+async fn order(fd: &mut FdSession, restore: &RestorePlan) -> Result<(), Fail> {
+    let files = if fd.version.has_restore_files() {
+        format!("files={} ", restore.files_expected)
+    } else {
+        String::new()
+    };
+    let place = match &restore.regex_where {
+        Some(regex) => format!("regexwhere={}", bash_spaces(regex)),
+        None => format!("where={}", bash_spaces(&restore.where_)),
+    };
+    let line = format!(
+        "restore {files}replace={} prelinks={} {place}\n",
+        restore.replace.letter(),
+        u8::from(restore.prefix_links)
+    );
+    let said = fd.peer.command(line, "2000 OK restore").await;
+    said.map(drop).map_err(|error| Fail { status: JobStatus::FatalError, text: error.to_string() })
+}

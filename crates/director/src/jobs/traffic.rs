@@ -1,0 +1,202 @@
+//! What a job's daemons say without being asked.
+
+use super::job::Job;
+use crate::catreq::{CatReqError, CatalogSession, Handled, Verdict};
+use crate::messages::Message;
+use crate::peer::{Outbox, Traffic, chain, parse_jmsg};
+use bytes::Bytes;
+use conf::messages::MessageType;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use types::{JobStatus, Seq};
+use wire::scan::{self, Fields};
+use wire::version::Generation;
+
+/// How long what an SD sent may wait for the catalog when nothing more comes.
+const FLUSH_AFTER: Duration = Duration::from_millis(500);
+/// FD journal records between acknowledgements.
+const ACK_EVERY: u64 = 64;
+
+/// Hands the catalog session back, with the SD's end line already passed on.
+pub(crate) type SessionBack = oneshot::Receiver<CatalogSession>;
+
+/// The SD's side: catalog requests and journal go to the [`CatalogSession`], the rest to the job.
+pub(crate) struct StorageTraffic {
+    job: Arc<Job>,
+    generation: Generation,
+    session: Option<CatalogSession>,
+    back: Option<oneshot::Sender<CatalogSession>>,
+}
+
+impl StorageTraffic {
+    pub(crate) fn new(job: Arc<Job>, generation: Generation, session: CatalogSession) -> (Self, SessionBack) {
+        let (sender, receiver) = oneshot::channel();
+        (Self { job, generation, session: Some(session), back: Some(sender) }, receiver)
+    }
+
+    fn give_back(&mut self) {
+        if let (Some(session), Some(back)) = (self.session.take(), self.back.take()) {
+            // Nobody waits for it when the job has given up.
+            let _ = back.send(session);
+        }
+    }
+
+    /// What the catalog side made of a packet: replies are sent, notes are logged.
+    async fn done(&self, handled: Result<Handled<'_>, CatReqError>, out: &Outbox) -> Result<(), String> {
+        match handled {
+            Ok(handled) => reply(&self.job, handled, out).await,
+            Err(error) => Err(refuse(&self.job, &error, out).await),
+        }
+    }
+}
+
+/// Sends what the catalog side answers and logs what it has to say.
+pub(crate) async fn reply(job: &Job, handled: Handled<'_>, out: &Outbox) -> Result<(), String> {
+    for line in &handled.replies {
+        out.send(line).await.map_err(|error| chain(&error))?;
+    }
+    for note in &handled.notes {
+        let kind = if note.warning { MessageType::Warning } else { MessageType::Info };
+        job.messages.put(kind, &note.text);
+    }
+    Ok(())
+}
+
+async fn refuse(job: &Job, error: &CatReqError, out: &Outbox) -> String {
+    let text = chain(error);
+    match error {
+        // The SD then drops the journal of the attempt.
+        CatReqError::Closed { attempt, .. } => {
+            let _ = out.send(format!("Closed {attempt}\n")).await;
+        }
+        CatReqError::Catalog(_) | CatReqError::Protocol { .. } => job.messages.fatal(&text),
+    }
+    text
+}
+
+impl Traffic for StorageTraffic {
+    async fn take(&mut self, packet: Bytes, out: &Outbox) -> Result<Option<Bytes>, String> {
+        let Some(session) = &mut self.session else { return Ok(Some(packet)) };
+        let mut handled = match session.handle(&packet).await {
+            Ok(handled) => handled,
+            Err(error) => return Err(refuse(&self.job, &error, out).await),
+        };
+        let line = match handled.verdict {
+            Verdict::Pass(payload) => Some(packet.slice_ref(payload)),
+            Verdict::Taken | Verdict::Repeated => None,
+        };
+        handled.verdict = Verdict::Taken;
+        let message = line.as_ref().and_then(|line| parse_jmsg(line, self.generation));
+        if let Some(message) = message {
+            // A message that comes as a journal record gets into the catalog with the record's position: exactly once.
+            let message = Message { time: message.time, kind: message.kind, text: message.text };
+            if self.job.messages.send_but_catalog(&message) {
+                session.log(message.time, message.text);
+            }
+            reply(&self.job, handled, out).await?;
+            return Ok(None);
+        }
+        reply(&self.job, handled, out).await?;
+        let Some(line) = line else { return Ok(None) };
+        if line.starts_with(b"3099 ") {
+            self.give_back();
+            return Ok(Some(line));
+        }
+        if unasked(&self.job, &line, self.generation) { Ok(None) } else { Ok(Some(line)) }
+    }
+
+    async fn take_eod(&mut self, out: &Outbox) -> Result<bool, String> {
+        let Some(session) = &mut self.session else { return Ok(false) };
+        let handled = session.handle_eod().await;
+        let own = matches!(&handled, Ok(handled) if !matches!(handled.verdict, Verdict::Pass(_)));
+        self.done(handled, out).await?;
+        Ok(own)
+    }
+
+    fn idle_after(&self) -> Option<Duration> {
+        self.session.as_ref().filter(|session| session.has_pending()).map(|_| FLUSH_AFTER)
+    }
+
+    async fn idle(&mut self, out: &Outbox) -> Result<(), String> {
+        let Some(session) = &mut self.session else { return Ok(()) };
+        let handled = session.flush().await;
+        self.done(handled, out).await
+    }
+
+    async fn over(&mut self) {
+        self.give_back();
+    }
+}
+
+/// The FD's side; a Holdfast FD numbers what it says.
+pub(crate) struct ClientTraffic {
+    job: Arc<Job>,
+    generation: Generation,
+    last: Seq,
+    acked: Seq,
+}
+
+impl ClientTraffic {
+    pub(crate) fn new(job: Arc<Job>, generation: Generation) -> Self {
+        Self { job, generation, last: Seq(0), acked: Seq(0) }
+    }
+
+    /// A journal record: one that was taken before is not taken again.
+    async fn record(&mut self, packet: &Bytes, out: &Outbox) -> Result<Option<Bytes>, String> {
+        let rest = &packet[4..];
+        let blank = rest.iter().position(|byte| *byte == b' ').ok_or("a bad journal record")?;
+        let seq: Seq = scan::text(&rest[..blank]).parse().map_err(|_| "a bad journal record")?;
+        let payload = packet.slice(4 + blank + 1..);
+        if seq <= self.last {
+            return Ok(None);
+        }
+        self.last = seq;
+        // The end line is acknowledged by the job, once its end is in the catalog.
+        if payload.starts_with(b"2800 ") {
+            return Ok(Some(payload));
+        }
+        if seq.0 - self.acked.0 >= ACK_EVERY {
+            self.acked = seq;
+            out.send(format!("Ack {seq}\n")).await.map_err(|error| chain(&error))?;
+        }
+        Ok(Some(payload))
+    }
+}
+
+impl Traffic for ClientTraffic {
+    async fn take(&mut self, packet: Bytes, out: &Outbox) -> Result<Option<Bytes>, String> {
+        let line = if packet.starts_with(b"Jrn ") { self.record(&packet, out).await? } else { Some(packet) };
+        let Some(line) = line else { return Ok(None) };
+        if unasked(&self.job, &line, self.generation) { Ok(None) } else { Ok(Some(line)) }
+    }
+}
+
+/// Messages, status and progress of either daemon; whether the line was one of them.
+fn unasked(job: &Job, line: &[u8], generation: Generation) -> bool {
+    if line.starts_with(b"Jmsg ") {
+        if let Some(message) = parse_jmsg(line, generation) {
+            job.messages.send(&Message { time: message.time, kind: message.kind, text: message.text });
+        }
+        return true;
+    }
+    let fields = Fields::new(line);
+    let number = |key| fields.raw(key).and_then(|raw| scan::text(raw).parse::<u64>().ok()).unwrap_or(0);
+    if line.starts_with(b"Status ") {
+        let code = u32::try_from(number("JobStatus")).unwrap_or(0);
+        if let Some(status) = JobStatus::from_code(code) {
+            job.report_status(status);
+        }
+        return true;
+    }
+    if line.starts_with(b"Progress ") || line.starts_with(b"Ckpt ") {
+        job.progress(number("files"), number("bytes"));
+        return true;
+    }
+    if line.starts_with(b"Events:") {
+        tracing::debug!(job = %job.id, event = %scan::text(line), "event of a daemon");
+        return true;
+    }
+    // Snapshot records are not kept; the FD must not wait for the answer.
+    line.starts_with(b"CatReq ")
+}
