@@ -1,5 +1,6 @@
 //! The shared handle of a running Director.
 
+use crate::catreq::{CatalogService, VolumeRules};
 use crate::error::DirectorError;
 use crate::jobs::names::Names;
 use crate::jobs::{JobView, Registry};
@@ -285,12 +286,24 @@ impl Director {
                 "the Director's name cannot change while it runs; restart it".to_owned(),
             ));
         }
-        crate::resources::ensure(self, &config).await?;
+        self.sync_resources(config.clone()).await?;
         *self.inner.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         self.inner.reloaded.store(text::now().0, Ordering::Relaxed);
         self.apply_config();
         tracing::info!("configuration reloaded");
         Ok(())
+    }
+
+    /// Makes the catalog's rows for the resources of a configuration.
+    pub(crate) async fn sync_resources(&self, config: DirectorConfig) -> Result<(), DirectorError> {
+        let written =
+            self.catalog().write(self.epoch(), move |tx| crate::catreq::resources::sync(tx, &config));
+        written.await.map_err(|error| DirectorError::Catalog(chain(&error)))
+    }
+
+    /// Serves the catalog requests of jobs by the rules of the configuration as it is now.
+    pub(crate) fn catalog_service(&self) -> CatalogService {
+        CatalogService::new(self.catalog().clone(), self.guard(), VolumeRules::from_config(&self.config()))
     }
 
     fn apply_config(&self) {
@@ -346,12 +359,21 @@ impl Director {
         links.open_client(&links.client(client)?, false).await
     }
 
+    /// Runs a console command of a script and returns what it printed.
+    pub(crate) async fn console_line(&self, line: &str) -> Vec<String> {
+        vec![format!("{line}: is an invalid command.")]
+    }
+
     /// What reports and `version` say about this program.
     pub(crate) fn product(&self) -> Product {
         Product {
             director: self.config().director.name.clone(),
             version: format!("{} ({})", wire::version::BACULA_LEVEL, wire::version::BACULA_LEVEL_DATE_SHORT),
-            build_os: format!("{}-pc-linux-gnu holdfast {}", std::env::consts::ARCH, wire::version::PRODUCT_VERSION),
+            build_os: format!(
+                "{}-pc-linux-gnu holdfast {}",
+                std::env::consts::ARCH,
+                wire::version::PRODUCT_VERSION
+            ),
         }
     }
 
@@ -378,9 +400,6 @@ impl Active {
             catalog: leadership.catalog,
             instance: leadership.instance.clone(),
         };
-        Self {
-            guard: leadership.guard().clone(),
-            links: Arc::new(Links::new(&config.director, identity)),
-        }
+        Self { guard: leadership.guard().clone(), links: Arc::new(Links::new(&config.director, identity)) }
     }
 }

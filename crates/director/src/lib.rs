@@ -18,7 +18,8 @@ mod report;
 pub mod text;
 
 pub use error::DirectorError;
+pub use handle::Load;
 pub use handle::{Director, TerminatedJob};
-pub use peer::{ClientConn, StorageConn};
 pub use jobs::{JobView, WaitReason};
+pub use peer::{ClientConn, StorageConn};
 pub use policy::plan::{JobPlan, JobRequest, Origin, Overrides, RestoreRequest};

@@ -77,7 +77,12 @@ pub(crate) async fn send(
 }
 
 /// The jobs whose files make up the list.
-async fn chain(director: &Director, plan: &JobPlan, own: JobId, client: ClientId) -> Result<Vec<JobId>, Fail> {
+async fn chain(
+    director: &Director,
+    plan: &JobPlan,
+    own: JobId,
+    client: ClientId,
+) -> Result<Vec<JobId>, Fail> {
     let (name, fileset, level) = (plan.job.clone(), plan.fileset.name.clone(), plan.level);
     let rerun = reruns(plan);
     let accurate = plan.accurate;

@@ -24,11 +24,14 @@ pub(crate) async fn run(
         return Err(Fail::fatal("a Virtual Full backup is not supported yet; run a Full backup"));
     }
     match plan.rerun {
-        Some(_) => job.messages.info(&format!("Restart Incomplete Backup JobId {}, Job={}", job.id, job.unique)),
+        Some(_) => {
+            job.messages.info(&format!("Restart Incomplete Backup JobId {}, Job={}", job.id, job.unique))
+        }
         None => job.messages.info(&format!("Start Backup JobId {}, Job={}", job.id, job.unique)),
     }
     job.step(&Step::Connect);
-    let expanding = async { fileset::expand(plan.fileset.clone()).await.map_err(|e| Fail::fatal(e.to_string())) };
+    let expanding =
+        async { fileset::expand(plan.fileset.clone()).await.map_err(|e| Fail::fatal(e.to_string())) };
     let (storage, client, fileset) =
         tokio::try_join!(reserve(director, job, attempt, &plan), open_client(director, job), expanding)?;
     let (sd, device) = storage;
@@ -121,8 +124,10 @@ pub(crate) async fn note_session(
     fd: &FdSession,
 ) -> Result<(), Fail> {
     let (id, storage, session) = (job.id, sd.storage.name.clone(), sd.session);
-    let client = director.config().client(&job.plan().client.name).map(|c| {
-        crate::resources::client_row(c, &fd.uname)
+    let client = director.config().client(&job.plan().client.name).map(|client| {
+        let mut row = crate::catreq::resources::client_row(client);
+        row.uname.clone_from(&fd.uname);
+        row
     });
     let written = director.catalog().write(director.epoch(), move |tx| {
         catalog::attempt::set_session(tx, id, attempt, &storage, session)?;
@@ -158,7 +163,8 @@ async fn send_level(fd: &mut FdSession, plan: &JobPlan) -> Result<(), Fail> {
 /// Brings FD and SD together, whoever of them calls.
 async fn join_daemons(plan: &JobPlan, sd: &mut SdSession, fd: &mut FdSession) -> Result<(), Fail> {
     if plan.client.sd_calls_client && fd.version.has_sd_calls_client() {
-        let line = format!("client address={} port={} ssl={}\n", plan.client.address, plan.client.port, fd.ssl);
+        let line =
+            format!("client address={} port={} ssl={}\n", plan.client.address, plan.client.port, fd.ssl);
         sd.peer.command(line, "3000 OK client command").await?;
         sd.peer.send("run").await?;
         let line = format!("storage address={} port=0 ssl={}\n", sd.address_for(plan), sd.ssl);
@@ -178,7 +184,10 @@ async fn next_file(director: &Director, job: &Job, plan: &JobPlan) -> Result<Fil
     };
     let id = job.id;
     let last = director.catalog().read(move |r| {
-        r.scalar::<i64>("SELECT COALESCE(MAX(FileIndex), 0) FROM File WHERE JobId = ?1", &[catalog::Value::Int(i64::from(id.get()))])
+        r.scalar::<i64>(
+            "SELECT COALESCE(MAX(FileIndex), 0) FROM File WHERE JobId = ?1",
+            &[catalog::Value::Int(i64::from(id.get()))],
+        )
     });
     let last = last.await?.unwrap_or(0);
     job.messages.info(&format!("Found {} files from prior incomplete Job.", rerun.files));

@@ -13,7 +13,13 @@ use tokio::io::AsyncWriteExt;
 use types::{JobLevel, Timestamp, VolSession};
 
 /// Writes the job's bootstrap to where its directive says. A failure is an error in the job's log.
-pub(crate) async fn write(director: &Director, job: &Job, codes: &Codes, session: VolSession, end: Timestamp) {
+pub(crate) async fn write(
+    director: &Director,
+    job: &Job,
+    codes: &Codes,
+    session: VolSession,
+    end: Timestamp,
+) {
     let plan = job.plan();
     let Some(target) = &plan.write_bootstrap else { return };
     let id = job.id;
@@ -28,7 +34,8 @@ pub(crate) async fn write(director: &Director, job: &Job, codes: &Codes, session
 }
 
 fn bsr(plan: &JobPlan, pieces: &[JobMediaRow], session: VolSession, end: Timestamp) -> String {
-    let since = plan.since.as_ref().map(|s| format!(", since={}", text::catalog_time(s.time))).unwrap_or_default();
+    let since =
+        plan.since.as_ref().map(|s| format!(", since={}", text::catalog_time(s.time))).unwrap_or_default();
     let mut bsr = format!("# {} - {} - {}{since}\n", text::report_time(end), plan.job, plan.level);
     for row in pieces.iter().filter(|row| row.piece.last_index.get() > 0) {
         let piece = row.piece;
@@ -70,5 +77,9 @@ async fn feed(command: &str, text: &str) -> std::io::Result<()> {
         input.write_all(text.as_bytes()).await?;
     }
     let status = child.wait().await?;
-    if status.success() { Ok(()) } else { Err(std::io::Error::other(format!("{command} ended with {status}"))) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(std::io::Error::other(format!("{command} ended with {status}")))
+    }
 }

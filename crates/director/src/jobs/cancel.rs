@@ -1,6 +1,7 @@
 //! `cancel` and `stop`: the wish is noted, and the job's daemons are told on connections of their own (spec/01 §5.15).
 
 use super::Wish;
+use super::job::Job;
 use super::machine::JobState;
 use crate::error::DirectorError;
 use crate::handle::Director;
@@ -16,27 +17,36 @@ pub(crate) async fn cancel(director: &Director, id: JobId, wish: Wish) -> Result
     let job = director.registry().get(id).ok_or(DirectorError::NoSuchJob(id))?;
     tracing::info!(job = %id, ?wish, "asked to end");
     let queued = matches!(job.state(), JobState::Created | JobState::Queued(_));
-    let held = job.held();
     let verb = match wish {
         Wish::Stop => "stop",
         Wish::Cancel | Wish::GoOn => "cancel",
     };
-    let mut lines = Vec::new();
-    if !queued {
-        // The FD first: it then ends its session with the SD by itself.
-        if let Some(client) = &held.client {
-            lines.extend(tell_client(director, client, verb, &job.unique).await);
-        }
-        for storage in &held.storages {
-            lines.extend(tell_storage(director, storage, verb, &job.unique).await);
-        }
-    }
+    let mut lines = if queued { Vec::new() } else { tell(director, &job, verb).await };
     job.set_wish(wish);
     if lines.is_empty() {
         let word = if wish == Wish::Stop { "stopped" } else { "canceled" };
         lines.push(format!("JobId {id}, Job {} marked to be {word}.", job.unique));
     }
     Ok(lines)
+}
+
+/// Tells the daemons of a job that has failed that it is over.
+pub(crate) async fn tell_all(director: &Director, job: &Job) {
+    // What they answer is of no interest: the job is over either way.
+    let _ = tell(director, job, "cancel").await;
+}
+
+async fn tell(director: &Director, job: &Job, verb: &str) -> Vec<String> {
+    let held = job.held();
+    let mut lines = Vec::new();
+    // The FD first: it then ends its session with the SD by itself.
+    if let Some(client) = &held.client {
+        lines.extend(tell_client(director, client, verb, &job.unique).await);
+    }
+    for storage in &held.storages {
+        lines.extend(tell_storage(director, storage, verb, &job.unique).await);
+    }
+    lines
 }
 
 async fn tell_client(director: &Director, link: &ClientLink, verb: &str, job: &str) -> Vec<String> {

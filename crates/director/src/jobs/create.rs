@@ -31,13 +31,26 @@ pub(crate) async fn create(
     }
     let config = director.config();
     let now = text::now();
-    let mut plan = plan_job(&config, &request, now).map_err(|error| DirectorError::Plan(error.to_string()))?;
+    let mut plan =
+        plan_job(&config, &request, now).map_err(|error| DirectorError::Plan(error.to_string()))?;
     read_bootstrap(&config, &mut plan).await?;
     let clones = plan.clones.clone();
     let Some((id, unique)) = store(director, &plan, due, now).await? else { return Ok(None) };
     begin(director, id, unique, plan);
     start_clones(director, id, &clones);
     Ok(Some(id))
+}
+
+/// Creates a job from a plan that is complete: a new attempt of one that failed.
+///
+/// # Errors
+/// [`DirectorError::Catalog`].
+pub(crate) async fn create_planned(director: &Director, plan: JobPlan) -> Result<JobId, DirectorError> {
+    let made = store(director, &plan, None, text::now()).await?;
+    let (id, unique) =
+        made.ok_or_else(|| DirectorError::Plan("a plan without a due run was refused".to_owned()))?;
+    begin(director, id, unique, plan);
+    Ok(id)
 }
 
 /// A Restore without a selection restores what its `Bootstrap` file says.
@@ -85,7 +98,7 @@ async fn store(
         }
         let client = config.client(&plan.client.name);
         let client_id = match client {
-            Some(client) => catalog::client::ensure(tx, &crate::resources::client_row(client, ""))?,
+            Some(client) => catalog::client::ensure(tx, &crate::catreq::resources::client_row(client))?,
             None => types::ClientId(0),
         };
         let id = catalog::job::create(
@@ -221,7 +234,10 @@ pub(crate) async fn resume(
 /// [`DirectorError::Plan`] when it was written by a later version, or is damaged.
 pub(crate) fn parse(row: &PlanRow) -> Result<JobPlan, DirectorError> {
     serde_json::from_str(&row.body).map_err(|error| {
-        DirectorError::Plan(format!("the stored plan of JobId {} (format {}): {error}", row.job_id, row.format))
+        DirectorError::Plan(format!(
+            "the stored plan of JobId {} (format {}): {error}",
+            row.job_id, row.format
+        ))
     })
 }
 

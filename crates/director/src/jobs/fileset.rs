@@ -36,7 +36,7 @@ pub(crate) async fn expand(mut fileset: FileSetPlan) -> Result<FileSetPlan, File
                 [b'|', program @ ..] => files.extend(lines(&run(&name, program).await?)),
                 [b'<', path @ ..] => files.extend(lines(&read(&name, path).await?)),
                 // A backslash hands the program or file to the FD.
-                [b'\\', rest @ [b'|' | b'<', ..]] => files.push(RawText::from(rest)),
+                [b'\\', rest @ ..] if matches!(rest, [b'|' | b'<', ..]) => files.push(RawText::from(rest)),
                 _ => files.push(file),
             }
         }
@@ -47,7 +47,9 @@ pub(crate) async fn expand(mut fileset: FileSetPlan) -> Result<FileSetPlan, File
 
 fn lines(list: &[u8]) -> impl Iterator<Item = RawText> + '_ {
     // The line feed is kept: so a Director sends names that come from a list.
-    list.split_inclusive(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).map(RawText::from)
+    list.split_inclusive(|&byte| byte == b'\n')
+        .filter(|line| !line.trim_ascii().is_empty())
+        .map(RawText::from)
 }
 
 async fn read(fileset: &str, path: &[u8]) -> Result<Vec<u8>, FileSetError> {
@@ -162,8 +164,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let list = dir.path().join("list");
         std::fs::write(&list, "/a\n\n/b").unwrap();
-        let files =
-            [format!("<{}", list.display()), "|/bin/echo /c".into(), "\\|prog".into(), "/d".into()];
+        let files = [format!("<{}", list.display()), "|/bin/echo /c".into(), "\\|prog".into(), "/d".into()];
         let fileset = FileSetPlan {
             includes: vec![FileSetBlock {
                 files: files.iter().map(|f| RawText::from(f.as_str())).collect(),

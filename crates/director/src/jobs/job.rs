@@ -208,25 +208,24 @@ impl Job {
     pub(crate) fn entry(&self) -> Entry {
         let plan = self.plan();
         let used = lock(&self.storages).clone();
-        let slots = |storages: &[policy::plan::StoragePlan], used: Option<&Vec<String>>| -> Vec<StorageSlot> {
-            storages
-                .iter()
-                .filter(|s| used.is_none_or(|names| names.contains(&s.name)))
-                .map(|s| StorageSlot {
-                    name: s.name.clone(),
-                    max: s.max_concurrent,
-                    max_read: s.max_concurrent_read,
-                })
-                .collect()
-        };
+        let slots =
+            |storages: &[policy::plan::StoragePlan], used: Option<&Vec<String>>| -> Vec<StorageSlot> {
+                storages
+                    .iter()
+                    .filter(|s| used.is_none_or(|names| names.contains(&s.name)))
+                    .map(|s| StorageSlot {
+                        name: s.name.clone(),
+                        max: s.max_concurrent,
+                        max_read: s.max_concurrent_read,
+                    })
+                    .collect()
+            };
         Entry {
             id: self.id,
             priority: plan.priority,
             mixed: plan.allow_mixed_priority,
             job: (plan.job.clone(), plan.max_concurrent),
-            client: plan
-                .needs_client()
-                .then(|| (plan.client.name.clone(), plan.client.max_concurrent)),
+            client: plan.needs_client().then(|| (plan.client.name.clone(), plan.client.max_concurrent)),
             write: slots(&plan.write_storages, used.as_ref().map(|u| &u.write)),
             read: slots(&plan.read_storages, used.as_ref().map(|u| &u.read)),
             restore: plan.job_type == JobType::Restore,

@@ -40,18 +40,13 @@ fn ground(tx: &WriteTx<'_>, mut plan: JobPlan, now: Timestamp) -> catalog::Resul
     let set = &plan.fileset;
     let (fileset, _) =
         catalog::fileset::ensure(tx, &set.name, &set.md5, &content(&plan), set.ignore_changes, now)?;
-    let mut ground = Ground {
-        client,
-        fileset: fileset.id,
-        fileset_created: fileset.created,
-        ..Ground::default()
-    };
+    let mut ground =
+        Ground { client, fileset: fileset.id, fileset_created: fileset.created, ..Ground::default() };
     // An unfinished job goes on with the level it had; so does a clone with a given time.
     let given = plan.since.as_ref().is_some_and(|since| since.prior_job.is_empty());
     if plan.job_type == JobType::Backup && plan.rerun.is_none() && !given {
         let history = history(tx, &plan, client, &fileset)?;
-        let decision =
-            decide(plan.level_asked, &history, &plan.intervals, plan.rerun_failed_levels, now);
+        let decision = decide(plan.level_asked, &history, &plan.intervals, plan.rerun_failed_levels, now);
         apply(&mut plan, decision, &mut ground);
     }
     ground.pool = catalog::pool::get_by_name(tx, &plan.pool.name)?.map(|row| row.id).unwrap_or_default();
@@ -61,7 +56,8 @@ fn ground(tx: &WriteTx<'_>, mut plan: JobPlan, now: Timestamp) -> catalog::Resul
 /// The catalog's short description of a FileSet: its files, one a line.
 fn content(plan: &JobPlan) -> String {
     let files = plan.fileset.includes.iter().flat_map(|block| &block.files);
-    let files: Vec<String> = files.take(20).map(|f| String::from_utf8_lossy(f.bytes()).into_owned()).collect();
+    let files: Vec<String> =
+        files.take(20).map(|f| String::from_utf8_lossy(f.bytes()).into_owned()).collect();
     files.join("\n")
 }
 

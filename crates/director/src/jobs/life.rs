@@ -79,7 +79,7 @@ pub(crate) async fn close(director: &Director, job: &Arc<Job>, mut course: Cours
             job.messages.fatal(&fail.text);
         }
         course.outcome.failed.get_or_insert(fail.status);
-        ending::drain(job, &mut course).await;
+        ending::drain(director, job, &mut course).await;
     }
     job.step(&Step::Finish);
     let finished = ending::finish(director, job, course).await;
@@ -172,10 +172,7 @@ async fn wait_for_time(job: &Job) -> Result<(), Fail> {
     if ahead == 0 {
         return Ok(());
     }
-    job.messages.info(&format!(
-        "Job {} waiting {ahead} seconds for scheduled start time.",
-        job.unique
-    ));
+    job.messages.info(&format!("Job {} waiting {ahead} seconds for scheduled start time.", job.unique));
     job.step(&Step::Hold(WaitReason::StartTime(at)));
     loop {
         // In steps, so that a clock that was set does not hold the job for ever.
@@ -284,7 +281,8 @@ async fn limits(director: &Director, job: &Arc<Job>) {
         let run = [by_level, l.run_s].into_iter().filter(|s| *s > 0).min();
         sched.or(run.map(|seconds| (seconds, false, "Max run time exceeded.")))
     };
-    if limit(&plan).is_none() && plan.limits.full_run_s + plan.limits.incremental_run_s + plan.limits.differential_run_s == 0
+    if limit(&plan).is_none()
+        && plan.limits.full_run_s + plan.limits.incremental_run_s + plan.limits.differential_run_s == 0
     {
         return std::future::pending().await;
     }
@@ -315,10 +313,10 @@ async fn limits(director: &Director, job: &Arc<Job>) {
 /// What commands, scripts and names of this job may say of it.
 pub(crate) fn codes(director: &Director, job: &Job, course: &Course, exit: &str) -> Codes {
     let plan = job.plan();
-    let since = plan.since.as_ref().map_or_else(
-        || "0000-00-00 00:00:00".to_owned(),
-        |since| crate::text::catalog_time(since.time),
-    );
+    let since = plan
+        .since
+        .as_ref()
+        .map_or_else(|| "0000-00-00 00:00:00".to_owned(), |since| crate::text::catalog_time(since.time));
     let ends = &course.reached.ends;
     Codes {
         client: plan.client.name.clone(),

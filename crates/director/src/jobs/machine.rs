@@ -155,8 +155,9 @@ mod tests {
     fn a_start_and_an_adoption_end_the_same_way() {
         let ended = JobState::Ended(JobStatus::Terminated);
         let end = [Step::Run, Step::Finish, Step::End(JobStatus::Terminated)];
-        let start =
-            [Step::Hold(WaitReason::MaxJobs), Step::Admit, Step::Connect, Step::Prepare].into_iter().chain(end.clone());
+        let start = [Step::Hold(WaitReason::MaxJobs), Step::Admit, Step::Connect, Step::Prepare]
+            .into_iter()
+            .chain(end.clone());
         assert_eq!(walk(&start.collect::<Vec<_>>()), Ok(ended.clone()));
         assert_eq!(walk(&[Step::Adopt].into_iter().chain(end).collect::<Vec<_>>()), Ok(ended));
     }

@@ -5,7 +5,6 @@
 //! job ends with; both are pure. A job that runs when the Director starts is taken over by [`adopt`] and ends the same way.
 
 mod accurate;
-pub(crate) mod adopt;
 mod backup;
 mod bootstrap;
 pub(crate) mod cancel;
@@ -19,6 +18,7 @@ mod machine;
 pub(crate) mod names;
 mod outcome;
 mod registry;
+mod reporting;
 mod restore;
 mod scripts;
 mod session;

@@ -58,7 +58,10 @@ impl SdEnd {
             files: number("JobFiles")?,
             bytes: number("JobBytes")?,
             errors: u32::try_from(number("JobErrors").unwrap_or(0)).unwrap_or(u32::MAX),
-            message: fields.rest("ErrMsg").map(|raw| types::unbash_spaces(&scan::text(raw))).unwrap_or_default(),
+            message: fields
+                .rest("ErrMsg")
+                .map(|raw| types::unbash_spaces(&scan::text(raw)))
+                .unwrap_or_default(),
         })
     }
 }
@@ -143,13 +146,7 @@ mod tests {
     }
 
     fn facts(fd: Option<JobStatus>, sd: Option<JobStatus>, kept: u64) -> Facts {
-        Facts {
-            fd: Some(fd),
-            sd: Some(sd),
-            kept_files: kept,
-            may_be_incomplete: true,
-            ..Facts::default()
-        }
+        Facts { fd: Some(fd), sd: Some(sd), kept_files: kept, may_be_incomplete: true, ..Facts::default() }
     }
 
     #[test]

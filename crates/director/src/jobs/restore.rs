@@ -4,7 +4,7 @@ use super::job::Job;
 use super::life::Reached;
 use super::machine::Step;
 use super::scripts;
-use super::session::{Fail, FdSession, Flow, SdSession, open_client, open_storage};
+use super::session::{Ends, Fail, FdSession, Flow, SdSession, open_client, open_storage};
 use crate::handle::Director;
 use policy::plan::{JobPlan, RestorePlan, StoragePlan};
 use std::sync::Arc;
@@ -32,7 +32,8 @@ pub(crate) async fn run(
     let Some((storage, text)) = parts.next() else {
         return Err(Fail::fatal("the bootstrap selects nothing"));
     };
-    let (sd, fd) = tokio::try_join!(open_reader(director, job, attempt, &plan, &storage), open_client(director, job))?;
+    let (sd, fd) =
+        tokio::try_join!(open_reader(director, job, attempt, &plan, &storage), open_client(director, job))?;
     let fd = reached.fd.insert(fd);
     reached.sd = Some(sd);
     job.step(&Step::Prepare);
@@ -58,7 +59,7 @@ pub(crate) async fn run(
             until_storage_end: fd.version.has_several_storages(),
         };
         reached.ends = flow.wait().await;
-        let Some((storage, text)) = following.filter(|_| good(reached)) else { break };
+        let Some((storage, text)) = following.filter(|_| good(&reached.ends)) else { break };
         if let Some(end) = &reached.ends.sd {
             reached.sd_files += end.files;
             reached.sd_bytes += end.bytes;
@@ -71,9 +72,9 @@ pub(crate) async fn run(
 }
 
 /// Whether the session that has ended allows the next one.
-fn good(reached: &Reached) -> bool {
-    let sd = reached.ends.sd.as_ref().is_some_and(|end| end.status.is_success());
-    sd && reached.ends.fd.is_none() && reached.ends.refused.is_none()
+fn good(ends: &Ends) -> bool {
+    let sd = ends.sd.as_ref().is_some_and(|end| end.status.is_success());
+    sd && ends.fd.is_none() && ends.refused.is_none()
 }
 
 /// Tells an FD that waits for a further Storage that there is none, and takes its end.
@@ -140,12 +141,14 @@ async fn hand_over(
     sd.bootstrap(bootstrap).await?;
     let calls = plan.client.sd_calls_client && fd.version.has_sd_calls_client();
     if calls {
-        let line = format!("client address={} port={} ssl={}\n", plan.client.address, plan.client.port, fd.ssl);
+        let line =
+            format!("client address={} port={} ssl={}\n", plan.client.address, plan.client.port, fd.ssl);
         sd.peer.command(line, "3000 OK client command").await?;
     }
     sd.peer.send("run").await?;
     let port = if calls { 0 } else { sd.storage.port };
-    let key = if fd.version.has_several_storages() { format!(" Authorization={}", sd.key) } else { String::new() };
+    let key =
+        if fd.version.has_several_storages() { format!(" Authorization={}", sd.key) } else { String::new() };
     let line = format!("storage address={} port={port} ssl={}{key}\n", sd.address_for(plan), sd.ssl);
     fd.peer.command(line, "2000 OK storage").await?;
     if !first {

@@ -70,7 +70,8 @@ pub(crate) async fn run_before(
         if !before || script.target != ScriptTarget::Director || skipped(script, attempt) {
             continue;
         }
-        if run(director, job, attempt, position, script, "BeforeJob", codes).await.is_err() && script.fail_job {
+        if run(director, job, attempt, position, script, "BeforeJob", codes).await.is_err() && script.fail_job
+        {
             return Err(Fail { status: JobStatus::ErrorTerminated, text: String::new() });
         }
     }
@@ -115,7 +116,8 @@ async fn run(
     let id = job.id;
     let now = crate::text::now();
     let catalog = director.catalog();
-    let noted = catalog.write(director.epoch(), move |tx| catalog::script::started(tx, id, attempt, number, now));
+    let noted =
+        catalog.write(director.epoch(), move |tx| catalog::script::started(tx, id, attempt, number, now));
     if let Err(error) = noted.await {
         job.messages.error(&format!("{label}: the start was not recorded, so it is not run: {error}"));
         return Err(());
@@ -125,9 +127,8 @@ async fn run(
         ScriptAction::Command(line) => command(job, attempt, label, &expand(line, Some(codes), "")).await,
     };
     let now = crate::text::now();
-    let ended = catalog.write(director.epoch(), move |tx| {
-        catalog::script::ended(tx, id, attempt, number, code, now)
-    });
+    let ended =
+        catalog.write(director.epoch(), move |tx| catalog::script::ended(tx, id, attempt, number, code, now));
     if let Err(error) = ended.await {
         tracing::warn!(job = %id, %error, "the end of a script was not recorded");
     }
@@ -136,7 +137,7 @@ async fn run(
 
 async fn console(director: &Director, job: &Job, label: &str, line: &str) -> i32 {
     job.messages.info(&format!("console command: run {label} \"{line}\""));
-    let lines = crate::console::run_line(director, line).await;
+    let lines = director.console_line(line).await;
     for line in lines.iter().filter(|line| !line.trim().is_empty()) {
         job.messages.info(&format!("{label}: {}", line.trim_end()));
     }

@@ -9,6 +9,7 @@ use crate::handle::Director;
 use crate::peer::{Answer, Peer, PeerError, chain};
 use policy::plan::{JobPlan, StoragePlan};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::time::Instant;
 use types::{Attempt, JobStatus, JobType, VolSession, bash_spaces};
@@ -75,6 +76,8 @@ pub(crate) struct FdSession {
     pub(crate) ssl: u32,
     /// What the FD says of itself.
     pub(crate) uname: String,
+    /// Last journal record taken from a Holdfast FD.
+    pub(crate) last: Arc<AtomicU64>,
 }
 
 /// What a catalog session is to know of a job.
@@ -189,7 +192,8 @@ impl SdSession {
         wait: bool,
     ) -> Result<Result<String, String>, Fail> {
         // Only SDs from 13 on know the word; a stock 9.6 always waits.
-        let wait_word = if self.version.0 >= 30_000 { format!(" wait={}", u8::from(wait)) } else { String::new() };
+        let wait_word =
+            if self.version.0 >= 30_000 { format!(" wait={}", u8::from(wait)) } else { String::new() };
         let storage = &self.storage;
         let line = format!(
             "use storage={} media_type={} pool_name={} pool_type={} append={} copy=0 stripe=0{wait_word}\n",
@@ -235,14 +239,16 @@ impl SdSession {
 pub(crate) async fn open_client(director: &Director, job: &Arc<Job>) -> Result<FdSession, Fail> {
     let (config, plan) = (director.config(), job.plan());
     let name = &plan.client.name;
-    let resource =
-        config.client(name).ok_or_else(|| Fail::fatal(format!("Client \"{name}\" is no longer configured")))?;
+    let resource = config
+        .client(name)
+        .ok_or_else(|| Fail::fatal(format!("Client \"{name}\" is no longer configured")))?;
     let links = director.links();
     let link = links.client(resource)?;
     let ssl = link.tls_needs.certificates.number();
     let opened = links.open_client(&link, true).await?;
     job.hold_client(link);
-    let traffic = ClientTraffic::new(Arc::clone(job), opened.version.generation());
+    let last = Arc::new(AtomicU64::new(0));
+    let traffic = ClientTraffic::new(Arc::clone(job), opened.version.generation(), Arc::clone(&last));
     let (peer, _) = Peer::start(format!("Client {name}"), opened.conn, traffic);
     Ok(FdSession {
         peer,
@@ -250,12 +256,18 @@ pub(crate) async fn open_client(director: &Director, job: &Arc<Job>) -> Result<F
         holdfast: opened.holdfast,
         ssl,
         uname: String::new(),
+        last,
     })
 }
 
 impl FdSession {
     /// `JobId=…` to the FD. Without an SD, session and key are empty.
-    pub(crate) async fn begin(&mut self, job: &Job, attempt: Attempt, sd: Option<&SdSession>) -> Result<(), Fail> {
+    pub(crate) async fn begin(
+        &mut self,
+        job: &Job,
+        attempt: Attempt,
+        sd: Option<&SdSession>,
+    ) -> Result<(), Fail> {
         let session = sd.map(|sd| sd.session).unwrap_or_default();
         let key = sd.map_or("dummy", |sd| sd.key.as_str());
         let attempt = if self.holdfast { format!(" attempt={attempt}") } else { String::new() };
@@ -329,7 +341,11 @@ impl Flow<'_> {
                 }
                 Said::StorageEnd if self.until_storage_end => fd_open = false,
                 Said::Lost(who, problem) => {
-                    if who == "fd" { fd_open = false } else { sd_open = false }
+                    if who == "fd" {
+                        fd_open = false
+                    } else {
+                        sd_open = false
+                    }
                     if !asked {
                         self.job.messages.fatal(&problem);
                     }

@@ -7,6 +7,7 @@ use crate::peer::{Outbox, Traffic, chain, parse_jmsg};
 use bytes::Bytes;
 use conf::messages::MessageType;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use types::{JobStatus, Seq};
@@ -133,13 +134,14 @@ impl Traffic for StorageTraffic {
 pub(crate) struct ClientTraffic {
     job: Arc<Job>,
     generation: Generation,
-    last: Seq,
+    /// Last record taken; the job acknowledges it at its end.
+    last: Arc<AtomicU64>,
     acked: Seq,
 }
 
 impl ClientTraffic {
-    pub(crate) fn new(job: Arc<Job>, generation: Generation) -> Self {
-        Self { job, generation, last: Seq(0), acked: Seq(0) }
+    pub(crate) fn new(job: Arc<Job>, generation: Generation, last: Arc<AtomicU64>) -> Self {
+        Self { job, generation, last, acked: Seq(0) }
     }
 
     /// A journal record: one that was taken before is not taken again.
@@ -148,10 +150,9 @@ impl ClientTraffic {
         let blank = rest.iter().position(|byte| *byte == b' ').ok_or("a bad journal record")?;
         let seq: Seq = scan::text(&rest[..blank]).parse().map_err(|_| "a bad journal record")?;
         let payload = packet.slice(4 + blank + 1..);
-        if seq <= self.last {
+        if self.last.fetch_max(seq.0, Ordering::Relaxed) >= seq.0 {
             return Ok(None);
         }
-        self.last = seq;
         // The end line is acknowledged by the job, once its end is in the catalog.
         if payload.starts_with(b"2800 ") {
             return Ok(Some(payload));

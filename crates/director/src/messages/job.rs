@@ -90,6 +90,16 @@ impl JobMessages {
         self.send(&Message { time: crate::text::now(), kind, text });
     }
 
+    /// A report: as [`Self::put`], but it says itself how it ended, so it is not counted as an error.
+    pub(crate) fn report(&self, kind: MessageType, text: &str) {
+        let prefix = &self.shared.center.inner.director;
+        let text = format!("{prefix} JobId {}: {}{text}", self.shared.job, label(kind));
+        let counted = (self.errors(), self.warnings());
+        self.send(&Message { time: crate::text::now(), kind, text });
+        self.shared.errors.store(counted.0, Ordering::Relaxed);
+        self.shared.warnings.store(counted.1, Ordering::Relaxed);
+    }
+
     /// Information by the Director.
     pub fn info(&self, text: &str) {
         self.put(MessageType::Info, text);

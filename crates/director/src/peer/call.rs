@@ -170,11 +170,7 @@ impl Links {
             return Err(failed(&peer, &link.target, "it is no Storage Daemon"));
         };
         let holdfast = conn.peer().holdfast > 0;
-        let nonce = if holdfast {
-            self.register(&mut conn, &peer, &link.target).await?.nonce
-        } else {
-            None
-        };
+        let nonce = if holdfast { self.register(&mut conn, &peer, &link.target).await?.nonce } else { None };
         Ok(StorageConn { conn, version, holdfast, nonce })
     }
 

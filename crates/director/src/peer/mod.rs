@@ -8,7 +8,7 @@ mod call;
 mod jmsg;
 
 pub use call::{ClientConn, StorageConn};
-pub(crate) use call::{ClientLink, Links, Registered, StorageLink};
+pub(crate) use call::{ClientLink, Identity, Links, StorageLink, tls};
 pub(crate) use jmsg::{Jmsg, parse_jmsg};
 
 use bytes::Bytes;
@@ -54,7 +54,11 @@ pub(crate) enum PeerError {
 /// Takes what a daemon says without being asked.
 pub(crate) trait Traffic: Send + 'static {
     /// Takes a packet, or gives what the side that commands is to get of it. Ending the session is an error's text.
-    fn take(&mut self, packet: Bytes, out: &Outbox) -> impl Future<Output = Result<Option<Bytes>, String>> + Send;
+    fn take(
+        &mut self,
+        packet: Bytes,
+        out: &Outbox,
+    ) -> impl Future<Output = Result<Option<Bytes>, String>> + Send;
 
     /// Takes an EOD that ends something of its own; `false` leaves it to the side that commands.
     fn take_eod(&mut self, _out: &Outbox) -> impl Future<Output = Result<bool, String>> + Send {
@@ -103,7 +107,10 @@ impl Outbox {
     }
 
     /// Several packets and an EOD in as few writes as possible.
-    pub(crate) async fn list(&self, packets: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Result<(), NetError> {
+    pub(crate) async fn list(
+        &self,
+        packets: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    ) -> Result<(), NetError> {
         let mut writer = self.0.lock().await;
         for packet in packets {
             writer.feed(packet).await?;
@@ -199,7 +206,11 @@ impl Peer {
     }
 
     /// Sends a command and takes its answer, which must start with `wanted`.
-    pub(crate) async fn command(&mut self, command: impl AsRef<[u8]>, wanted: &str) -> Result<String, PeerError> {
+    pub(crate) async fn command(
+        &mut self,
+        command: impl AsRef<[u8]>,
+        wanted: &str,
+    ) -> Result<String, PeerError> {
         self.send(command.as_ref()).await?;
         self.answer(command.as_ref(), wanted).await
     }

@@ -1,0 +1,382 @@
+//! The end of a job: last records and the end in one transaction, report, pruning, scripts, mails (spec/04 §4.4 step 6).
+
+use super::bootstrap;
+use super::create::{row_level, save_plan};
+use super::job::Job;
+use super::life::{Course, codes};
+use super::outcome::{Facts, decide};
+use super::session::{Fail, Flow, SdSession};
+use super::{cancel, create, reporting, scripts};
+use crate::catreq::CatalogSession;
+use crate::handle::{Director, TerminatedJob};
+use crate::peer::chain;
+use crate::text;
+use catalog::WriteTx;
+use catalog::attempt::{self, AttemptState, Totals};
+use catalog::job::JobEnd;
+use catalog::media::MediaRow;
+use catalog::operator::Setting;
+use policy::plan::{JobPlan, Rerun};
+use std::sync::Arc;
+use std::time::Duration;
+use types::{Attempt, JobId, JobStatus, JobType, Timestamp, VolSession};
+
+/// How long the rest of a job that has failed may take to end on its daemons.
+const DRAIN: Duration = Duration::from_secs(15);
+/// Kind of operator's setting that keeps reschedules over a restart.
+pub(crate) const RESCHEDULE: &str = "reschedule";
+
+/// What became of a job.
+pub(crate) struct Finished {
+    pub(crate) status: JobStatus,
+    /// When it is to run again.
+    pub(crate) again: Option<Timestamp>,
+}
+
+/// What the end transaction found and wrote.
+#[derive(Debug, Clone)]
+pub(crate) struct Written {
+    pub(crate) status: JobStatus,
+    pub(crate) end: Timestamp,
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+    pub(crate) volumes: Vec<MediaRow>,
+    pub(crate) uname: String,
+}
+
+/// Ends what a failed job has left open on its daemons. A Holdfast SD would else keep the job for the next Director.
+pub(crate) async fn drain(director: &Director, job: &Job, course: &mut Course) {
+    let reached = &mut course.reached;
+    let sd_open = reached.sd.is_some() && reached.ends.sd.is_none();
+    let fd_open = reached.fd.is_some() && reached.ends.fd.is_none();
+    if !sd_open && !fd_open {
+        return;
+    }
+    cancel::tell_all(director, job).await;
+    let mut flow = Flow {
+        job,
+        sd: reached.sd.as_mut().filter(|_| sd_open).map(|sd| &mut sd.peer),
+        fd: reached.fd.as_mut().filter(|_| fd_open).map(|fd| &mut fd.peer),
+        until_storage_end: false,
+    };
+    if let Ok(ends) = tokio::time::timeout(DRAIN, flow.wait()).await {
+        reached.ends.fd = reached.ends.fd.or(ends.fd);
+        reached.ends.sd = reached.ends.sd.take().or(ends.sd);
+    }
+}
+
+/// Ends a session with an SD whose part is over, its last records committed.
+pub(crate) async fn let_go(job: &Job, sd: Option<SdSession>) {
+    let Some(mut sd) = sd else { return };
+    if let Some(mut session) = take_session(&mut sd).await {
+        match session.flush().await {
+            Ok(handled) => {
+                let _ = super::traffic::reply(job, handled, sd.peer.out()).await;
+            }
+            Err(error) => job.messages.error(&chain(&error)),
+        }
+    }
+    sd.peer.terminate().await;
+}
+
+/// The catalog's side of the session; the reader gives it back when the SD has ended or is lost.
+async fn take_session(sd: &mut SdSession) -> Option<CatalogSession> {
+    let back = sd.back.take()?;
+    tokio::time::timeout(DRAIN, back).await.ok()?.ok()
+}
+
+/// Writes the end and does what follows on it.
+pub(crate) async fn finish(director: &Director, job: &Arc<Job>, mut course: Course) -> Finished {
+    let written = write_end(director, job, &mut course).await;
+    let plan = job.plan();
+    reporting::report(director, job, &plan, &course, &written);
+    let exit = reporting::exit_word(&plan, written.status, job.messages.errors());
+    let mut codes = codes(director, job, &course, exit);
+    codes.volumes = reporting::volume_names(&written.volumes).join("|");
+    if plan.job_type == JobType::Backup && written.status.is_success() {
+        let session = session_of(&course);
+        bootstrap::write(director, job, &codes, session, written.end).await;
+    }
+    scripts::run_after(director, job, course.attempt, &codes, written.status).await;
+    let again = plan_again(director, job, &plan, &written).await;
+    director.messages().flush_log().await;
+    job.messages.end(&codes, written.status.is_success()).await;
+    director.note_terminated(TerminatedJob {
+        job_id: job.id,
+        job: job.unique.clone(),
+        name: plan.job.clone(),
+        job_type: plan.job_type,
+        level: plan.level,
+        status: written.status,
+        files: written.files,
+        bytes: written.bytes,
+        errors: job.messages.errors(),
+        finished: written.end,
+    });
+    Finished { status: written.status, again }
+}
+
+pub(crate) fn session_of(course: &Course) -> VolSession {
+    course.reached.sd.as_ref().map(|sd| sd.session).unwrap_or_default()
+}
+
+/// The end transaction, with the SD's last records in it; tried again without them when they are the trouble.
+async fn write_end(director: &Director, job: &Arc<Job>, course: &mut Course) -> Written {
+    let end = Ending::new(job, course);
+    let mut sd = course.reached.sd.take();
+    let session = match sd.as_mut() {
+        Some(sd) => take_session(sd).await,
+        None => None,
+    };
+    let mut written = None;
+    if let (Some(mut session), Some(sd)) = (session, sd.as_ref()) {
+        let ending = end.clone();
+        match session.finish(move |tx| ending.write(tx)).await {
+            Ok((done, handled)) => {
+                let _ = super::traffic::reply(job, handled, sd.peer.out()).await;
+                written = Some(done);
+            }
+            Err(error) => {
+                job.messages.fatal(&format!("The end of the job was not stored: {}", chain(&error)))
+            }
+        }
+    }
+    let written = match written {
+        Some(written) => written,
+        None => write_alone(director, job, &end).await,
+    };
+    acknowledge(course, sd.as_ref()).await;
+    course.reached.sd = sd;
+    written
+}
+
+async fn write_alone(director: &Director, job: &Job, end: &Ending) -> Written {
+    let mut wait = Duration::from_millis(200);
+    let mut end = end.clone();
+    // Nothing of a failed end transaction is in the catalog; records that were lost with it make the job a failed one.
+    if end.had_sd && end.facts.failed.is_none() && end.facts.sd == Some(Some(JobStatus::Terminated)) {
+        end.facts.failed = Some(JobStatus::FatalError);
+    }
+    loop {
+        let ending = end.clone();
+        match director.catalog().write(director.epoch(), move |tx| ending.write(tx)).await {
+            Ok(written) => return written,
+            Err(error) => {
+                tracing::error!(job = %job.id, error = %chain(&error), "the end of the job is not in the catalog yet");
+                if error.is_epoch_over() || director.stop_token().is_cancelled() {
+                    // The next Director finds the job open and ends it.
+                    std::future::pending::<()>().await;
+                }
+            }
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(Duration::from_secs(30));
+    }
+}
+
+/// Tells a Holdfast FD that its end is in the catalog, then says goodbye to both.
+async fn acknowledge(course: &mut Course, sd: Option<&SdSession>) {
+    if let Some(fd) = course.reached.fd.as_ref() {
+        let last = fd.last.load(std::sync::atomic::Ordering::Relaxed);
+        if fd.holdfast && last > 0 {
+            let _ = fd.peer.send(format!("Ack {last}\n")).await;
+        }
+        let _ = fd.peer.signal(wire::frame::Signal::Terminate).await;
+    }
+    if let Some(sd) = sd {
+        let _ = sd.peer.signal(wire::frame::Signal::Terminate).await;
+    }
+}
+
+/// Everything the end transaction needs, on its own.
+#[derive(Clone)]
+struct Ending {
+    id: JobId,
+    plan: Arc<JobPlan>,
+    attempt: Attempt,
+    start: Timestamp,
+    session: VolSession,
+    had_sd: bool,
+    facts: Facts,
+    /// Of this attempt.
+    files: Option<u64>,
+    bytes: u64,
+    read_bytes: u64,
+    errors: u32,
+    pool: types::PoolId,
+}
+
+impl Ending {
+    fn new(job: &Job, course: &Course) -> Self {
+        let reached = &course.reached;
+        let (fd, sd) = (reached.ends.fd, reached.ends.sd.as_ref());
+        let outcome = &course.outcome;
+        let mut session = session_of(course);
+        let plan = job.plan();
+        if let (true, Some(rerun)) = (session == VolSession::default(), plan.rerun) {
+            session = rerun.session;
+        }
+        Self {
+            id: job.id,
+            attempt: course.attempt,
+            start: course.start,
+            session,
+            had_sd: reached.sd.is_some(),
+            facts: Facts {
+                wish: job.wish(),
+                failed: outcome.failed,
+                fd: outcome.fd,
+                sd: outcome.sd,
+                kept_files: 0,
+                may_be_incomplete: outcome.may_be_incomplete,
+            },
+            files: fd.map(|end| end.files).or(sd.map(|end| end.files)),
+            bytes: fd.map(|end| end.bytes).or(sd.map(|end| end.bytes)).unwrap_or(0),
+            read_bytes: fd.map_or(0, |end| end.read_bytes),
+            errors: job.messages.errors().max(fd.map_or(0, |end| end.errors)),
+            pool: course.ground.pool,
+            plan,
+        }
+    }
+
+    fn write(mut self, tx: &WriteTx<'_>) -> catalog::Result<Written> {
+        let backup = self.plan.job_type == JobType::Backup;
+        let stored = if backup { stored_files(tx, self.id)? } else { 0 };
+        self.facts.kept_files = stored;
+        let status = decide(&self.facts);
+        let end = text::now();
+        let earlier =
+            if self.plan.rerun.is_some() { sums(tx, self.id, self.attempt)? } else { Totals::default() };
+        // What is kept of an unfinished backup is what the catalog has.
+        let whole = status.is_success() || !backup;
+        let files = match self.files {
+            Some(files) if whole && self.plan.rerun.is_none() => files,
+            _ if backup => stored,
+            files => files.unwrap_or(0),
+        };
+        let totals = Totals {
+            files: files.saturating_sub(earlier.files),
+            bytes: self.bytes,
+            read_bytes: self.read_bytes,
+            errors: u64::from(self.errors),
+        };
+        let bytes = self.bytes + earlier.bytes;
+        catalog::job::end(
+            tx,
+            self.id,
+            &JobEnd {
+                status,
+                level: row_level(&self.plan),
+                start_time: self.start,
+                end_time: end,
+                real_end_time: end,
+                session: self.session,
+                files,
+                bytes,
+                read_bytes: self.read_bytes + earlier.read_bytes,
+                errors: u64::from(self.errors) + earlier.errors,
+                missing_files: 0,
+                pool_id: self.pool,
+                prior_job_id: JobId(self.plan.target_job.unwrap_or(0)),
+                has_base: false,
+            },
+        )?;
+        if self.attempt > Attempt(0) {
+            attempt::finish(tx, self.id, self.attempt, AttemptState::Ended, totals, end)?;
+        }
+        let uname = catalog::client::get_by_name(tx, &self.plan.client.name)?.map(|row| row.uname);
+        Ok(Written {
+            status,
+            end,
+            files,
+            bytes,
+            volumes: catalog::media::list_of_job(tx, self.id)?,
+            uname: uname.unwrap_or_default(),
+        })
+    }
+}
+
+fn stored_files(tx: &WriteTx<'_>, id: JobId) -> catalog::Result<u64> {
+    let sql = "SELECT count(DISTINCT FileIndex) FROM File WHERE JobId = ?1 AND FileIndex > 0";
+    Ok(tx.scalar(sql, &[catalog::Value::Int(i64::from(id.get()))])?.unwrap_or(0))
+}
+
+/// Sums of the attempts before this one.
+fn sums(tx: &WriteTx<'_>, id: JobId, this: Attempt) -> catalog::Result<Totals> {
+    let attempts = attempt::list(tx, id)?;
+    Ok(attempts.iter().filter(|row| row.attempt < this).fold(Totals::default(), |sum, row| Totals {
+        files: sum.files + row.totals.files,
+        bytes: sum.bytes + row.totals.bytes,
+        read_bytes: sum.read_bytes + row.totals.read_bytes,
+        errors: sum.errors + row.totals.errors,
+    }))
+}
+
+/// Whether and when the job is to run again (spec/04 §4.7); noted in the catalog before the job is gone.
+async fn plan_again(director: &Director, job: &Job, plan: &JobPlan, written: &Written) -> Option<Timestamp> {
+    let rules = plan.reschedule;
+    let incomplete = written.status == JobStatus::Incomplete && rules.incomplete;
+    let failed = rules.on_error
+        && !written.status.is_success()
+        && !matches!(written.status, JobStatus::Canceled | JobStatus::Incomplete);
+    let left = rules.times == 0 || rules.done < rules.times;
+    let wanted =
+        plan.job_type == JobType::Backup && (incomplete || failed) && left && job.wish() == super::Wish::GoOn;
+    if !wanted {
+        return None;
+    }
+    let seconds = i64::try_from(rules.interval_s).unwrap_or(i64::MAX / 2);
+    let at = Timestamp(text::now().0.saturating_add(seconds));
+    job.messages.info(&format!(
+        "Rescheduled Job {} to re-run in {} seconds ({}).",
+        job.unique,
+        rules.interval_s,
+        text::report_time(at)
+    ));
+    let mut next = plan.clone();
+    next.reschedule.done += 1;
+    next.not_before = Some(at);
+    let saved = save_plan(director, job.id, &next).await;
+    let (name, now) = (job.id.to_string(), text::now());
+    let setting = Setting { kind: RESCHEDULE.to_owned(), name, value: at.0.to_string() };
+    let noted =
+        director.catalog().write(director.epoch(), move |tx| catalog::operator::set(tx, &setting, now));
+    if let (Err(error), _) | (Ok(()), Err(error)) =
+        (saved.map_err(|e| chain(&e)), noted.await.map_err(|e| chain(&e)))
+    {
+        job.messages.error(&format!("The reschedule is not stored, a restart would forget it: {error}"));
+    }
+    Some(at)
+}
+
+/// Lets a job that ended run again: under its JobId when it is Incomplete, else as a new job.
+pub(crate) async fn reschedule(director: &Director, job: &Job, at: Timestamp) {
+    if let Err(error) = again(director, job.id, at).await {
+        tracing::error!(job = %job.id, error = %error, "reschedule");
+    }
+}
+
+/// See [`reschedule`]; also used for what an earlier life of the Director had planned.
+pub(crate) async fn again(director: &Director, id: JobId, at: Timestamp) -> Result<(), Fail> {
+    let found =
+        director.catalog().read(move |r| Ok((catalog::job::get(r, id)?, catalog::plan::load(r, id)?)));
+    let (Some(row), Some(plan)) = found.await? else { return Ok(()) };
+    let mut plan = create::parse(&plan)?;
+    plan.not_before = Some(at);
+    if row.status == JobStatus::Incomplete {
+        plan.rerun = Some(Rerun {
+            session: row.session,
+            files: u32::try_from(row.files).unwrap_or(u32::MAX),
+            bytes: row.bytes,
+            errors: u32::try_from(row.errors).unwrap_or(u32::MAX),
+            same_job: true,
+        });
+        save_plan(director, id, &plan).await?;
+        create::begin(director, id, row.unique_name, plan);
+    } else {
+        plan.rerun = None;
+        plan.origin = policy::plan::Origin::Reschedule { previous: id.get() };
+        create::create_planned(director, plan).await?;
+    }
+    Ok(())
+}
