@@ -222,7 +222,28 @@ impl Parser<'_> {
         for (span, message, help) in findings {
             self.lexer.error(span, message, help.to_owned());
         }
+        self.check_levels();
         self.check_tls();
+    }
+
+    /// Warns of a level that the type of job does not have: it would fail when it runs.
+    fn check_levels(&mut self) {
+        const VERIFY: &[&str] = &["InitCatalog", "Catalog", "VolumeToCatalog", "DiskToCatalog", "Data"];
+        let mut warnings = Vec::new();
+        for job in self.resources.iter().filter(|r| r.table.kind == ResourceKind::Job) {
+            let word = |directive| job.values.value(directive).and_then(Value::word);
+            let (Some(kind), Some(level)) = (word("Type"), word("Level")) else { continue };
+            if (kind == "Verify" && !VERIFY.contains(&level)) || (kind == "Backup" && VERIFY.contains(&level))
+            {
+                let message =
+                    format!("Job \"{}\": a job of Type {kind} has no Level {level}", job.values.name());
+                warnings.push((job.header, message));
+            }
+        }
+        for (span, message) in warnings {
+            let help = "give the Job a `Level` of its own".to_owned();
+            self.lexer.finding(Severity::Warning, message, Some(span), Some(help));
+        }
     }
 
     fn job_findings(&self, job: &RawResource, findings: &mut Vec<(Span, String, &'static str)>) {

@@ -42,8 +42,9 @@ resource! {
         "Journal Directory" => journal_directory: Option<String> = Kind::Path, since("Holdfast");
         /// How long the journal of a finished job is kept.
         "Journal Retention" => journal_retention: Duration = Kind::Time, default("7 days"), since("Holdfast");
-        /// Limit of all kept journals; the oldest confirmed ones go first.
-        "Maximum Journal Bytes" => maximum_journal_bytes: u64 = Kind::Size, default("16G"), since("Holdfast");
+        /// Limit of the kept journals of finished jobs; the oldest go first, never one that is not acknowledged.
+        "Journal Retention Bytes" => maximum_journal_bytes: u64 = Kind::Size, default("1G"), alias(&["Maximum Journal Bytes"]),
+            since("Holdfast");
         /// Time between checkpoints of a running job.
         "Checkpoint Interval" => checkpoint_interval: Duration = Kind::Time, default("10 seconds"), since("Holdfast");
         /// Bytes between checkpoints of a running job.
