@@ -12,6 +12,7 @@ pub struct Target {
 /// All targets, in the order of the layers.
 pub const TARGETS: &[Target] = &[
     Target { name: "config", run: conf::fuzz::fuzz_config },
+    Target { name: "units", run: conf::fuzz::fuzz_units },
     Target { name: "attr_record", run: attrs::fuzz::fuzz_decode_record },
     Target { name: "attr_stat", run: attrs::fuzz::fuzz_decode_stat },
     Target { name: "attr_payload", run: attrs::fuzz::fuzz_decode_payload },
@@ -24,6 +25,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "messages", run: wire::fuzz::fuzz_messages },
     Target { name: "unpack", run: client::codec::fuzz_unpack },
     Target { name: "journal", run: storage::journal::fuzz_journal },
+    Target { name: "catalog_request", run: director::catreq::fuzz_decode },
 ];
 
 /// The target of a name.
