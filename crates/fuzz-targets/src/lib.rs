@@ -1,5 +1,8 @@
 //! Every decoder that reads bytes from outside, as one table: the fuzzer runs a target of it, the ordinary tests replay
 //! the saved corpus (`fuzz/corpus/<target>/`) through the same functions.
+//!
+//! A target takes any bytes and returns; what it finds wrong is a panic. The functions themselves stand beside the decoders
+//! (`fuzz` modules), so that an ordinary test and the fuzzer call the very same code.
 
 /// One decoder.
 pub struct Target {

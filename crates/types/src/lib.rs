@@ -1,7 +1,9 @@
 //! The vocabulary of the whole system: ids, units, job types, levels, statuses and names.
 //!
 //! A word means exactly one thing here and everywhere (the glossary is in `ARCHITECTURE.md`). This crate is pure: no I/O,
-//! no clock, no randomness.
+//! no clock, no randomness, and depends on no other crate of ours.
+//!
+//! Ids are types of their own, so that a MediaId is never passed for a JobId; names are checked once, where they come in.
 
 mod ids;
 mod job;

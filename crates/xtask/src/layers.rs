@@ -5,12 +5,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::Breach;
+use crate::text::PURE;
 
 /// The layers' crates from the top: a crate may use those above it.
 const ORDER: &[&str] = &[
     "types", "conf", "attrs", "volume", "wire", "policy", "catalog", "net", "sys", "lead", "client",
     "storage", "director", "console", "testkit", "demo", "holdfast",
 ];
+
+/// Crates of others that pure crates cannot use without ceasing to be pure.
+const IMPURE: &[&str] =
+    &["tokio", "tokio-util", "tokio-openssl", "rand", "rustix", "nix", "libc", "socket2", "rusqlite"];
 
 /// Crates beside the layers that only tests may use.
 const BESIDE: &[&str] = &["testkit"];
@@ -23,6 +28,10 @@ pub(crate) fn check(root: &Path) -> Result<Vec<Breach>> {
         for (line, dependency) in section(&manifest, "[dependencies]") {
             let below = ORDER.iter().position(|other| *other == dependency).is_some_and(|other| other >= at);
             let beside = BESIDE.contains(&dependency) && *name != "demo" && !BESIDE.contains(name);
+            if PURE.contains(name) && IMPURE.contains(&dependency) {
+                let text = format!("{name} is pure and does not use {dependency}");
+                found.push(Breach { file: file.clone(), line, text });
+            }
             if below || beside {
                 let text =
                     format!("{name} must not depend on {dependency}: see the layers in ARCHITECTURE.md");

@@ -1,4 +1,8 @@
 //! The repository's own rules, which no lint knows: layers, pure crates, length of files, words that must not be there.
+//!
+//! `cargo run -p xtask -- tidy` prints each breach with file, line and what to do; a test does the same. [`layers`] looks at
+//! manifests (who may depend on whom, a reason for each outside crate), [`text`] at source files (pure crates, unfinished
+//! work, unsafe code, sleeping threads, paths of one machine, the page that introduces a crate).
 
 mod layers;
 mod text;
@@ -32,6 +36,11 @@ impl fmt::Display for Breach {
 /// When a file cannot be read; breaches are the result.
 pub fn tidy(root: &Path) -> Result<Vec<Breach>> {
     let mut found = layers::check(root)?;
+    for file in ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "ARCHITECTURE.md"] {
+        if !root.join(file).is_file() {
+            found.push(Breach { file: file.into(), line: 0, text: "is missing".to_owned() });
+        }
+    }
     for dir in ["crates", "tests", "fuzz"] {
         let walk = WalkDir::new(root.join(dir)).sort_by_file_name().into_iter();
         for entry in walk.filter_entry(|entry| entry.file_name() != "target" && entry.file_name() != "corpus")

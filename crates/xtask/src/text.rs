@@ -8,7 +8,7 @@ use crate::Breach;
 const LINES_MAX: usize = 800;
 
 /// Crates whose code works on values alone.
-const PURE: &[&str] = &["types", "conf", "attrs", "volume", "wire", "policy"];
+pub(crate) const PURE: &[&str] = &["types", "conf", "attrs", "volume", "wire", "policy"];
 
 /// What pure code does not use: sockets, files, clocks, randomness, a runtime.
 const IMPURE: &[&str] = &[
@@ -35,6 +35,7 @@ const BANNED: &[(&str, &str)] = &[
     (concat!("#[igno", "re"), "a test runs or is not there"),
     (concat!("allow(dead", "_code"), "remove what nobody uses"),
     (concat!("/wo", "rk/"), "no paths of one machine"),
+    (concat!("/ro", "ot/"), "no paths of one machine"),
 ];
 
 pub(crate) fn check(file: &Path, content: &str, found: &mut Vec<Breach>) {
@@ -42,6 +43,9 @@ pub(crate) fn check(file: &Path, content: &str, found: &mut Vec<Breach>) {
     let count = content.lines().count();
     if count > LINES_MAX {
         breach(0, format!("{count} lines: split it, no file is longer than {LINES_MAX}"));
+    }
+    if let Some(text) = page(file, content) {
+        breach(1, text);
     }
     let mut parts = file.components().skip(1).map(|part| part.as_os_str().to_string_lossy());
     let krate = parts.next().unwrap_or_default().into_owned();
@@ -76,6 +80,21 @@ pub(crate) fn check(file: &Path, content: &str, found: &mut Vec<Breach>) {
     }
 }
 
+/// Fewest lines of the page that introduces a crate: what it is, its invariants, what is absent on purpose.
+const PAGE_LINES_MIN: usize = 5;
+
+/// The page at the top of a crate's `lib.rs`.
+fn page(file: &Path, content: &str) -> Option<String> {
+    let parts: Vec<_> = file.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+    let [crates, _, src, lib] = parts.as_slice() else { return None };
+    if crates != "crates" || src != "src" || lib != "lib.rs" {
+        return None;
+    }
+    let lines = content.lines().take_while(|line| line.starts_with("//!")).count();
+    (lines < PAGE_LINES_MIN)
+        .then(|| format!("{lines} lines of introduction; say in {PAGE_LINES_MIN} or more what the crate is"))
+}
+
 fn is_test_file(file: &Path) -> bool {
     file.components().any(|part| part.as_os_str() == "tests")
         || file.file_name().is_some_and(|name| name == "tests.rs" || name == "build.rs")
@@ -108,5 +127,7 @@ mod tests {
         check_lines("crates/net/src/a.rs", "std::thread::sleep(d)", &[1]);
         check_lines("crates/net/src/a.rs", "// No event: a penalty\nstd::thread::sleep(d)", &[]);
         check_lines("crates/net/src/a.rs", &"\n".repeat(801), &[0]);
+        check_lines("crates/net/src/lib.rs", "//! Short.\n", &[1]);
+        check_lines("crates/net/src/lib.rs", &"//! Long.\n".repeat(5), &[]);
     }
 }
