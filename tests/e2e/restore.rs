@@ -110,3 +110,26 @@ fn a_restore_in_place_brings_back_what_was_lost() -> Result<()> {
     testkit::compare::Compare::new(copy.join(tree.strip_prefix("/")?), &tree).run()?.expect_equal()?;
     site.finish()
 }
+
+#[test]
+fn a_date_selects_the_state_at_that_time() -> Result<()> {
+    let dir = scratch()?;
+    let tree = dir.path().join("tree");
+    let site = site_with_full(&tree)?;
+    // The catalog's times have whole seconds: the next job must start in a later one.
+    let between = site.sql("SELECT datetime(EndTime, '+1 second') FROM Job WHERE JobId = 1")?[0][0].clone();
+    let passed = "SELECT datetime('now', 'localtime') > datetime('".to_owned() + &between + "', '+1 second')";
+    wait::until("the next second", wait::START, || Ok((site.sql(&passed)? == [["1"]]).then_some(())))?;
+    let old = fs::read(tree.join("one/file-0001"))?;
+    fs::write(tree.join("one/file-0001"), "newer")?;
+    expect_good(&site.backup("Incremental")?)?;
+    run_last(
+        &site,
+        &[&format!("restore client=kit-fd fileset=Tree before=\"{between}\" select all done yes")],
+    )?;
+    ensure!(
+        fs::read(site.restored_tree(&tree).join("one/file-0001"))? == old,
+        "the newer state was restored"
+    );
+    site.finish()
+}

@@ -75,3 +75,36 @@ fn volumes_take_no_more_jobs_than_they_may() -> Result<()> {
     ensure!(list.matches("Used").count() >= 2, "{list}");
     site.finish()
 }
+
+#[test]
+fn two_devices_write_at_once() -> Result<()> {
+    let dir = scratch()?;
+    let gates: Vec<Gate> =
+        (1..3).map(|n| Gate::create(dir.path().join(format!("gate-{n}")))).collect::<Result<_>>()?;
+    let tree = dir.path().join("tree");
+    plain_tree(&tree, 30, 50_000)?;
+    let mut builder = our_site().tree(&tree);
+    for (number, gate) in (1..3).zip(&gates) {
+        builder = builder.extra(format!(
+            "Pool {{ Name = Pool{number}; Pool Type = Backup; Label Format = \"P{number}-\"; Storage = File{number}; }}\n\
+             Job {{ Name = Job{number}; JobDefs = Defaults; Pool = Pool{number}; Storage = File{number}; \
+             Client Run Before Job = \"/bin/cat {}\" }}",
+            gate.path().display()
+        ));
+    }
+    let site = builder.start()?;
+    let ids: Vec<u32> =
+        (1..3).map(|n| site.run(&format!("run job=Job{n} level=Full yes"))).collect::<Result<_>>()?;
+    let open = gates.iter().map(|gate| gate.wait_reader(wait::START)).collect::<Result<Vec<_>>>()?;
+    drop(open);
+    for id in &ids {
+        expect_good(&site.wait_job(*id, wait::JOB)?)?;
+    }
+    for (number, id) in (1..3).zip(&ids) {
+        ensure!(site.dir().join(format!("volumes/file{number}/P{number}-000{number}")).exists());
+        clear_restored(&site)?;
+        expect_good(&site.restore_jobs(&[*id], &site.restored())?)?;
+        compare_restored(&site, &tree)?.expect_equal()?;
+    }
+    site.finish()
+}
