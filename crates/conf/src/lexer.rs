@@ -141,7 +141,7 @@ impl<'a> Lexer<'a> {
 
     /// Whether a blank follows at once: sizes and times go on over blanks.
     pub(crate) fn at_blank(&self) -> bool {
-        self.pending.is_none() && matches!(self.byte(), Some(b' ' | b'\t'))
+        self.pending.is_none() && self.byte() == Some(b' ')
     }
 
     /// The next token.
