@@ -4,6 +4,7 @@ use attrs::DigestKind;
 use md5::Digest as _;
 
 /// A digest under way.
+#[derive(Clone)]
 pub enum Digester {
     /// MD5.
     Md5(md5::Md5),

@@ -1,6 +1,8 @@
-//! Messages of a job and their numbers on the wire, which differ between versions (spec/01 §5.1).
+//! Messages of a job.
 
-/// Kind of a message.
+use wire::msg::common::MessageType;
+
+/// Kind of a message that a client sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MessageKind {
     /// Ends the job.
@@ -11,34 +13,27 @@ pub enum MessageKind {
     Warning,
     /// Normal.
     Info,
-    /// A file was saved.
-    Saved,
     /// A file was not saved; counts as an error.
     NotSaved,
     /// A file was left out on purpose.
     Skipped,
     /// A file was restored.
     Restored,
-    /// Concerns security.
-    Security,
 }
 
 impl MessageKind {
-    /// The number for a Director with 9.6's table, or that of 13 and later.
+    /// The type on the wire; its number depends on the peer's version.
     #[must_use]
-    pub const fn number(self, modern: bool) -> u32 {
-        let old = match self {
-            Self::Fatal => 3,
-            Self::Error => 4,
-            Self::Warning => 5,
-            Self::Info => 6,
-            Self::Saved => 7,
-            Self::NotSaved => 8,
-            Self::Skipped => 9,
-            Self::Restored => 13,
-            Self::Security => 14,
-        };
-        if modern { old + 1 } else { old }
+    pub const fn wire(self) -> MessageType {
+        match self {
+            Self::Fatal => MessageType::Fatal,
+            Self::Error => MessageType::Error,
+            Self::Warning => MessageType::Warning,
+            Self::Info => MessageType::Info,
+            Self::NotSaved => MessageType::NotSaved,
+            Self::Skipped => MessageType::Skipped,
+            Self::Restored => MessageType::Restored,
+        }
     }
 
     /// What stands before the text.
@@ -48,15 +43,14 @@ impl MessageKind {
             Self::Fatal => "Fatal error: ",
             Self::Error => "Error: ",
             Self::Warning => "Warning: ",
-            Self::Security => "Security Alert: ",
-            Self::Info | Self::Saved | Self::NotSaved | Self::Skipped | Self::Restored => "",
+            Self::Info | Self::NotSaved | Self::Skipped | Self::Restored => "",
         }
     }
 
     /// Whether the job's error count goes up.
     #[must_use]
     pub const fn is_error(self) -> bool {
-        matches!(self, Self::Error | Self::NotSaved)
+        matches!(self, Self::Error | Self::NotSaved | Self::Fatal)
     }
 }
 

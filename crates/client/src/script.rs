@@ -53,28 +53,31 @@ impl ScriptStage {
     }
 }
 
-impl RunScript {
-    /// Reads `Run OnSuccess=… OnFailure=… AbortOnError=… When=… Command=…`, blanks of the command as 0x01.
-    #[must_use]
-    pub fn parse(line: &str) -> Option<Self> {
-        let rest = line.strip_prefix("Run ")?;
-        let (head, command) = rest.split_once("Command=")?;
-        let mut values = [None::<u32>; 4];
-        for word in head.split_whitespace() {
-            let (key, value) = word.split_once('=')?;
-            let at =
-                ["OnSuccess", "OnFailure", "AbortOnError", "When"].iter().position(|&known| known == key)?;
-            values[at] = value.parse().ok();
-        }
-        let [on_success, on_failure, fail, when] = values;
-        Some(Self {
-            on_success: on_success? != 0,
-            on_failure: on_failure? != 0,
-            fail_on_error: fail? != 0,
-            when: when?,
-            command: types::unbash_spaces(command.trim_end_matches(['\n', '\0'])),
+impl From<wire::msg::dir_fd::RunScript> for RunScript {
+    fn from(script: wire::msg::dir_fd::RunScript) -> Self {
+        Self {
+            on_success: script.on_success,
+            on_failure: script.on_failure,
+            fail_on_error: script.abort_on_error,
+            when: script.when,
+            command: script.command,
             old_style: false,
-        })
+        }
+    }
+}
+
+impl RunScript {
+    /// A script of the old commands `RunBeforeJob` and `RunAfterJob`.
+    #[must_use]
+    pub fn old_style(command: String, stage: ScriptStage) -> Self {
+        Self {
+            on_success: true,
+            on_failure: false,
+            fail_on_error: true,
+            when: stage.bit(),
+            command,
+            old_style: true,
+        }
     }
 }
 
@@ -221,16 +224,6 @@ pub fn run_lines(line: &str, mut line_seen: impl FnMut(&str)) -> Result<i32, Str
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_recorded_script_is_read() {
-        let line =
-            "Run OnSuccess=1 OnFailure=0 AbortOnError=1 When=2 Command=/bin/echo\u{1}before\u{1}c=%c\n";
-        let script = RunScript::parse(line).unwrap();
-        assert!(script.on_success && !script.on_failure && script.fail_on_error);
-        assert_eq!((script.when, script.command.as_str()), (2, "/bin/echo before c=%c"));
-        assert_eq!(RunScript::parse("Run nonsense"), None);
-    }
 
     #[test]
     fn codes_are_replaced_and_unknown_ones_left() {

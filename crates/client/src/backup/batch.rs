@@ -1,14 +1,16 @@
 //! Batches: entries on their way from the walker to workers and emitter.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use attrs::FileType;
 use crossbeam_channel::{Sender, bounded};
 use sys::{DirFd, FileStat};
 
+use super::select::Take;
 use super::{CHUNKS_AHEAD, Ordered, Work};
 use crate::fileset::OptionId;
+use crate::walk::Entry;
 
 /// Entries of one batch.
 const ITEMS_MAX: usize = 64;
@@ -70,7 +72,7 @@ impl Batch {
     }
 
     /// Appends bytes and gives their range.
-    pub(super) fn push(&mut self, parts: &[&[u8]]) -> Range<u32> {
+    fn push(&mut self, parts: &[&[u8]]) -> Range<u32> {
         let start = self.bytes.len() as u32;
         for part in parts {
             self.bytes.extend_from_slice(part);
@@ -78,37 +80,89 @@ impl Batch {
         start..self.bytes.len() as u32
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    fn is_full(&self) -> bool {
         self.items.len() >= ITEMS_MAX || self.content_bytes >= CONTENT_BYTES_MAX
     }
 
-    pub(super) fn add_content(&mut self, bytes: u64) {
+    fn add_content(&mut self, bytes: u64) {
         self.content_bytes = self.content_bytes.saturating_add(bytes);
     }
 
     /// Whether an entry with so much content would make a batch too large that already has some.
-    pub(super) fn would_overflow(&self, bytes: u64) -> bool {
+    fn would_overflow(&self, bytes: u64) -> bool {
         !self.items.is_empty() && self.content_bytes.saturating_add(bytes) > CONTENT_BYTES_MAX
     }
 }
 
-/// Sends batches to the workers and, in the same order, to the emitter.
-pub(super) struct BatchQueue {
+/// Gathers entries and sends batches to the workers and, in the same order, to the emitter.
+pub(super) struct Batcher {
     work: Sender<Work>,
     order: Sender<Ordered>,
+    batch: Batch,
 }
 
-impl BatchQueue {
+impl Batcher {
     pub(super) fn new(work: Sender<Work>, order: Sender<Ordered>) -> Self {
-        Self { work, order }
+        Self { work, order, batch: Batch::default() }
     }
 
-    /// Sends a batch; `false` when nobody takes them any more.
-    pub(super) fn send(&self, batch: Batch) -> bool {
+    /// Sends what has gathered; `false` when nobody takes it any more.
+    pub(super) fn send(&mut self) -> bool {
+        let batch = std::mem::take(&mut self.batch);
+        if batch.items.is_empty() {
+            return true;
+        }
         let batch = Arc::new(batch);
         let (chunks_in, chunks_out) = bounded(CHUNKS_AHEAD);
         // First the order: a worker that is fast must find its reader there.
         self.order.send((Arc::clone(&batch), chunks_out)).is_ok()
             && self.work.send((batch, chunks_in)).is_ok()
+    }
+}
+
+impl Take for Batcher {
+    fn take(
+        &mut self,
+        entry: &Entry<'_>,
+        stored: &[u8],
+        file_type: FileType,
+        action: Action,
+        link: &[u8],
+    ) -> ControlFlow<()> {
+        let content = match action {
+            Action::Content => entry.stat.size,
+            Action::Stream => u64::MAX,
+            Action::Attributes | Action::MaybeLink | Action::Update => 0,
+        };
+        if self.batch.would_overflow(content) && !self.send() {
+            return ControlFlow::Break(());
+        }
+        let slash: &[u8] = if file_type.is_directory() && entry.path != b"/" { b"/" } else { b"" };
+        let batch = &mut self.batch;
+        let path = batch.push(&[entry.path, slash]);
+        let stored = if stored == batch.text(&path) { path.clone() } else { batch.push(&[stored]) };
+        let name = if entry.path.ends_with(entry.name) && entry.name != b"." {
+            let end = path.start + entry.path.len() as u32;
+            end - entry.name.len() as u32..end
+        } else {
+            batch.push(&[entry.name])
+        };
+        let link = batch.push(&[link]);
+        batch.items.push(Item {
+            path,
+            stored,
+            name,
+            link,
+            dir: entry.dir.clone(),
+            stat: *entry.stat,
+            file_type,
+            action,
+            options: entry.options,
+        });
+        batch.add_content(content);
+        if self.batch.is_full() && !self.send() {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
     }
 }

@@ -301,7 +301,7 @@ impl<'a> Emitter<'a> {
 
 /// A status as attribute records have it.
 #[must_use]
-pub fn encoded_stat(stat: &sys::FileStat, link_fi: i32, stream: Stream) -> EncodedStat {
+pub(crate) fn encoded_stat(stat: &sys::FileStat, link_fi: i32, stream: Stream) -> EncodedStat {
     EncodedStat {
         dev: stat.dev,
         ino: stat.ino,

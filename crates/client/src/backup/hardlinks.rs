@@ -7,39 +7,39 @@ use std::collections::HashMap;
 
 /// The first file of an inode.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FirstLink {
+pub(super) struct FirstLink {
     /// Its FileIndex.
-    pub index: i32,
+    pub(super) index: i32,
     /// Its stored name.
-    pub name: Box<[u8]>,
+    pub(super) name: Box<[u8]>,
     /// Stream and raw value of its digest, when it had one.
-    pub digest: Option<(attrs::DigestKind, Box<[u8]>)>,
+    pub(super) digest: Option<(attrs::DigestKind, Box<[u8]>)>,
     /// Links of the inode not seen yet.
     left: u64,
 }
 
 /// All inodes with more links to come.
 #[derive(Debug, Default)]
-pub struct HardLinks {
+pub(super) struct HardLinks {
     table: HashMap<(u64, u64), FirstLink>,
 }
 
 impl HardLinks {
     /// Registers the first file of an inode.
-    pub fn register(&mut self, dev: u64, ino: u64, nlink: u64, index: i32, name: &[u8]) {
+    pub(super) fn register(&mut self, dev: u64, ino: u64, nlink: u64, index: i32, name: &[u8]) {
         let first = FirstLink { index, name: name.into(), digest: None, left: nlink.saturating_sub(1) };
         self.table.insert((dev, ino), first);
     }
 
     /// Adds the digest of a registered file, when it is known.
-    pub fn set_digest(&mut self, dev: u64, ino: u64, kind: attrs::DigestKind, value: &[u8]) {
+    pub(super) fn set_digest(&mut self, dev: u64, ino: u64, kind: attrs::DigestKind, value: &[u8]) {
         if let Some(first) = self.table.get_mut(&(dev, ino)) {
             first.digest = Some((kind, value.into()));
         }
     }
 
     /// The first file, if the inode was saved. The last possible link forgets it, so that memory does not grow without need.
-    pub fn further(&mut self, dev: u64, ino: u64) -> Option<FirstLink> {
+    pub(super) fn further(&mut self, dev: u64, ino: u64) -> Option<FirstLink> {
         let first = self.table.get_mut(&(dev, ino))?;
         if first.left <= 1 {
             return self.table.remove(&(dev, ino));

@@ -25,9 +25,11 @@ use crate::walk::walk_include;
 
 pub use batch::{Action, Batch, Item};
 pub use chunk::{CHUNK_BYTES, Chunk, Op};
+pub(crate) use emit::encoded_stat;
 pub use emit::{Emitter, FrameSink};
-pub use select::{Selection, Since};
+pub use select::{Leftovers, Selection, Selector, Since, Take};
 pub use worker::Worker;
+pub(crate) use worker::digest_of;
 
 /// Batches between walker and emitter.
 const BATCHES_AHEAD: usize = 12;
@@ -94,14 +96,15 @@ pub fn run_backup(plan: BackupPlan<'_>, sink: &mut dyn FrameSink) -> BackupEnd {
         }
         drop(work_out);
         let walker = spawn(scope, "fd-walk", move || {
-            let queue = batch::BatchQueue::new(work_in, order_in);
-            let mut select = select::Selector::new(set, selection, accurate, queue, counters, stop, log);
+            let batcher = batch::Batcher::new(work_in, order_in);
+            let mut select = Selector::new(set, selection, accurate, batcher, counters, stop, log);
             for (index, entries) in files.iter().enumerate() {
                 if walk_include(set, index, entries, &mut select) == ControlFlow::Break(()) {
                     break;
                 }
             }
-            select.finish()
+            select.taker.send();
+            select.leftovers()
         });
         let mut emitter = Emitter::new(set, last_index, counters, log, sink);
         let mut inline = Worker::new(set, log, stop, &pool);

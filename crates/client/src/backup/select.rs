@@ -6,9 +6,8 @@ use std::ops::ControlFlow;
 use attrs::{EncodedStat, FileType, Stream};
 use sys::FileKind;
 
-use super::batch::BatchQueue;
+use super::Action;
 use super::worker::digest_of;
-use super::{Action, Batch, Item};
 use crate::accurate::AccurateList;
 use crate::counters::{Counters, StopFlags};
 use crate::fileset::{FileOptions, FileSet};
@@ -57,13 +56,31 @@ impl Leftovers {
     }
 }
 
-/// The visitor of a backup's walk.
-pub(super) struct Selector<'a> {
+/// Takes the entries that are to be saved (or counted, by an estimate).
+pub trait Take {
+    /// Takes one entry: its name as it is stored, the record's type, what to do, and the link's target or old digest.
+    fn take(
+        &mut self,
+        entry: &Entry<'_>,
+        stored: &[u8],
+        file_type: FileType,
+        action: Action,
+        link: &[u8],
+    ) -> ControlFlow<()>;
+
+    /// Whether sockets count as entries: a backup leaves them out.
+    fn takes_sockets(&self) -> bool {
+        false
+    }
+}
+
+/// The visitor of a walk: decides what has changed.
+pub struct Selector<'a, T> {
     set: &'a FileSet,
     selection: Selection,
     accurate: Option<AccurateList>,
-    queue: BatchQueue,
-    batch: Batch,
+    /// Who takes what is to be saved.
+    pub taker: T,
     /// Inodes with several links that were passed on, and how many of their links are still to come.
     linked: HashMap<(u64, u64), u64>,
     counters: &'a Counters,
@@ -81,13 +98,13 @@ enum Change {
     Metadata(Vec<u8>),
 }
 
-impl<'a> Selector<'a> {
-    #[allow(clippy::too_many_arguments, reason = "made in one place")]
-    pub(super) fn new(
+impl<'a, T: Take> Selector<'a, T> {
+    /// Starts with nothing seen.
+    pub fn new(
         set: &'a FileSet,
         selection: Selection,
         accurate: Option<AccurateList>,
-        queue: BatchQueue,
+        taker: T,
         counters: &'a Counters,
         stop: &'a StopFlags,
         log: &'a dyn JobLog,
@@ -96,8 +113,7 @@ impl<'a> Selector<'a> {
             set,
             selection,
             accurate,
-            queue,
-            batch: Batch::default(),
+            taker,
             linked: HashMap::new(),
             counters,
             stop,
@@ -107,9 +123,8 @@ impl<'a> Selector<'a> {
         }
     }
 
-    /// Sends the last batch and gives what is left of the accurate list to be sent.
-    pub(super) fn finish(mut self) -> Option<Leftovers> {
-        self.send();
+    /// What is left of the accurate list to be sent.
+    pub fn leftovers(self) -> Option<Leftovers> {
         if self.stop.is_ending() {
             return None;
         }
@@ -122,12 +137,7 @@ impl<'a> Selector<'a> {
             }
             Selection::Full | Selection::Newer(_) => return None,
         };
-        self.accurate.take().map(|list| Leftovers { list, base })
-    }
-
-    fn send(&mut self) -> bool {
-        let batch = std::mem::take(&mut self.batch);
-        batch.items.is_empty() || self.queue.send(batch)
+        self.accurate.map(|list| Leftovers { list, base })
     }
 
     fn change(&mut self, entry: &Entry<'_>, stored: &[u8], options: &FileOptions) -> Change {
@@ -206,55 +216,6 @@ impl<'a> Selector<'a> {
         Some(attrs::base64_encode(&digest).as_bytes() == known)
     }
 
-    /// Puts an entry into the current batch.
-    fn queue_item(
-        &mut self,
-        entry: &Entry<'_>,
-        file_type: FileType,
-        action: Action,
-        link: &[u8],
-    ) -> ControlFlow<()> {
-        let content = match action {
-            Action::Content => entry.stat.size,
-            Action::Stream => u64::MAX,
-            Action::Attributes | Action::MaybeLink | Action::Update => 0,
-        };
-        if self.batch.would_overflow(content) && !self.send() {
-            return ControlFlow::Break(());
-        }
-        let slash: &[u8] = if file_type.is_directory() && entry.path != b"/" { b"/" } else { b"" };
-        let strip = self.set.includes[entry.include].strip_path;
-        let batch = &mut self.batch;
-        let path = batch.push(&[entry.path, slash]);
-        let stored = match strip_components(entry.path, strip) {
-            Some(stripped) => batch.push(&[stripped, slash]),
-            None => path.clone(),
-        };
-        let name = if path_ends_with_name(entry) {
-            let end = path.start + entry.path.len() as u32;
-            end - entry.name.len() as u32..end
-        } else {
-            batch.push(&[entry.name])
-        };
-        let link = batch.push(&[link]);
-        batch.items.push(Item {
-            path,
-            stored,
-            name,
-            link,
-            dir: entry.dir.clone(),
-            stat: *entry.stat,
-            file_type,
-            action,
-            options: entry.options,
-        });
-        batch.add_content(content);
-        if self.batch.is_full() && !self.send() {
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
-    }
-
     /// Whether an earlier link of the same inode was passed on.
     fn seen_link(&mut self, entry: &Entry<'_>, options: &FileOptions) -> bool {
         if entry.stat.nlink < 2 || options.no_hardlinks {
@@ -284,9 +245,9 @@ impl<'a> Selector<'a> {
     }
 }
 
-impl Visit for Selector<'_> {
+impl<T: Take> Visit for Selector<'_, T> {
     fn entry(&mut self, entry: &Entry<'_>) -> ControlFlow<()> {
-        if entry.stat.kind() == FileKind::Socket {
+        if entry.stat.kind() == FileKind::Socket && !self.taker.takes_sockets() {
             if self.log.wants(MessageKind::Skipped) {
                 let text = format!("     Socket file skipped: {}\n", path_text(entry.path));
                 self.log.message(MessageKind::Skipped, &text);
@@ -303,23 +264,26 @@ impl Visit for Selector<'_> {
             stored.push(b'/');
         }
         let change = self.change(entry, &stored, options);
-        self.scratch = stored;
         // A directory that was not entered is recorded in any case (spec/02 §4.2).
         let forced = entry.found == Found::Directory(DirMark::NotEntered);
-        match change {
+        let flow = match change {
             Change::Unchanged if !forced => {
                 self.unchanged(entry);
                 ControlFlow::Continue(())
             }
-            Change::Metadata(digest) => self.queue_item(entry, FileType::Regular, Action::Update, &digest),
+            Change::Metadata(digest) => {
+                self.taker.take(entry, &stored, FileType::Regular, Action::Update, &digest)
+            }
             Change::Save | Change::Unchanged => {
                 let (file_type, action) = kind_of(entry);
                 let linkable = !matches!(entry.found, Found::Directory(_) | Found::Symlink);
                 let action =
                     if linkable && self.seen_link(entry, options) { Action::MaybeLink } else { action };
-                self.queue_item(entry, file_type, action, entry.link)
+                self.taker.take(entry, &stored, file_type, action, entry.link)
             }
-        }
+        };
+        self.scratch = stored;
+        flow
     }
 
     fn notice(&mut self, notice: Notice<'_>) {
@@ -433,10 +397,6 @@ pub(crate) fn strip_components(path: &[u8], count: u32) -> Option<&[u8]> {
     }
     let slashes = path.iter().enumerate().filter(|&(_, &b)| b == b'/').map(|(at, _)| at);
     slashes.skip(count as usize).map(|at| &path[at..]).next().filter(|rest| rest.len() > 1)
-}
-
-fn path_ends_with_name(entry: &Entry<'_>) -> bool {
-    entry.path.ends_with(entry.name) && entry.name != b"."
 }
 
 #[cfg(test)]

@@ -458,7 +458,7 @@ fn stream_name(stream: Stream) -> &'static str {
 
 /// A number with commas between groups of three digits, as messages have it.
 #[must_use]
-pub fn commas(number: u64) -> String {
+pub(crate) fn commas(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {

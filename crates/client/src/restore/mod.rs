@@ -9,6 +9,7 @@ mod meta;
 mod names;
 mod tree;
 
+pub(crate) use engine::commas;
 pub use engine::{RestoreError, RestoreOptions, Restorer};
 pub use names::{NameError, Names, RegexWhere};
 pub use tree::{Place, RestoreTree};

@@ -60,6 +60,16 @@ impl PacketWriter {
         self.put(&signal.number().to_be_bytes())
     }
 
+    /// Sends packets that are framed already, behind what was collected, from where they are. `payload_bytes` counts
+    /// their payload for [`PacketWriter::payload_bytes`].
+    ///
+    /// # Errors
+    /// [`NetError::Io`].
+    pub fn raw(&mut self, framed: &[u8], payload_bytes: u64) -> Result<(), NetError> {
+        self.payload_bytes += payload_bytes;
+        self.write(&[framed])
+    }
+
     /// Writes what was collected.
     ///
     /// # Errors

@@ -1,0 +1,159 @@
+//! The jobs of this daemon: running ones, ended ones whose journal is not yet taken, and the last ones for `status`.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use types::{JobId, JobLevel, JobStatus, JobType, Timestamp};
+
+use crate::counters::Counters;
+use crate::job::{Job, now};
+
+/// Ended jobs shown by `status`.
+const LAST_JOBS: usize = 10;
+/// How long an ended job keeps its journal for a Director (docs/extensions.md §4).
+const JOURNAL_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Journals kept; the oldest ended ones go first.
+const JOURNALS_MAX: usize = 200;
+
+/// A job that has ended.
+#[derive(Debug, Clone)]
+pub struct EndedJob {
+    /// Catalog key.
+    pub id: JobId,
+    /// Name without date.
+    pub name: String,
+    /// What it was.
+    pub job_type: JobType,
+    /// How much it took.
+    pub level: JobLevel,
+    /// How it ended.
+    pub status: JobStatus,
+    /// Entries.
+    pub files: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Errors.
+    pub errors: u64,
+    /// When.
+    pub ended: Timestamp,
+}
+
+#[derive(Default)]
+struct State {
+    running: HashMap<String, Arc<Job>>,
+    kept: VecDeque<(Instant, Arc<Job>)>,
+    last: VecDeque<EndedJob>,
+    run: u64,
+}
+
+/// The registry.
+#[derive(Default)]
+pub struct Jobs {
+    state: Mutex<State>,
+    /// Told when a job has ended.
+    pub ended: tokio::sync::Notify,
+}
+
+impl Jobs {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Adds a job; `false` when one of the name runs already.
+    pub fn add(&self, job: &Arc<Job>) -> bool {
+        let mut state = self.state();
+        if state.running.contains_key(&job.identity.name) {
+            return false;
+        }
+        state.running.insert(job.identity.name.clone(), Arc::clone(job));
+        true
+    }
+
+    /// Moves a job to the ended ones.
+    pub fn end(&self, job: &Arc<Job>) {
+        let mut state = self.state();
+        if state.running.remove(&job.identity.name).is_none() {
+            return;
+        }
+        state.run += 1;
+        let counts = &job.counters;
+        state.last.push_back(EndedJob {
+            id: job.identity.id,
+            name: job.short_name().to_owned(),
+            job_type: job.job_type(),
+            level: job.level(),
+            status: job.status(),
+            files: Counters::get(&counts.files),
+            bytes: Counters::get(&counts.job_bytes),
+            errors: Counters::get(&counts.errors),
+            ended: now(),
+        });
+        if state.last.len() > LAST_JOBS {
+            state.last.pop_front();
+        }
+        if job.is_journaled() && !job.outbox.is_done() {
+            state.kept.push_back((Instant::now(), Arc::clone(job)));
+        }
+        state.prune();
+        drop(state);
+        self.ended.notify_waiters();
+    }
+
+    /// A running job by its unique name.
+    #[must_use]
+    pub fn running(&self, name: &str) -> Option<Arc<Job>> {
+        self.state().running.get(name).cloned()
+    }
+
+    /// All running jobs, oldest first.
+    #[must_use]
+    pub fn all_running(&self) -> Vec<Arc<Job>> {
+        let mut jobs: Vec<_> = self.state().running.values().cloned().collect();
+        jobs.sort_by_key(|job| (job.started, job.identity.id));
+        jobs
+    }
+
+    /// A running job, or an ended one whose journal is kept.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<Arc<Job>> {
+        let state = self.state();
+        let kept = || state.kept.iter().map(|(_, job)| job).find(|job| job.identity.name == name);
+        state.running.get(name).or_else(kept).cloned()
+    }
+
+    /// Running jobs and ended ones with a journal.
+    #[must_use]
+    pub fn all_known(&self) -> Vec<Arc<Job>> {
+        let mut state = self.state();
+        state.prune();
+        state.running.values().chain(state.kept.iter().map(|(_, job)| job)).cloned().collect()
+    }
+
+    /// Forgets the journal of an ended job.
+    pub fn forget(&self, name: &str) {
+        self.state().kept.retain(|(_, job)| job.identity.name != name);
+    }
+
+    /// The last ended jobs, oldest first.
+    #[must_use]
+    pub fn last(&self) -> Vec<EndedJob> {
+        self.state().last.iter().cloned().collect()
+    }
+
+    /// Jobs run so far, and jobs running.
+    #[must_use]
+    pub fn counts(&self) -> (u64, usize) {
+        let state = self.state();
+        (state.run, state.running.len())
+    }
+}
+
+impl State {
+    fn prune(&mut self) {
+        self.kept.retain(|(since, job)| since.elapsed() < JOURNAL_RETENTION && !job.outbox.is_done());
+        while self.kept.len() > JOURNALS_MAX {
+            self.kept.pop_front();
+        }
+    }
+}
