@@ -77,7 +77,8 @@ impl Daemon {
         let make = |name: &str, tls: &conf::tls::Tls| {
             tls_of(tls).map_err(|source| StartError::Tls { resource: name.to_owned(), source })
         };
-        let director_tls = config.directors.iter().map(|d| make(&d.name, &d.tls)).collect::<Result<_, _>>()?;
+        let director_tls =
+            config.directors.iter().map(|d| make(&d.name, &d.tls)).collect::<Result<_, _>>()?;
         Ok(Self {
             director_tls,
             storage_tls: make(&config.daemon.name, &config.daemon.tls)?,

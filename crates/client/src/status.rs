@@ -53,7 +53,11 @@ pub fn report(daemon: &Daemon) -> Vec<String> {
     let bandwidth = daemon.bandwidth.load(Ordering::Relaxed) / 1000;
     let debug = daemon.debug.load(Ordering::Relaxed);
     let mut lines = vec![
-        format!("{name} Version: {BACULA_LEVEL} ({BACULA_LEVEL_DATE})  {} holdfast {}\n\0", host_os(), env!("CARGO_PKG_VERSION")),
+        format!(
+            "{name} Version: {BACULA_LEVEL} ({BACULA_LEVEL_DATE})  {} holdfast {}\n\0",
+            host_os(),
+            env!("CARGO_PKG_VERSION")
+        ),
         format!("Daemon started {}. Jobs: run={run} running={running}.\n\0", short_time(daemon.started)),
         format!(" Sizes: boffset_t=8 size_t=8 debug={debug} trace=0 mode=0,0 bwlimit={bandwidth}kB/s\n\0"),
     ];
@@ -99,7 +103,11 @@ fn running_lines(job: &Arc<Job>) -> Vec<String> {
             commas(Counters::get(&counts.bandwidth)),
             commas(Counters::get(&counts.read_bytes))
         ),
-        format!("    Files: Examined={} Backed up={}\n\0", commas(Counters::get(&counts.examined)), commas(files)),
+        format!(
+            "    Files: Examined={} Backed up={}\n\0",
+            commas(Counters::get(&counts.examined)),
+            commas(files)
+        ),
     ];
     let current = counts.current();
     if !current.is_empty() {

@@ -7,14 +7,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use conf::messages::{DestinationKind, MessageType as ConfType};
 use net::blocking;
 use net::{Session, Target};
-use types::{JobId, JobLevel, JobStatus, JobType, Replace, Timestamp};
+use types::{JobId, JobLevel, JobStatus, JobType, Timestamp};
 use wire::cram::Secret;
 use wire::frame::{Packet, Signal};
 use wire::hello::Hello;
 use wire::msg::common::{CancelKind, SetDebug};
 use wire::msg::dir_fd::{
-    Command, FdJob, JobReply, Level, LevelWord, RestoreCommand, RestoreObject, RestoreTarget, SetBandwidth, SinceClock,
-    StorageAddress, VerifyLevel,
+    Command, FdJob, JobReply, Level, LevelWord, RestoreCommand, RestoreObject, RestoreTarget, SetBandwidth,
+    SinceClock, StorageAddress, VerifyLevel,
 };
 use wire::msg::fd_sd::FdCaps;
 use wire::msg::holdfast;
@@ -176,8 +176,12 @@ impl DirectorSession {
             let default = |kind| !matches!(kind, MessageKind::Skipped | MessageKind::Restored);
             return all.into_iter().map(|(kind, _)| kind).filter(|&kind| default(kind)).collect();
         };
-        let to_director: Vec<_> =
-            messages.destinations.iter().filter(|d| d.kind == DestinationKind::Director).map(|d| d.types).collect();
+        let to_director: Vec<_> = messages
+            .destinations
+            .iter()
+            .filter(|d| d.kind == DestinationKind::Director)
+            .map(|d| d.types)
+            .collect();
         all.into_iter()
             .filter(|(_, conf)| to_director.iter().any(|types| types.contains(*conf)))
             .map(|(kind, _)| kind)
@@ -253,8 +257,9 @@ impl DirectorSession {
                 }
                 if adjustment.abs() > 3 {
                     let kind = if adjustment.abs() > 600 { MessageKind::Warning } else { MessageKind::Info };
-                    let text =
-                        format!("DIR and FD clocks differ by {adjustment} seconds, FD automatically compensating.\n");
+                    let text = format!(
+                        "DIR and FD clocks differ by {adjustment} seconds, FD automatically compensating.\n"
+                    );
                     job.message(kind, &text);
                 }
                 self.answer("2000 OK level\n").await
@@ -329,7 +334,12 @@ impl DirectorSession {
         } else {
             self.blocking(move || {
                 let target = Target {
-                    source: daemon.config.daemon.fd_source_address.as_ref().and_then(|text| text.parse().ok()),
+                    source: daemon
+                        .config
+                        .daemon
+                        .fd_source_address
+                        .as_ref()
+                        .and_then(|text| text.parse().ok()),
                     keepalive: daemon.config.daemon.heartbeat_interval,
                     ..Target::new(host.clone(), port)
                 }
@@ -518,8 +528,9 @@ impl DirectorSession {
         let set = std::mem::take(&mut self.setup.set);
         let accurate = self.setup.accurate.take();
         let (direct_in, direct) = tokio::sync::mpsc::channel(DIRECT_PACKETS);
-        let work =
-            spawn_thread(move || work::run_estimate(&job, &set, selection, accurate, listing, limit, &direct_in));
+        let work = spawn_thread(move || {
+            work::run_estimate(&job, &set, selection, accurate, listing, limit, &direct_in)
+        });
         if let Some(line) = self.serve_while(work, direct).await {
             self.send(line).await;
         }
@@ -600,7 +611,9 @@ impl DirectorSession {
                 self.answer("2000 OK close\n").await
             }
             // Acknowledgements are taken where packets are received; a client draws no nonces.
-            holdfast::Command::Ack { .. } | holdfast::Command::Answer { .. } | holdfast::Command::Closed(_) => Next::Go,
+            holdfast::Command::Ack { .. }
+            | holdfast::Command::Answer { .. }
+            | holdfast::Command::Closed(_) => Next::Go,
             holdfast::Command::Register(_) | holdfast::Command::Nonce => {
                 self.send("2999 Invalid command\n").await;
                 Next::End
@@ -622,9 +635,9 @@ impl DirectorSession {
         let catalog = self.registered.as_ref().map(|registered| registered.registration.catalog);
         let director = self.director_name().to_owned();
         let known = self.daemon.jobs.all_known();
-        let own = known
-            .iter()
-            .filter(|job| catalog.is_some() && job.identity.catalog == catalog && job.identity.director == director);
+        let own = known.iter().filter(|job| {
+            catalog.is_some() && job.identity.catalog == catalog && job.identity.director == director
+        });
         let lines: Vec<Vec<u8>> = own.map(|job| status::job_entry(job).format()).collect();
         if let Some(conn) = &mut self.conn {
             for line in lines {
@@ -691,7 +704,8 @@ fn open_storage(
     };
     let hello = Hello::ClientToStorage { job: job.identity.name.clone(), version };
     let secret = Secret::from_session_key(key);
-    let session = Session::new(daemon.config.daemon.name.clone(), secret, daemon.storage_tls.clone()).for_host(host);
+    let session =
+        Session::new(daemon.config.daemon.name.clone(), secret, daemon.storage_tls.clone()).for_host(host);
     let conn = blocking::open(stream, hello, &session)?;
     job.set_closer(Some(conn.closer()?));
     let encrypted = conn.peer().tls != wire::tls::TlsKind::Clear;

@@ -49,7 +49,7 @@ struct DirectorSession {
 }
 
 /// Serves an authenticated Director until one side ends the session.
-pub async fn run(daemon: Arc<Daemon>, conn: Conn, director: usize) {
+pub(crate) async fn run(daemon: Arc<Daemon>, conn: Conn, director: usize) {
     let version = match &conn.peer().hello {
         Hello::DirectorToClient { version, .. } => *version,
         _ => DirVersion(0),
@@ -182,8 +182,10 @@ impl DirectorSession {
             if job.identity.id.get() != 0 {
                 let scripts = std::mem::take(&mut self.setup.scripts);
                 let thread = Arc::clone(&job);
-                self.blocking(move || work::guarded(&thread, "the end of the job", || work::finish(&thread, &scripts)))
-                    .await;
+                self.blocking(move || {
+                    work::guarded(&thread, "the end of the job", || work::finish(&thread, &scripts))
+                })
+                .await;
                 self.daemon.jobs.end(&job);
             }
             self.deliver_rest(&job).await;

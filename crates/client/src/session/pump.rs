@@ -69,7 +69,9 @@ impl DirectorSession {
             return false;
         }
         match holdfast::Command::parse(line) {
-            Ok(holdfast::Command::Ack { seq, .. } | holdfast::Command::Answer { seq, .. }) => job.outbox.ack(seq.get()),
+            Ok(holdfast::Command::Ack { seq, .. } | holdfast::Command::Answer { seq, .. }) => {
+                job.outbox.ack(seq.get())
+            }
             Ok(holdfast::Command::Closed(attempt)) if attempt == job.identity.attempt => {
                 // The catalog has closed this attempt: nobody wants what it does any more.
                 job.cancel();
@@ -115,13 +117,20 @@ impl DirectorSession {
     }
 
     /// Runs blocking work on a thread of its own and serves the Director meanwhile.
-    pub(super) async fn blocking<T: Send + 'static>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    pub(super) async fn blocking<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
         let (_, direct) = tokio::sync::mpsc::channel(1);
         self.serve_while(spawn_thread(work), direct).await
     }
 
     /// Serves the Director until work on another thread is done; `None` when that thread panicked.
-    pub(super) async fn serve_while<T>(&mut self, work: oneshot::Receiver<T>, mut direct: DirectReceiver) -> Option<T> {
+    pub(super) async fn serve_while<T>(
+        &mut self,
+        work: oneshot::Receiver<T>,
+        mut direct: DirectReceiver,
+    ) -> Option<T> {
         let mut work = work;
         let mut progress = interval_at(Instant::now() + PROGRESS_EVERY, PROGRESS_EVERY);
         progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -224,7 +233,9 @@ impl DirectorSession {
 }
 
 /// Starts a thread; its result comes through the channel.
-pub(super) fn spawn_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> oneshot::Receiver<T> {
+pub(super) fn spawn_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> oneshot::Receiver<T> {
     let (done, result) = oneshot::channel();
     let body = move || {
         // Nobody waits any more when the session's task was dropped.

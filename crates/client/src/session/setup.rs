@@ -35,7 +35,9 @@ impl Setup {
             }
             None | Some(LevelWord::Full) if self.accurate.is_some() => Selection::Base,
             None | Some(LevelWord::Full | LevelWord::Base) => Selection::Full,
-            Some(LevelWord::Differential | LevelWord::Incremental) if self.accurate_mode => Selection::Accurate(since),
+            Some(LevelWord::Differential | LevelWord::Incremental) if self.accurate_mode => {
+                Selection::Accurate(since)
+            }
             Some(LevelWord::Differential | LevelWord::Incremental) => Selection::Newer(since),
         }
     }
