@@ -6,5 +6,9 @@
 //!
 //! Absent on purpose: the catalog. Volumes are named by name and label date, never by a row's key alone.
 
+pub mod device;
+pub mod job;
 pub mod journal;
 pub mod ledger;
+mod lock;
+pub mod text;

@@ -1,0 +1,95 @@
+//! A Volume's file.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A file as a Volume wants it; clones share the descriptor.
+#[derive(Debug, Clone)]
+pub struct VolumeFile(Arc<File>);
+
+impl VolumeFile {
+    /// Opens for reading.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open_read(path: &Path) -> io::Result<Self> {
+        Self::checked(File::open(path)?)
+    }
+
+    /// Opens for appending.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open_append(path: &Path) -> io::Result<Self> {
+        Self::checked(OpenOptions::new().read(true).write(true).open(path)?)
+    }
+
+    /// Creates it, mode 0640; it must not exist. The directory entry is durable when this returns.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o640).open(path)?;
+        if let Some(directory) = path.parent() {
+            sys::fsync_dir(directory)?;
+        }
+        Ok(Self(Arc::new(file)))
+    }
+
+    /// Only a regular file is a Volume on disk: a pipe or device under its name would block or destroy.
+    fn checked(file: File) -> io::Result<Self> {
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+        }
+        Ok(Self(Arc::new(file)))
+    }
+
+    /// Length in bytes.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    /// Whether it is empty.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Waits until data and length are on stable storage.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}
+
+impl volume::RawFile for VolumeFile {
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        FileExt::read_at(&*self.0, buffer, offset)
+    }
+
+    fn write_all_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        FileExt::write_all_at(&*self.0, bytes, offset)
+    }
+
+    fn size(&mut self) -> io::Result<u64> {
+        self.len()
+    }
+
+    fn truncate(&mut self, bytes: u64) -> io::Result<()> {
+        self.0.set_len(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+}

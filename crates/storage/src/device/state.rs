@@ -1,0 +1,169 @@
+//! A device as the jobs share it.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+use types::{JobId, VolumeName};
+use volume::{BlockFormat, BlockVersion, Verify};
+
+use super::writer::Mounted;
+use crate::lock::{lock, wait};
+
+/// Why a device serves nobody at the moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Blocked {
+    /// The operator has unmounted it.
+    Unmounted,
+    /// A job waits for the operator to create a Volume.
+    NeedsVolume {
+        /// Pool that is wanted.
+        pool: String,
+        /// Media Type that is wanted.
+        media_type: String,
+    },
+    /// A job waits for the operator to mount a Volume.
+    NeedsMount {
+        /// The Volume.
+        volume: String,
+    },
+    /// A label is being written.
+    Labelling,
+}
+
+/// A job's claim to append on a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reservation {
+    /// Job.
+    pub job: JobId,
+    /// Its pool.
+    pub pool: String,
+    /// Its type.
+    pub pool_type: String,
+    /// Volume that was found for it.
+    pub volume: Option<VolumeName>,
+    /// Whether the job writes already.
+    pub is_writing: bool,
+}
+
+/// What changes in the life of a device.
+#[derive(Debug, Default)]
+pub struct DeviceState {
+    /// Not disabled by the operator.
+    pub is_enabled: bool,
+    /// Blocked.
+    pub blocked: Option<Blocked>,
+    /// Jobs that append or are going to.
+    pub appenders: Vec<Reservation>,
+    /// Jobs that read.
+    pub readers: Vec<JobId>,
+    /// The Volume that is mounted for appending.
+    pub mounted: Option<Arc<Mounted>>,
+    /// Volume that is being read, for `status`.
+    pub reading: Option<String>,
+    /// Number of the next mount.
+    pub next_generation: u64,
+    /// Bytes written since the start.
+    pub written_bytes: u64,
+    /// Bytes read since the start.
+    pub read_bytes: u64,
+    /// Counts whatever an operator may wait for: label, mount, release.
+    pub events: u64,
+}
+
+/// A device: a directory of Volumes.
+#[derive(Debug)]
+pub struct Device {
+    /// Its resource.
+    pub config: conf::storage::Device,
+    /// Changer that it is a drive of, as a place in the daemon's list.
+    pub changer: Option<usize>,
+    state: Mutex<DeviceState>,
+    changed: Condvar,
+    /// Held by the job that mounts; the others wait for it.
+    mounting: Mutex<()>,
+}
+
+impl Device {
+    /// A device, closed.
+    #[must_use]
+    pub fn new(config: conf::storage::Device, changer: Option<usize>) -> Self {
+        let state = DeviceState { is_enabled: config.enabled, ..DeviceState::default() };
+        Self { config, changer, state: Mutex::new(state), changed: Condvar::new(), mounting: Mutex::new(()) }
+    }
+
+    /// Name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// `"Name" (path)`, as messages show it.
+    #[must_use]
+    pub fn print_name(&self) -> String {
+        format!("\"{}\" ({})", self.config.name, self.config.archive_device)
+    }
+
+    /// Directory of its Volumes.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        Path::new(&self.config.archive_device)
+    }
+
+    /// File of a Volume.
+    #[must_use]
+    pub fn volume_path(&self, volume: &VolumeName) -> PathBuf {
+        self.directory().join(volume.as_str())
+    }
+
+    /// How its blocks are made.
+    #[must_use]
+    pub fn format(&self, version: BlockVersion) -> BlockFormat {
+        let bytes_max = match self.config.maximum_block_size {
+            0 => volume::BLOCK_BYTES_DEFAULT,
+            n => usize::try_from(n).unwrap_or(volume::BLOCK_BYTES_DEFAULT),
+        };
+        BlockFormat { version, checksum: self.config.block_checksum, bytes_max }
+    }
+
+    /// Whether checksums are verified.
+    #[must_use]
+    pub fn verify(&self) -> Verify {
+        if self.config.block_checksum { Verify::Checksum } else { Verify::Nothing }
+    }
+
+    /// Its state, locked.
+    pub fn state(&self) -> MutexGuard<'_, DeviceState> {
+        lock(&self.state)
+    }
+
+    /// Tells those who wait that something has changed.
+    pub fn notify(&self) {
+        lock(&self.state).events += 1;
+        self.changed.notify_all();
+    }
+
+    /// Waits until something changes or the time is over.
+    pub fn wait_changed(&self, limit: Duration) {
+        let guard = lock(&self.state);
+        drop(wait(&self.changed, guard, limit));
+    }
+
+    /// The right to mount; one job has it at a time.
+    pub fn lock_mounting(&self) -> MutexGuard<'_, ()> {
+        lock(&self.mounting)
+    }
+
+    /// The Volume mounted for appending.
+    #[must_use]
+    pub fn mounted(&self) -> Option<Arc<Mounted>> {
+        self.state().mounted.clone()
+    }
+
+    /// Whether no job has anything to do with it.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let state = self.state();
+        state.appenders.is_empty() && state.readers.is_empty()
+    }
+}

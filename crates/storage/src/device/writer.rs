@@ -1,0 +1,301 @@
+//! A Volume mounted for appending: blocks of all jobs of the device go to its end, one run at a time.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use types::{VolAddr, VolumeName};
+use volume::{BuiltBlock, RawFile, VolumeLabel};
+
+use super::file::VolumeFile;
+use super::volume_info::VolumeInfo;
+use crate::ledger::{StateFileError, VolumeState};
+use crate::lock::lock;
+
+/// Why a Volume takes no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FullReason {
+    /// Maximum Volume Bytes of the catalog, or Maximum Volume Size of the device.
+    Limit,
+    /// It has been marked full (or in error) before.
+    Closed,
+}
+
+/// Why a Volume cannot be written or synced. Each names the Volume and says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum VolumeError {
+    /// The file system has no room.
+    #[error(
+        "Write error on Volume \"{volume}\": no space left on the file system of {path}. What was on the Volume before is intact. \
+         Free some space there or add a Volume on another device, then run the job again."
+    )]
+    NoSpace {
+        /// Volume.
+        volume: VolumeName,
+        /// Its file.
+        path: String,
+    },
+    /// The device failed.
+    #[error(
+        "Write error on Volume \"{volume}\" ({path}): {source}. What was on the Volume before is intact. \
+         Check the disk and the system's log; the Volume is marked in Error, and the job can be run again on another."
+    )]
+    Write {
+        /// Volume.
+        volume: VolumeName,
+        /// Its file.
+        path: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Data that was written may not be on the disk.
+    #[error(
+        "Sync error on Volume \"{volume}\" ({path}): {source}. Data written since the last checkpoint may be lost. \
+         Check the disk and the system's log; the Volume is marked in Error, and the job can be run again on another."
+    )]
+    Sync {
+        /// Volume.
+        volume: VolumeName,
+        /// Its file.
+        path: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Its state file cannot be written.
+    #[error("save the state of Volume \"{volume}\"")]
+    State {
+        /// Volume.
+        volume: VolumeName,
+        /// Why.
+        #[source]
+        source: StateFileError,
+    },
+}
+
+/// What a write did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// How many of the blocks are on the Volume.
+    pub blocks: usize,
+    /// Where the first of them begins.
+    pub start: VolAddr,
+    /// Their last byte.
+    pub last: VolAddr,
+    /// Set when the Volume takes no more.
+    pub full: Option<FullReason>,
+}
+
+/// A Volume that is mounted for appending. Shared by the jobs of its device.
+#[derive(Debug)]
+pub struct Mounted {
+    /// Name.
+    pub volume: VolumeName,
+    /// The label on it.
+    pub label: VolumeLabel,
+    /// Its file.
+    pub path: PathBuf,
+    /// Counts the Volumes of the device: jobs see by it that the Volume has changed.
+    pub generation: u64,
+    /// Maximum Volume Size of the device, 0 for none, in bytes.
+    pub size_max: u64,
+    /// Where its state is kept.
+    state_path: PathBuf,
+    file: VolumeFile,
+    inner: Mutex<Inner>,
+    /// Held while the state is saved, so that an older one never replaces a newer.
+    saving: Mutex<u64>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// Where the next block goes.
+    end: u64,
+    info: VolumeInfo,
+    state: VolumeState,
+    is_closed: bool,
+}
+
+/// What a Volume was at one moment: what a sync covers.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// State, with `synced_end` as it will be once the sync is done.
+    pub state: VolumeState,
+    /// The catalog's view.
+    pub info: VolumeInfo,
+}
+
+impl Mounted {
+    /// A Volume whose label and end have been checked.
+    #[must_use]
+    #[allow(clippy::too_many_arguments, reason = "each is a fact found by a different step of mounting")]
+    pub fn new(
+        volume: VolumeName,
+        label: VolumeLabel,
+        path: PathBuf,
+        file: VolumeFile,
+        info: VolumeInfo,
+        state: VolumeState,
+        state_path: PathBuf,
+        size_max: u64,
+        generation: u64,
+    ) -> Self {
+        let end = state.bytes;
+        let inner = Inner { end, info, state, is_closed: false };
+        Self {
+            volume,
+            label,
+            path,
+            generation,
+            size_max,
+            state_path,
+            file,
+            inner: Mutex::new(inner),
+            saving: Mutex::new(0),
+        }
+    }
+
+    /// Appends as many of the blocks (back to back in `bytes`) as fit under the Volume's limit.
+    ///
+    /// # Errors
+    /// [`VolumeError::NoSpace`] and [`VolumeError::Write`]: what was written of the run has been cut back.
+    pub fn append(&self, bytes: &[u8], blocks: &[BuiltBlock]) -> Result<Written, VolumeError> {
+        let mut inner = lock(&self.inner);
+        let start = VolAddr(inner.end);
+        let nothing = |full| Written { blocks: 0, start, last: start, full: Some(full) };
+        if inner.is_closed {
+            return Ok(nothing(FullReason::Closed));
+        }
+        let count = inner.fitting(blocks, self.size_max);
+        let full = (count < blocks.len()).then_some(FullReason::Limit);
+        if count == 0 {
+            return Ok(nothing(FullReason::Limit));
+        }
+        let len: usize = blocks[..count].iter().map(|b| b.bytes).sum();
+        let began = Instant::now();
+        let mut file = self.file.clone();
+        if let Err(source) = file.write_all_at(inner.end, &bytes[..len]) {
+            self.cut_back(&mut inner, &mut file);
+            return Err(self.write_error(&mut inner, source));
+        }
+        inner.end += len as u64;
+        inner.info.bytes = inner.end;
+        inner.info.blocks += count as u64;
+        inner.info.writes += count as u64;
+        inner.info.files = (inner.end >> 32) as u32;
+        inner.info.write_time_us += u64::try_from(began.elapsed().as_micros()).unwrap_or(0);
+        Ok(Written { blocks: count, start, last: VolAddr(inner.end - 1), full })
+    }
+
+    /// Removes a part of a run from the end of the Volume.
+    fn cut_back(&self, inner: &mut Inner, file: &mut VolumeFile) {
+        if let Err(error) = file.truncate(inner.end) {
+            // What is left there belongs to nobody; the next mount finds and marks it.
+            tracing::error!(volume = %self.volume, %error, "could not cut back an unfinished block");
+            inner.is_closed = true;
+        }
+    }
+
+    fn write_error(&self, inner: &mut Inner, source: std::io::Error) -> VolumeError {
+        let path = self.path.display().to_string();
+        let volume = self.volume.clone();
+        let error = volume::DeviceError { action: "write", at: inner.end, source };
+        if error.is_full() {
+            return VolumeError::NoSpace { volume, path };
+        }
+        inner.is_closed = true;
+        inner.info.errors += 1;
+        "Error".clone_into(&mut inner.info.status);
+        VolumeError::Write { volume, path, source: error.source }
+    }
+
+    /// Where the next block would go.
+    #[must_use]
+    pub fn end(&self) -> VolAddr {
+        VolAddr(lock(&self.inner).end)
+    }
+
+    /// The catalog's view, with what was written since.
+    #[must_use]
+    pub fn info(&self) -> VolumeInfo {
+        lock(&self.inner).info.clone()
+    }
+
+    /// Changes the catalog's view.
+    pub fn update_info<T>(&self, change: impl FnOnce(&mut VolumeInfo) -> T) -> T {
+        change(&mut lock(&self.inner).info)
+    }
+
+    /// Takes no more blocks: it is full or has failed.
+    pub fn close(&self, status: &str) {
+        let mut inner = lock(&self.inner);
+        inner.is_closed = true;
+        status.clone_into(&mut inner.info.status);
+    }
+
+    /// Whether it takes no more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        lock(&self.inner).is_closed
+    }
+
+    /// Waits until all that was written before this call is on stable storage, and saves the state that says so.
+    /// Appending goes on meanwhile.
+    ///
+    /// # Errors
+    /// [`VolumeError::Sync`], after which the Volume takes no more, and [`VolumeError::State`].
+    pub fn checkpoint(&self) -> Result<Snapshot, VolumeError> {
+        let snapshot = self.snapshot();
+        if let Err(source) = self.file.sync_data() {
+            // Pages may have been dropped: what comes later would stand on missing ground.
+            self.close("Error");
+            let (volume, path) = (self.volume.clone(), self.path.display().to_string());
+            return Err(VolumeError::Sync { volume, path, source });
+        }
+        self.save(&snapshot.state)?;
+        Ok(snapshot)
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let mut inner = lock(&self.inner);
+        let info = inner.info.clone();
+        let end = inner.end;
+        let state = &mut inner.state;
+        state.seq += 1;
+        state.bytes = end;
+        state.synced_end = end;
+        state.writes = info.writes;
+        state.blocks = info.blocks;
+        state.files = info.files;
+        state.jobs = info.jobs;
+        state.status.clone_from(&info.status);
+        Snapshot { state: inner.state.clone(), info }
+    }
+
+    fn save(&self, state: &VolumeState) -> Result<(), VolumeError> {
+        let mut saved = lock(&self.saving);
+        if *saved >= state.seq {
+            return Ok(());
+        }
+        state
+            .save(&self.state_path)
+            .map_err(|source| VolumeError::State { volume: self.volume.clone(), source })?;
+        *saved = state.seq;
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// How many of the blocks the Volume's limits leave room for (spec/03 §1.12: `bytes + block >= limit` is full).
+    fn fitting(&self, blocks: &[BuiltBlock], size_max: u64) -> usize {
+        let limit = [self.info.bytes_max, size_max].into_iter().filter(|l| *l > 0).min();
+        let Some(limit) = limit else { return blocks.len() };
+        let mut end = self.end;
+        blocks
+            .iter()
+            .take_while(|b| {
+                end += b.bytes as u64;
+                end < limit
+            })
+            .count()
+    }
+}

@@ -1,0 +1,378 @@
+//! The way to our Director: a journal, streamed to whoever is active (docs/extensions.md §4, §5).
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use types::{JobId, JobStatus};
+use wire::Signal;
+use wire::version::Generation;
+
+use super::line::Line;
+use super::message::{self, JobMediaSpan, Kind};
+use super::outbox::OutboxError;
+use super::state::StopFlag;
+use crate::journal::{Journal, JournalError, Record};
+use crate::lock::{lock, wait};
+
+/// Records streamed ahead of the last `Ack`.
+const AHEAD_RECORDS_MAX: u64 = 1024;
+/// Bytes streamed ahead of the last `Ack`.
+const AHEAD_BYTES_MAX: u64 = 4 << 20;
+/// Records read from the journal before the line is flushed.
+const BATCH_RECORDS_MAX: usize = 256;
+/// How often waiting threads look around.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How a stream to a Director ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// The last record of an ended job is acknowledged.
+    Finished,
+    /// The connection is gone, or another one has taken its place.
+    Detached,
+}
+
+/// The way to our Director.
+#[derive(Debug)]
+pub struct JournalOutbox {
+    job: JobId,
+    daemon: String,
+    stop: Arc<StopFlag>,
+    reconnect: Duration,
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct Inner {
+    journal: Journal,
+    line: Option<Arc<Line>>,
+    /// When the last connection went away.
+    alone_since: Instant,
+    acked: u64,
+    is_replicated: bool,
+    is_ended: bool,
+    is_closed: bool,
+    /// Requests that wait, with their answers once they are there.
+    answers: HashMap<u64, Option<Vec<u8>>>,
+    /// Draws the nonce of a request.
+    nonces: Option<NonceSource>,
+}
+
+/// Draws a nonce and remembers it for the Director's registration.
+pub type NonceSource = Arc<dyn NonceGiver>;
+
+/// Something that draws nonces.
+pub trait NonceGiver: Send + Sync + std::fmt::Debug {
+    /// A fresh nonce.
+    fn draw(&self) -> types::Nonce;
+}
+
+impl JournalOutbox {
+    /// Over a journal; `reconnect` bounds how long a request waits for a Director.
+    #[must_use]
+    pub fn new(job: JobId, daemon: &str, journal: Journal, stop: Arc<StopFlag>, reconnect: Duration) -> Self {
+        let inner = Inner {
+            journal,
+            line: None,
+            alone_since: Instant::now(),
+            acked: 0,
+            is_replicated: false,
+            is_ended: false,
+            is_closed: false,
+            answers: HashMap::new(),
+            nonces: None,
+        };
+        Self { job, daemon: daemon.to_owned(), stop, reconnect, inner: Mutex::new(inner), changed: Condvar::new() }
+    }
+
+    /// Marks a journal that was found complete.
+    pub fn note_ended(&self) {
+        self.inner().is_ended = true;
+        self.changed.notify_all();
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        lock(&self.inner)
+    }
+
+    /// Number of the last record.
+    #[must_use]
+    pub fn last_seq(&self) -> u64 {
+        self.inner().journal.last_seq()
+    }
+
+    /// Number of the last record that the catalog has.
+    #[must_use]
+    pub fn acked(&self) -> u64 {
+        self.inner().acked
+    }
+
+    /// Whether every record of an ended job is in the catalog, and whether twice.
+    #[must_use]
+    pub fn settled(&self) -> (bool, bool) {
+        let inner = self.inner();
+        let all = inner.is_ended && inner.acked >= inner.journal.last_seq();
+        (all, all && inner.is_replicated)
+    }
+
+    /// Whether the catalog has closed the attempt.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.inner().is_closed
+    }
+
+    /// The journal's file.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.inner().journal.path().to_owned()
+    }
+
+    /// Bytes of the journal that wait for a checkpoint.
+    #[must_use]
+    pub fn unsynced_bytes(&self) -> u64 {
+        self.inner().journal.unsynced_bytes()
+    }
+
+    /// Makes a connection the job's; an older one is ended.
+    pub fn attach(&self, line: &Arc<Line>, nonces: NonceSource) {
+        let mut inner = self.inner();
+        if let Some(old) = inner.line.replace(Arc::clone(line)) {
+            if !Arc::ptr_eq(&old, line) {
+                old.close();
+            }
+        }
+        inner.nonces = Some(nonces);
+        drop(inner);
+        self.changed.notify_all();
+    }
+
+    /// A connection has gone.
+    pub fn detach(&self, line: &Arc<Line>) {
+        let mut inner = self.inner();
+        if inner.line.as_ref().is_some_and(|l| Arc::ptr_eq(l, line)) {
+            inner.line = None;
+            inner.alone_since = Instant::now();
+        }
+        drop(inner);
+        self.changed.notify_all();
+    }
+
+    /// `Ack <seq>`.
+    pub fn acknowledge(&self, seq: u64, is_replicated: bool) {
+        let mut inner = self.inner();
+        inner.acked = inner.acked.max(seq.min(inner.journal.last_seq()));
+        inner.is_replicated |= is_replicated && seq >= inner.journal.last_seq();
+        drop(inner);
+        self.changed.notify_all();
+    }
+
+    /// `Ans <seq> <reply>`.
+    pub fn answer(&self, seq: u64, reply: &[u8]) {
+        let mut inner = self.inner();
+        if let Some(slot) = inner.answers.get_mut(&seq) {
+            slot.get_or_insert_with(|| reply.to_vec());
+        }
+        drop(inner);
+        self.acknowledge(seq, false);
+    }
+
+    /// `Closed <attempt>`: nothing of this attempt is wanted any more.
+    pub fn close_attempt(&self) {
+        self.inner().is_closed = true;
+        self.stop.cancel();
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn message(&self, kind: Kind, text: &str) {
+        let payload = message::job_message(self.job, &self.daemon, kind, Generation::New, text);
+        if let Err(error) = self.append(&payload) {
+            tracing::error!(job = %self.job, %error, text, "a message could not be recorded");
+        }
+    }
+
+    pub(crate) fn status(&self, status: JobStatus) {
+        let line = self.inner().line.clone();
+        if let Some(line) = line {
+            let _ = line.send(format!("Status JobId={} JobStatus={}\n", self.job, status.code()).as_bytes());
+        }
+    }
+
+    /// Appends a record.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn append(&self, payload: &[u8]) -> Result<u64, OutboxError> {
+        let seq = self.inner().journal.append(payload)?;
+        self.changed.notify_all();
+        Ok(seq)
+    }
+
+    pub(crate) fn append_all(&self, payloads: &[Vec<u8>]) -> Result<(), OutboxError> {
+        let mut inner = self.inner();
+        for payload in payloads {
+            inner.journal.append(payload)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn job_media(&self, spans: &[JobMediaSpan]) -> Result<(), OutboxError> {
+        self.append(&message::job_media_record(self.job, spans)).map(drop)
+    }
+
+    /// Appends the last record: `3099 …`.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn end(&self, payload: &[u8]) -> Result<(), OutboxError> {
+        let mut inner = self.inner();
+        inner.journal.append(payload)?;
+        inner.is_ended = true;
+        drop(inner);
+        self.sync()?;
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// Makes everything appended so far durable.
+    ///
+    /// # Errors
+    /// The journal cannot be written or synced.
+    pub fn sync(&self) -> Result<(), OutboxError> {
+        let (file, seq, path) = {
+            let mut inner = self.inner();
+            let (file, seq) = inner.journal.prepare_sync()?;
+            (file, seq, inner.journal.path().display().to_string())
+        };
+        file.sync_data().map_err(|source| JournalError::Io { path, source })?;
+        self.inner().journal.note_durable(seq);
+        Ok(())
+    }
+
+    /// Appends a checkpoint record and makes it durable; what it covers can be streamed then.
+    ///
+    /// # Errors
+    /// The journal cannot be written or synced.
+    pub fn checkpoint(&self, payload: &[u8]) -> Result<(), OutboxError> {
+        self.append(payload)?;
+        self.sync()?;
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    pub(crate) fn request(&self, line: &str) -> Result<Vec<u8>, OutboxError> {
+        let mut inner = self.inner();
+        let is_volume_choice = line.contains(" FindMedia=") || line.contains(" GetVolInfo ");
+        let nonce = inner.nonces.clone().filter(|_| is_volume_choice).map(|n| n.draw());
+        let payload = match nonce {
+            Some(nonce) => format!("{line} nonce={nonce}\n"),
+            None => format!("{line}\n"),
+        };
+        let seq = inner.journal.append(payload.as_bytes())?;
+        inner.answers.insert(seq, None);
+        self.changed.notify_all();
+        loop {
+            if let Some(Some(answer)) = inner.answers.get(&seq) {
+                let answer = answer.clone();
+                inner.answers.remove(&seq);
+                return Ok(answer);
+            }
+            let failed = if inner.is_closed {
+                Some(OutboxError::Closed)
+            } else if self.stop.is_canceled() {
+                Some(OutboxError::Canceled)
+            } else if inner.line.is_none() && inner.alone_since.elapsed() > self.reconnect {
+                Some(OutboxError::NoDirector(self.reconnect.as_secs()))
+            } else {
+                None
+            };
+            if let Some(failed) = failed {
+                inner.answers.remove(&seq);
+                return Err(failed);
+            }
+            inner = wait(&self.changed, inner, LOOK_EVERY);
+        }
+    }
+
+    /// Streams the journal from record `from` to a connection that was attached, until the job has ended and all is acknowledged, or
+    /// the connection is no longer the job's.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn stream(&self, line: &Arc<Line>, from: u64) -> Result<StreamEnd, OutboxError> {
+        let mut reader = self.inner().journal.reader(from)?;
+        let mut ahead: std::collections::VecDeque<(u64, u64)> = std::collections::VecDeque::new();
+        let mut ahead_bytes = 0;
+        loop {
+            let Some(until) = self.wait_streamable(line, reader.next_seq(), &mut ahead, &mut ahead_bytes) else {
+                return Ok(StreamEnd::Detached);
+            };
+            if until == 0 {
+                // Our Director closes when it has taken the end; EOD and TERMINATE are how a stock SD ends a job.
+                let _ = line.signal(Signal::Eod);
+                let _ = line.signal(Signal::Terminate);
+                return Ok(StreamEnd::Finished);
+            }
+            if self.inner().journal.durable() < until {
+                self.sync()?;
+            }
+            let mut batch: Vec<Record> = Vec::new();
+            while batch.len() < BATCH_RECORDS_MAX && ahead_bytes < AHEAD_BYTES_MAX && reader.next_seq() <= until {
+                let Some(record) = reader.next()? else { break };
+                ahead_bytes += record.payload.len() as u64;
+                ahead.push_back((record.seq, record.payload.len() as u64));
+                batch.push(record);
+            }
+            if send(line, &batch).is_err() {
+                return Ok(StreamEnd::Detached);
+            }
+        }
+    }
+
+    /// Waits until records from `next` on may be sent and gives the last one; 0 when the job has ended and all is acknowledged; `None` when
+    /// the connection is not the job's any more.
+    fn wait_streamable(
+        &self,
+        line: &Arc<Line>,
+        next: u64,
+        ahead: &mut std::collections::VecDeque<(u64, u64)>,
+        ahead_bytes: &mut u64,
+    ) -> Option<u64> {
+        let mut inner = self.inner();
+        loop {
+            let is_current = inner.line.as_ref().is_some_and(|l| Arc::ptr_eq(l, line));
+            if !is_current || !line.is_open() || inner.is_closed {
+                return None;
+            }
+            while let Some((seq, bytes)) = ahead.front().copied() {
+                if seq > inner.acked {
+                    break;
+                }
+                *ahead_bytes -= bytes;
+                ahead.pop_front();
+            }
+            if inner.is_ended && inner.acked >= inner.journal.last_seq() {
+                return Some(0);
+            }
+            let window = ahead.front().map_or(next, |(seq, _)| *seq) + AHEAD_RECORDS_MAX - 1;
+            let until = inner.journal.streamable().min(window);
+            if until >= next && *ahead_bytes < AHEAD_BYTES_MAX {
+                return Some(until);
+            }
+            inner = wait(&self.changed, inner, LOOK_EVERY);
+        }
+    }
+}
+
+fn send(line: &Line, batch: &[Record]) -> Result<(), net::NetError> {
+    line.with(|writer| {
+        for record in batch {
+            let mut packet = format!("Jrn {} ", record.seq).into_bytes();
+            packet.extend_from_slice(&record.payload);
+            writer.data(&packet)?;
+        }
+        writer.flush()
+    })
+}
