@@ -6,9 +6,13 @@
 //!
 //! Absent on purpose: the catalog. Volumes are named by name and label date, never by a row's key alone.
 
+pub mod daemon;
 pub mod device;
 pub mod job;
 pub mod journal;
 pub mod ledger;
 mod lock;
+pub mod session;
 pub mod text;
+
+pub use daemon::{StartError, run};

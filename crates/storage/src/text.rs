@@ -16,17 +16,29 @@ pub fn with_commas(n: u64) -> String {
     out
 }
 
+/// A number with a decimal suffix and four digits, as in `276.4 K`; small ones end with a space.
+#[must_use]
+pub fn with_suffix(n: u64) -> String {
+    const SUFFIXES: [&str; 6] = ["", "K", "M", "G", "T", "P"];
+    let mut value = n as f64;
+    let mut place = 0;
+    while value >= 1000.0 && place + 1 < SUFFIXES.len() {
+        value /= 1000.0;
+        place += 1;
+    }
+    let suffix = SUFFIXES[place];
+    match value {
+        _ if place == 0 => format!("{n} "),
+        v if v >= 100.0 => format!("{v:.1} {suffix}"),
+        v if v >= 10.0 => format!("{v:.2} {suffix}"),
+        v => format!("{v:.3} {suffix}"),
+    }
+}
+
 /// Bytes with a decimal unit, as in `73.17 GB`.
 #[must_use]
 pub fn with_unit(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["", "K", "M", "G", "T", "P"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 1000.0 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{bytes} B") } else { format!("{value:.2} {}B", UNITS[unit]) }
+    format!("{}B", with_suffix(bytes))
 }
 
 /// Seconds since 1970.
@@ -38,7 +50,9 @@ pub fn unix_now() -> u64 {
 /// Microseconds since 1970, as labels want them.
 #[must_use]
 pub fn unix_now_us() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_micros()).unwrap_or(u64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| u64::try_from(d.as_micros()).unwrap_or(u64::MAX))
 }
 
 /// `hh:mm:ss`.
@@ -76,6 +90,9 @@ mod tests {
         assert_eq!(with_commas(1_234_567), "1,234,567");
         assert_eq!(with_unit(73_170_000_000), "73.17 GB");
         assert_eq!(with_unit(12), "12 B");
+        assert_eq!(with_suffix(276_400), "276.4 K");
+        assert_eq!(with_suffix(90_930), "90.93 K");
+        assert_eq!(with_suffix(103), "103 ");
         assert_eq!(clock(3_725), "01:02:05");
     }
 }

@@ -170,7 +170,9 @@ fn obstacle(drive: &DriveView, request: &Request) -> Option<String> {
         return Some(format!("3611 Volume max jobs exceeded on device {device}."));
     }
     match &drive.pool {
-        Some((pool, kind)) if drive.appenders > 0 && (*pool != request.pool || *kind != request.pool_type) => {
+        Some((pool, kind))
+            if drive.appenders > 0 && (*pool != request.pool || *kind != request.pool_type) =>
+        {
             Some(format!(
                 "3608 wants Pool=\"{}\" but have Pool=\"{pool}\" nreserve={} on device {device}.",
                 request.pool, drive.appenders
@@ -254,7 +256,8 @@ mod tests {
 
     #[test]
     fn the_least_used_of_free_drives_comes_first_when_free_ones_are_preferred() {
-        let drives = [DriveView { usage_bytes: 9, ..drive("D1") }, DriveView { usage_bytes: 3, ..drive("D2") }];
+        let drives =
+            [DriveView { usage_bytes: 9, ..drive("D1") }, DriveView { usage_bytes: 3, ..drive("D2") }];
         check(&drives, &Request { prefer_mounted: false, ..request() }, &[(1, false), (0, false)]);
         check(&drives, &request(), &[(0, false), (1, false)]);
     }

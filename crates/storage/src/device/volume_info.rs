@@ -172,16 +172,27 @@ mod tests {
             " MaxPoolBytes=0 PoolBytes=0 Recycle=1 Protected=0 UseProtect=0 VolEncrypted=0 VolRetention=86400\n",
         ];
         for tail in tails {
-            let VolumeReply::Found(info) = VolumeReply::parse(format!("{LINE}{tail}").as_bytes()) else { panic!() };
-            assert_eq!((info.name.as_str(), info.bytes, info.status.as_str()), ("Vol-0001", 44_555, "Append"));
-            assert_eq!((info.media_id, info.bytes_max, info.jobs_max, info.recycle), (MediaId(5), 1000, 4, 1));
+            let VolumeReply::Found(info) = VolumeReply::parse(format!("{LINE}{tail}").as_bytes()) else {
+                panic!()
+            };
+            assert_eq!(
+                (info.name.as_str(), info.bytes, info.status.as_str()),
+                ("Vol-0001", 44_555, "Append")
+            );
+            assert_eq!(
+                (info.media_id, info.bytes_max, info.jobs_max, info.recycle),
+                (MediaId(5), 1000, 4, 1)
+            );
             assert_eq!(info.permit, None);
         }
         let own = format!("{LINE} Recycle=1 HfLabelTime=12 HfWrites=3 HfNonce={:032x} HfLeaseMs=900\n", 255);
         let VolumeReply::Found(info) = VolumeReply::parse(own.as_bytes()) else { panic!() };
         let permit = Permit { label_time: VolTime(12), writes: 3, nonce: Nonce(255), lease_ms: 900 };
         assert_eq!(info.permit, Some(permit));
-        assert_eq!(VolumeReply::parse(b"1901 No Media. x\n"), VolumeReply::Refused("1901 No Media. x".into()));
+        assert_eq!(
+            VolumeReply::parse(b"1901 No Media. x\n"),
+            VolumeReply::Refused("1901 No Media. x".into())
+        );
         assert!(matches!(VolumeReply::parse(b"1000 OK nothing\n"), VolumeReply::Refused(_)));
     }
 }

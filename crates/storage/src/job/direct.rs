@@ -87,7 +87,9 @@ impl DirectOutbox {
                 Ok(answer) => return Ok(answer),
                 Err(RecvTimeoutError::Disconnected) => return Err(OutboxError::Lost),
                 Err(RecvTimeoutError::Timeout) if !self.line.is_open() => return Err(OutboxError::Lost),
-                Err(RecvTimeoutError::Timeout) if self.stop.is_canceled() => return Err(OutboxError::Canceled),
+                Err(RecvTimeoutError::Timeout) if self.stop.is_canceled() => {
+                    return Err(OutboxError::Canceled);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
@@ -120,7 +122,10 @@ impl DirectOutbox {
         let answer = self.answer(&answers)?;
         drop(answers);
         if !answer.starts_with(b"1000 ") {
-            self.message(Kind::Error, &format!("Error creating JobMedia records: {}", wire::scan::text(&answer)));
+            self.message(
+                Kind::Error,
+                &format!("Error creating JobMedia records: {}", wire::scan::text(&answer)),
+            );
         }
         Ok(())
     }
@@ -167,7 +172,10 @@ impl Spool {
     }
 
     fn failed(&self, source: std::io::Error) -> OutboxError {
-        OutboxError::Journal(crate::journal::JournalError::Io { path: self.path.display().to_string(), source })
+        OutboxError::Journal(crate::journal::JournalError::Io {
+            path: self.path.display().to_string(),
+            source,
+        })
     }
 
     fn put(&mut self, messages: &[Vec<u8>]) -> Result<(), OutboxError> {
@@ -180,7 +188,10 @@ impl Spool {
         Ok(())
     }
 
-    fn each(&mut self, mut send: impl FnMut(&[Vec<u8>]) -> Result<(), OutboxError>) -> Result<(), OutboxError> {
+    fn each(
+        &mut self,
+        mut send: impl FnMut(&[Vec<u8>]) -> Result<(), OutboxError>,
+    ) -> Result<(), OutboxError> {
         let rewound = self.file.flush().and_then(|()| self.file.get_ref().try_clone());
         let mut file = rewound.map_err(|e| self.failed(e))?;
         file.seek(SeekFrom::Start(0)).map_err(|e| self.failed(e))?;

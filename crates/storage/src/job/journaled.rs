@@ -85,7 +85,14 @@ impl JournalOutbox {
             answers: HashMap::new(),
             nonces: None,
         };
-        Self { job, daemon: daemon.to_owned(), stop, reconnect, inner: Mutex::new(inner), changed: Condvar::new() }
+        Self {
+            job,
+            daemon: daemon.to_owned(),
+            stop,
+            reconnect,
+            inner: Mutex::new(inner),
+            changed: Condvar::new(),
+        }
     }
 
     /// Marks a journal that was found complete.
@@ -306,7 +313,8 @@ impl JournalOutbox {
         let mut ahead: std::collections::VecDeque<(u64, u64)> = std::collections::VecDeque::new();
         let mut ahead_bytes = 0;
         loop {
-            let Some(until) = self.wait_streamable(line, reader.next_seq(), &mut ahead, &mut ahead_bytes) else {
+            let Some(until) = self.wait_streamable(line, reader.next_seq(), &mut ahead, &mut ahead_bytes)
+            else {
                 return Ok(StreamEnd::Detached);
             };
             if until == 0 {
@@ -319,7 +327,10 @@ impl JournalOutbox {
                 self.sync()?;
             }
             let mut batch: Vec<Record> = Vec::new();
-            while batch.len() < BATCH_RECORDS_MAX && ahead_bytes < AHEAD_BYTES_MAX && reader.next_seq() <= until {
+            while batch.len() < BATCH_RECORDS_MAX
+                && ahead_bytes < AHEAD_BYTES_MAX
+                && reader.next_seq() <= until
+            {
                 let Some(record) = reader.next()? else { break };
                 ahead_bytes += record.payload.len() as u64;
                 ahead.push_back((record.seq, record.payload.len() as u64));

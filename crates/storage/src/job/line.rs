@@ -47,7 +47,10 @@ impl Line {
     ///
     /// # Errors
     /// The connection is gone; it is closed then.
-    pub fn with<T>(&self, send: impl FnOnce(&mut PacketWriter) -> Result<T, NetError>) -> Result<T, NetError> {
+    pub fn with<T>(
+        &self,
+        send: impl FnOnce(&mut PacketWriter) -> Result<T, NetError>,
+    ) -> Result<T, NetError> {
         let result = send(&mut lock(&self.writer));
         if result.is_err() {
             self.close();

@@ -55,8 +55,12 @@ impl Kind {
 pub fn job_message(job: JobId, daemon: &str, kind: Kind, generation: Generation, text: &str) -> Vec<u8> {
     let number = kind.number(generation);
     let text = text.trim_end_matches('\n');
-    format!("Jmsg JobId={job} type={number} level={} {daemon} JobId {job}: {}{text}\n", unix_now(), kind.prefix())
-        .into_bytes()
+    format!(
+        "Jmsg JobId={job} type={number} level={} {daemon} JobId {job}: {}{text}\n",
+        unix_now(),
+        kind.prefix()
+    )
+    .into_bytes()
 }
 
 /// An `UpdCat` message (spec/03 §3.4).
@@ -128,7 +132,8 @@ impl JobMediaSpan {
     #[must_use]
     pub fn parse_journal_row(row: &str) -> Option<Self> {
         let words: Vec<&str> = row.split_whitespace().collect();
-        let [first, last, start_file, end_file, start_block, end_block, volume, label_time] = words[..] else {
+        let [first, last, start_file, end_file, start_block, end_block, volume, label_time] = words[..]
+        else {
             return None;
         };
         Some(Self {
@@ -209,6 +214,8 @@ mod tests {
     #[test]
     fn an_attribute_message_has_the_record_behind_twenty_bytes() {
         let message = attributes(JobId(3), VolSession { id: 1, time: 2 }, FileIndex(5), 1, b"x");
-        assert!(message.starts_with(b"UpdCat JobId=3 FileAttributes \0\0\0\x01\0\0\0\x02\0\0\0\x05\0\0\0\x01\0\0\0\x01x"));
+        assert!(message.starts_with(
+            b"UpdCat JobId=3 FileAttributes \0\0\0\x01\0\0\0\x02\0\0\0\x05\0\0\0\x01\0\0\0\x01x"
+        ));
     }
 }

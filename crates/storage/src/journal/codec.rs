@@ -3,9 +3,9 @@
 use types::{Attempt, JobId, VolSession};
 
 /// Longest payload in bytes: an attribute record is bounded by the packet size.
-pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
+pub(crate) const PAYLOAD_BYTES_MAX: usize = 1 << 20;
 /// Bytes before the payload.
-pub const RECORD_HEADER_BYTES: usize = 16;
+pub(crate) const RECORD_HEADER_BYTES: usize = 16;
 
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]

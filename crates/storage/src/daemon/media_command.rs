@@ -1,0 +1,326 @@
+//! Commands on Volumes and devices: label, relabel, mount, unmount, release (spec/03 §2.7).
+
+use std::path::Path;
+use std::sync::Arc;
+
+use types::{VolSession, VolumeName};
+use volume::{DiskVolume, LabelKind, VolumeLabel, read_label};
+use wire::scan::Fields;
+
+use super::command::Console;
+use super::guard::{OnMedium, check_permit, owner_of};
+use crate::device::{Blocked, Device, Permit, VOL_TYPE_FILE, VolumeFile};
+use crate::ledger::VolumeState;
+use crate::session::{LabelMaker, chain, load_state, write_label};
+
+/// What label and relabel say about a new Volume.
+struct NewLabel<'a> {
+    volume: &'a VolumeName,
+    pool: String,
+    media_type: String,
+    /// Writes that the catalog has counted.
+    writes: u64,
+}
+
+impl Console<'_> {
+    /// `label <dev> VolumeName= PoolName= MediaType= Slot= drive=`.
+    pub(crate) fn label(&self, text: &str) {
+        let Some(device) = self.device_of(text) else { return };
+        let Some(name) = field(text, "VolumeName") else {
+            return self.say(&format!("3903 Error scanning label command: {text}\n"));
+        };
+        let volume = match checked_name(&name) {
+            Ok(volume) => volume,
+            Err(why) => return self.say(&format!("3912 Failed to label Volume: ERR={why}\n")),
+        };
+        let path = device.volume_path(&volume);
+        match look_at(device, &path) {
+            OnDisk::Nothing => {}
+            OnDisk::Label(label) => {
+                return self.say(&format!(
+                    "3920 Cannot label Volume because it is already labeled: \"{}\"\n",
+                    label.volume
+                ));
+            }
+            OnDisk::Data(why) => {
+                let path = path.display();
+                return self.say(&format!("3912 Failed to label Volume: ERR={path} exists and {why}\n"));
+            }
+        }
+        let new = NewLabel {
+            volume: &volume,
+            pool: field(text, "PoolName").unwrap_or_default(),
+            media_type: field(text, "MediaType").unwrap_or_else(|| device.config.media_type.clone()),
+            writes: 0,
+        };
+        self.write_new_label(device, &path, &new);
+    }
+
+    /// `relabel <dev> OldName= NewName= …`: what was on the Volume is lost.
+    pub(crate) fn relabel(&self, text: &str) {
+        let Some(device) = self.device_of(text) else { return };
+        let (Some(old), Some(new)) = (field(text, "OldName"), field(text, "NewName")) else {
+            return self.say(&format!("3903 Error scanning relabel command: {text}\n"));
+        };
+        let (old, new) = match (checked_name(&old), checked_name(&new)) {
+            (Ok(old), Ok(new)) => (old, new),
+            (Err(why), _) | (_, Err(why)) => {
+                return self.say(&format!("3912 Failed to label Volume: ERR={why}\n"));
+            }
+        };
+        let _right = device.lock_mounting();
+        if let Some(text) = self.busy_with(&old) {
+            return self.say(&text);
+        }
+        let path = device.volume_path(&old);
+        let label = match look_at(device, &path) {
+            OnDisk::Label(label) if label.volume == old.as_str() => Some(label),
+            OnDisk::Label(label) => {
+                let have = &label.volume;
+                return self.say(&format!("3921 Wrong volume mounted: wanted \"{old}\", have \"{have}\"\n"));
+            }
+            // After a crash while it was relabelled there is nothing on it: the same command mends it.
+            OnDisk::Nothing => None,
+            OnDisk::Data(why) => {
+                let path = path.display();
+                return self.say(&format!("3912 Failed to label Volume: ERR={path} exists and {why}\n"));
+            }
+        };
+        self.relabel_checked(device, text, &old, &new, label.as_deref());
+    }
+
+    fn relabel_checked(
+        &self,
+        device: &Arc<Device>,
+        text: &str,
+        old: &VolumeName,
+        new: &VolumeName,
+        label: Option<&VolumeLabel>,
+    ) {
+        let state = match load_state(self.daemon, old, label.map(|l| l.labelled)) {
+            Ok(state) => state,
+            Err(error) => return self.say(&format!("3912 Failed to label Volume: ERR={}\n", chain(&error))),
+        };
+        let medium = OnMedium { state: state.as_ref(), label };
+        if let Err(refusal) = check_permit(self.daemon, &self.key, old.as_str(), permit(text), medium) {
+            return self.say(&format!("3985 {refusal}\n"));
+        }
+        let path = device.volume_path(new);
+        if new != old && path.exists() {
+            let path = path.display();
+            return self.say(&format!("3912 Failed to label Volume: ERR={path} exists already\n"));
+        }
+        forget_mounted(device, old);
+        let labelled = NewLabel {
+            volume: new,
+            pool: field(text, "PoolName").unwrap_or_default(),
+            media_type: field(text, "MediaType").unwrap_or_else(|| device.config.media_type.clone()),
+            writes: state.as_ref().map_or(0, |s| s.writes),
+        };
+        if self.write_new_label(device, &path, &labelled) && new != old {
+            let gone = [device.volume_path(old), self.daemon.home.volume_state(old)];
+            for path in gone {
+                if let Err(error) = std::fs::remove_file(&path) {
+                    tracing::warn!(path = %path.display(), %error, "the file of a renamed Volume could not be removed");
+                }
+            }
+        }
+    }
+
+    /// Why a Volume cannot be overwritten now.
+    fn busy_with(&self, volume: &VolumeName) -> Option<String> {
+        if let Some(place) = self.daemon.append_device_of(volume) {
+            let device = &self.daemon.devices[place];
+            let writers = device.state().appenders.len();
+            let name = device.print_name();
+            return Some(format!(
+                "3937 Device \"{name}\" is busy with writers={writers} reserved={writers}.\n"
+            ));
+        }
+        self.daemon.is_being_read(volume).then(|| format!("3936 Volume \"{volume}\" is busy reading.\n"))
+    }
+
+    /// Writes a PRE_LABEL and its state; `true` when all went well.
+    fn write_new_label(&self, device: &Arc<Device>, path: &Path, new: &NewLabel<'_>) -> bool {
+        let maker = LabelMaker::new(self.daemon.name());
+        let label = maker.label(LabelKind::Pre, new.volume, &new.pool, &new.media_type, None);
+        let format = device.format(self.daemon.block_version);
+        let bytes = match write_label(path, format, VolSession::default(), 0, &label) {
+            Ok((_, bytes)) => bytes,
+            Err(error) => {
+                let path = path.display();
+                self.say(&format!("3912 Failed to label Volume: ERR={path}: {error}\n"));
+                return false;
+            }
+        };
+        let before = load_state(self.daemon, new.volume, None).ok().flatten();
+        let state = VolumeState {
+            seq: before.map_or(1, |s| s.seq + 1),
+            label_time: label.labelled,
+            owner: owner_of(&self.key),
+            bytes,
+            writes: new.writes,
+            status: "Append".to_owned(),
+            synced_end: bytes,
+            ..VolumeState::default()
+        };
+        if let Err(error) = state.save(&self.daemon.home.volume_state(new.volume)) {
+            self.say(&format!("3912 Failed to label Volume: ERR={}\n", chain(&error)));
+            return false;
+        }
+        let ours = match self.registration {
+            Some(_) => format!(" HfLabelTime={} HfVolSeq={}", label.labelled, state.seq),
+            None => String::new(),
+        };
+        self.say(&format!(
+            "3000 OK label. VolBytes={bytes} VolABytes=0 VolType={VOL_TYPE_FILE} UseProtect=0 VolEncrypted=0 Volume=\"{}\" \
+             Device={}{ours}\n",
+            new.volume,
+            device.print_name()
+        ));
+        device.notify();
+        true
+    }
+
+    /// `mount <dev> drive= slot=`.
+    pub(crate) fn mount(&self, text: &str) {
+        let Some(device) = self.device_of(text) else { return };
+        let name = device.print_name();
+        let (blocked, mounted) = {
+            let mut state = device.state();
+            let blocked = state.blocked.clone();
+            if matches!(blocked, Some(Blocked::Unmounted)) {
+                state.blocked = None;
+            }
+            (blocked, state.mounted.clone())
+        };
+        device.notify();
+        self.daemon.notify_devices();
+        match (blocked, mounted) {
+            (Some(Blocked::NeedsVolume { .. } | Blocked::NeedsMount { .. }), _) => {
+                self.say(&format!("3001 OK mount requested. Device={name}\n"));
+            }
+            (Some(Blocked::Labelling), _) => self.say(&format!("3903 Device \"{name}\" is being labeled.\n")),
+            (Some(Blocked::Unmounted) | None, Some(mounted)) => {
+                self.say(&format!("3001 Mounted Volume: {}\n", mounted.volume));
+                self.say(&format!(
+                    "3001 Device \"{name}\" is already mounted with Volume \"{}\"\n",
+                    mounted.volume
+                ));
+            }
+            (Some(Blocked::Unmounted), None) => self.say(&format!("3002 Device \"{name}\" is mounted.\n")),
+            (None, None) => self.say(&format!("3906 File device \"{name}\" is always mounted.\n")),
+        }
+    }
+
+    /// `unmount <dev> drive= slot=`.
+    pub(crate) fn unmount(&self, text: &str) {
+        let Some(device) = self.device_of(text) else { return };
+        let name = device.print_name();
+        let mut state = device.state();
+        if state.blocked == Some(Blocked::Unmounted) {
+            return self.say(&format!("3901 Device \"{name}\" is already unmounted.\n"));
+        }
+        if state.appenders.iter().any(|r| r.is_writing) || !state.readers.is_empty() {
+            let (w, r) = (state.appenders.len(), state.readers.len());
+            return self.say(&format!("3937 Device \"{name}\" is busy with writers={w} reserved={r}.\n"));
+        }
+        state.mounted = None;
+        state.blocked = Some(Blocked::Unmounted);
+        drop(state);
+        self.say(&format!("3002 Device \"{name}\" unmounted.\n"));
+    }
+
+    /// `release <dev> drive= slot=`.
+    pub(crate) fn release(&self, text: &str) {
+        let Some(device) = self.device_of(text) else { return };
+        let name = device.print_name();
+        let mut state = device.state();
+        if state.appenders.iter().any(|r| r.is_writing) || !state.readers.is_empty() {
+            let (w, r) = (state.appenders.len(), state.readers.len());
+            return self.say(&format!("3937 Device \"{name}\" is busy with writers={w} reserved={r}.\n"));
+        }
+        if state.mounted.take().is_none() {
+            drop(state);
+            return self.say(&format!("3921 Device \"{name}\" already released.\n"));
+        }
+        drop(state);
+        self.daemon.notify_devices();
+        self.say(&format!("3022 Device \"{name}\" released.\n"));
+    }
+
+    /// `enable <dev>` and `disable <dev>`.
+    pub(crate) fn enable(&self, text: &str, is_on: bool) {
+        let Some(device) = self.device_of(text) else { return };
+        let name = device.print_name();
+        let was = std::mem::replace(&mut device.state().is_enabled, is_on);
+        self.daemon.notify_devices();
+        let answer = match (was, is_on) {
+            (true, true) => format!("3003 Device \"{name}\" already enabled.\n"),
+            (false, true) => format!("3002 Device \"{name}\" enabled.\n"),
+            (_, false) => format!("3002 Device \"{name}\" disabled.\n"),
+        };
+        self.say(&answer);
+    }
+
+    /// `readlabel <dev> Slot= drive=`: what is mounted.
+    pub(crate) fn read_label(&self, text: &str) {
+        let Some(device) = self.device_of(text) else { return };
+        let slot = Fields::new(text.as_bytes()).get::<i32>("Slot").unwrap_or(0);
+        match device.mounted() {
+            Some(mounted) => self.say(&format!("3001 Volume={} Slot={slot}\n", mounted.volume)),
+            None => self.say(&format!("3902 Device \"{}\" has no Volume mounted.\n", device.print_name())),
+        }
+    }
+}
+
+fn field(text: &str, key: &str) -> Option<String> {
+    let raw = Fields::new(text.as_bytes()).raw(key)?;
+    Some(types::unbash_spaces(&String::from_utf8_lossy(raw))).filter(|v| !v.is_empty())
+}
+
+fn checked_name(name: &str) -> Result<VolumeName, String> {
+    let volume = VolumeName::new(name).map_err(|e| e.to_string())?;
+    // `.holdfast` holds the daemon's own records.
+    if !volume.is_file_name() || name.starts_with('.') {
+        return Err(format!("\"{name}\" cannot be the name of a Volume's file"));
+    }
+    Ok(volume)
+}
+
+/// What the Director's decision to overwrite stands on (docs/extensions.md §3).
+fn permit(text: &str) -> Option<Permit> {
+    let f = Fields::new(text.as_bytes());
+    Some(Permit {
+        label_time: f.get("expect_label").ok()?,
+        writes: f.get("expect_writes").ok()?,
+        nonce: f.get("nonce").ok()?,
+        lease_ms: f.get("lease_ms").ok()?,
+    })
+}
+
+enum OnDisk {
+    Nothing,
+    Label(Box<VolumeLabel>),
+    Data(String),
+}
+
+fn look_at(device: &Device, path: &Path) -> OnDisk {
+    let file = match VolumeFile::open_read(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return OnDisk::Nothing,
+        Err(e) => return OnDisk::Data(format!("cannot be opened: {e}")),
+    };
+    match read_label(&mut DiskVolume::new(file), device.verify()) {
+        Ok((_, label)) => OnDisk::Label(Box::new(label)),
+        Err(volume::ReadLabelError::Empty) => OnDisk::Nothing,
+        Err(error) => OnDisk::Data(format!("holds no Volume label: {}", chain(&error))),
+    }
+}
+
+fn forget_mounted(device: &Device, volume: &VolumeName) {
+    let mut state = device.state();
+    if state.mounted.as_ref().is_some_and(|m| m.volume == *volume) {
+        state.mounted = None;
+    }
+}

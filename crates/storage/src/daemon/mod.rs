@@ -1,0 +1,19 @@
+//! The daemon: what all sessions share, who may connect, what Directors command.
+
+mod command;
+mod context;
+mod director;
+mod ending;
+pub(crate) mod guard;
+mod listener;
+mod maintenance;
+mod media_command;
+mod recovery;
+mod reserving;
+mod start;
+mod status;
+
+pub use context::Daemon;
+pub use guard::PermitError;
+pub(crate) use reserving::find_volume;
+pub use start::{StartError, run};

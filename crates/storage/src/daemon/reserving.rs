@@ -1,0 +1,262 @@
+//! `use storage`: taking a device for a job (spec/03 §2.4, §4.4).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use types::{JobStatus, VolumeName};
+
+use super::Daemon;
+use crate::device::reserve::{Candidate, DriveView, Request, decide};
+use crate::device::{Device, Reservation, VolumeReply};
+use crate::job::{Job, JobPhase, OutboxError, StopRequest};
+
+/// One `use storage` group.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct StorageGroup {
+    pub(crate) media_type: String,
+    pub(crate) pool: String,
+    pub(crate) pool_type: String,
+    pub(crate) is_append: bool,
+    pub(crate) wait: bool,
+    pub(crate) devices: Vec<String>,
+}
+
+/// Why no device was taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReserveError {
+    #[error("3924 Device \"{0}\" not in SD Device resources or no matching Media Type or is disabled.")]
+    NoSuchDevice(String),
+    #[error("3926 Could not get dcr for device: {0}")]
+    Busy(String),
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    #[error("3939 Could not get dcr: the job was canceled")]
+    Stopped,
+}
+
+/// Takes a device; gives its place in the daemon's list. `heartbeat` is sent while waiting.
+pub(crate) fn reserve(
+    daemon: &Arc<Daemon>,
+    job: &Arc<Job>,
+    groups: &[StorageGroup],
+    heartbeat: impl Fn(),
+) -> Result<usize, ReserveError> {
+    let names = || groups.iter().flat_map(|g| g.devices.clone()).collect::<Vec<_>>().join(", ");
+    let wait = groups.iter().any(|g| g.wait);
+    loop {
+        let mut reasons = Vec::new();
+        let mut is_possible = false;
+        for group in groups {
+            let request = request_of(job, group);
+            let decision = decide(&views(daemon), &request);
+            is_possible |= decision.is_possible;
+            reasons.extend(decision.reasons);
+            for candidate in decision.candidates {
+                if take(daemon, job, group, &request, candidate)? {
+                    note_taken(job, group, candidate.drive);
+                    return Ok(candidate.drive);
+                }
+            }
+        }
+        if !is_possible {
+            return Err(ReserveError::NoSuchDevice(names()));
+        }
+        if !wait {
+            return Err(ReserveError::Busy(names()));
+        }
+        wait_for_drive(daemon, job, reasons, &heartbeat)?;
+    }
+}
+
+fn wait_for_drive(
+    daemon: &Daemon,
+    job: &Job,
+    reasons: Vec<String>,
+    heartbeat: &impl Fn(),
+) -> Result<(), ReserveError> {
+    job.state().reserve_reasons = reasons;
+    job.set_status(JobPhase::Waiting, JobStatus::WaitDevice);
+    heartbeat();
+    let until = Instant::now() + Duration::from_secs(30);
+    daemon.wait_devices(Duration::from_secs(1));
+    let stopped = job.stop.get() != StopRequest::None || daemon.is_stopping();
+    job.state().reserve_reasons.clear();
+    if stopped || Instant::now() > until {
+        return if stopped { Err(ReserveError::Stopped) } else { Ok(()) };
+    }
+    Ok(())
+}
+
+fn request_of(job: &Job, group: &StorageGroup) -> Request {
+    Request {
+        media_type: group.media_type.clone(),
+        names: group.devices.clone(),
+        is_append: group.is_append,
+        pool: group.pool.clone(),
+        pool_type: group.pool_type.clone(),
+        prefer_mounted: job.spec.prefer_mounted,
+    }
+}
+
+fn note_taken(job: &Job, group: &StorageGroup, place: usize) {
+    let mut state = job.state();
+    state.pool.clone_from(&group.pool);
+    state.pool_type.clone_from(&group.pool_type);
+    state.media_type.clone_from(&group.media_type);
+    if group.is_append {
+        state.append_device = Some(place);
+    } else {
+        state.read_device = Some(place);
+    }
+}
+
+/// The devices as the decision sees them.
+pub(crate) fn views(daemon: &Daemon) -> Vec<DriveView> {
+    daemon.devices.iter().map(|d| view(daemon, d)).collect()
+}
+
+fn view(daemon: &Daemon, device: &Device) -> DriveView {
+    let state = device.state();
+    let pool = state.appenders.first().map(|r| (r.pool.clone(), r.pool_type.clone()));
+    let mounted = state.mounted.as_ref().filter(|m| !m.is_closed());
+    let reserved = state.appenders.iter().find_map(|r| r.volume.as_ref()).map(ToString::to_string);
+    let volume_jobs_left =
+        mounted.map(|m| m.info()).filter(|i| i.jobs_max > 0 && i.status != "Recycle").map(|i| {
+            let waiting = state.appenders.iter().filter(|r| !r.is_writing).count() as u32;
+            i.jobs_max.saturating_sub(i.jobs + waiting)
+        });
+    DriveView {
+        name: device.name().to_owned(),
+        print_name: device.print_name(),
+        media_type: device.config.media_type.clone(),
+        changer: device.changer.map(|c| daemon.changers[c].name.clone()),
+        is_enabled: state.is_enabled && is_file_device(device),
+        is_auto_select: device.config.auto_select,
+        is_read_only: device.config.read_only,
+        jobs_max: device.config.maximum_concurrent_jobs,
+        appenders: state.appenders.len() as u32,
+        pool,
+        volume: reserved.or_else(|| mounted.map(|m| m.volume.to_string())),
+        volume_jobs_left,
+        blocked: state.blocked.clone(),
+        usage_bytes: state.written_bytes,
+    }
+}
+
+/// Whether the device is a directory of Volumes, the one kind that is served here.
+pub(crate) fn is_file_device(device: &Device) -> bool {
+    match device.config.device_type {
+        None => device.directory().is_dir(),
+        Some(kind) => kind == conf::storage::DeviceType::File,
+    }
+}
+
+fn take(
+    daemon: &Arc<Daemon>,
+    job: &Arc<Job>,
+    group: &StorageGroup,
+    request: &Request,
+    candidate: Candidate,
+) -> Result<bool, ReserveError> {
+    let device = &daemon.devices[candidate.drive];
+    if !group.is_append {
+        device.state().readers.push(job.spec.id);
+        return Ok(true);
+    }
+    let with = if candidate.with_volume {
+        match acceptable_volume(daemon, job, candidate.drive)? {
+            Some(volume) => Some(volume),
+            None => return Ok(false),
+        }
+    } else {
+        None
+    };
+    if !claim(daemon, job, group, request, candidate.drive, with.clone()) {
+        return Ok(false);
+    }
+    if with.is_none() {
+        let volume = find_volume(daemon, job, device)?;
+        let mut state = device.state();
+        if let Some(own) = state.appenders.iter_mut().find(|r| r.job == job.spec.id) {
+            own.volume = volume;
+        }
+    }
+    Ok(true)
+}
+
+/// The Volume in a drive, where the Director lets the job have it.
+fn acceptable_volume(daemon: &Daemon, job: &Job, place: usize) -> Result<Option<VolumeName>, OutboxError> {
+    let name = view(daemon, &daemon.devices[place]).volume;
+    let Some(name) = name.and_then(|n| VolumeName::new(n).ok()) else { return Ok(None) };
+    let request = format!("CatReq JobId={} GetVolInfo VolName={name} write=1", job.spec.id);
+    let answer = job.outbox.request(&request)?;
+    Ok(matches!(VolumeReply::parse(&answer), VolumeReply::Found(_)).then_some(name))
+}
+
+/// Claims the drive unless somebody else was faster: the decision is made again under the lock.
+fn claim(
+    daemon: &Daemon,
+    job: &Job,
+    group: &StorageGroup,
+    request: &Request,
+    place: usize,
+    volume: Option<VolumeName>,
+) -> bool {
+    let views = views(daemon);
+    if !decide(&views, request).candidates.iter().any(|c| c.drive == place) {
+        return false;
+    }
+    let mut state = daemon.devices[place].state();
+    if state.appenders.len() as u32 != views[place].appenders {
+        return false;
+    }
+    state.appenders.push(Reservation {
+        job: job.spec.id,
+        pool: group.pool.clone(),
+        pool_type: group.pool_type.clone(),
+        volume,
+        is_writing: false,
+    });
+    true
+}
+
+/// Asks the Director for a Volume of the job's pool that no other device uses (spec/03 §3.2).
+pub(crate) fn find_volume(
+    daemon: &Daemon,
+    job: &Job,
+    device: &Arc<Device>,
+) -> Result<Option<VolumeName>, OutboxError> {
+    let own = daemon.devices.iter().position(|d| Arc::ptr_eq(d, device));
+    let pool = {
+        let state = device.state();
+        state.appenders.iter().find(|r| r.job == job.spec.id).map(|r| r.pool.clone())
+    };
+    let pool = pool.unwrap_or_else(|| job.state().pool.clone());
+    let tries = daemon.devices.len() + 30;
+    let mut last = String::new();
+    for index in 1..=tries {
+        let request = format!(
+            "CatReq JobId={} FindMedia={index} pool_name={} media_type={} vol_type={} create=1 use_protect=0 vol_encrypted=0",
+            job.spec.id,
+            types::bash_spaces(&pool),
+            types::bash_spaces(&device.config.media_type),
+            crate::device::VOL_TYPE_FILE,
+        );
+        let VolumeReply::Found(info) = VolumeReply::parse(&job.outbox.request(&request)?) else {
+            return Ok(None);
+        };
+        if info.name == last {
+            return Ok(None);
+        }
+        last.clone_from(&info.name);
+        let is_of_our_kind = matches!(info.vol_type, 0 | crate::device::VOL_TYPE_FILE);
+        let Ok(name) = VolumeName::new(info.name) else { continue };
+        let user = daemon.append_device_of(&name);
+        let will_be_read =
+            job.state().bsr.as_ref().is_some_and(|b| b.volumes().iter().any(|v| v.name == name.as_str()));
+        if is_of_our_kind && !will_be_read && user.is_none_or(|u| Some(u) == own) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}

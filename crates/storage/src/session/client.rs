@@ -1,0 +1,70 @@
+//! The client's side of a session: commands before and after the data (spec/03 §8).
+
+use std::time::Duration;
+
+use net::NetError;
+use net::blocking::{Conn, PacketReader, PacketWriter};
+use wire::{PacketRef, Signal};
+
+/// Why a client's session ended before its time.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The connection failed.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// It said something else than was due.
+    #[error("the client sent \"{got}\" where {wanted} was due")]
+    Unexpected {
+        /// What was due.
+        wanted: &'static str,
+        /// What came, shortened.
+        got: String,
+    },
+    /// It ended the session.
+    #[error("the client ended the session in the middle")]
+    Ended,
+}
+
+/// The next command line; heartbeats are passed over.
+pub(crate) fn recv_line(reader: &mut PacketReader) -> Result<Vec<u8>, ClientError> {
+    loop {
+        match reader.recv_ref()? {
+            PacketRef::Data(data) => return Ok(data.to_vec()),
+            PacketRef::Signal(Signal::Terminate | Signal::Eod) => return Err(ClientError::Ended),
+            PacketRef::Signal(_) => {}
+        }
+    }
+}
+
+/// The next command, which must begin with `prefix`.
+pub(crate) fn expect(reader: &mut PacketReader, prefix: &'static str) -> Result<Vec<u8>, ClientError> {
+    let line = recv_line(reader)?;
+    if line.starts_with(prefix.as_bytes()) {
+        return Ok(line);
+    }
+    Err(ClientError::Unexpected { wanted: prefix, got: wire::scan::shorten(&line) })
+}
+
+/// Tells the client that its job has failed, as far as it still listens.
+pub(crate) fn say_failed(writer: &mut PacketWriter, text: &str) {
+    let line = text.lines().next().unwrap_or("");
+    // The client may be gone: the Director hears of the failure anyway.
+    let _ = writer.send(format!("3903 Error append data: {line}\n"));
+}
+
+/// Calls a client ("SD Calls Client", spec/01 §2.6).
+pub(crate) fn call_client(
+    name: &str,
+    job: &str,
+    key: &str,
+    host: &str,
+    port: u16,
+    limit: Duration,
+    is_canceled: impl Fn() -> bool,
+) -> Result<Conn, NetError> {
+    let target = net::Target::new(host, port).retrying(Duration::from_secs(10), limit);
+    let stream = net::blocking::connect(&target, is_canceled)?;
+    let secret = wire::cram::Secret::from_session_key(key);
+    let session = net::Session::new(name, secret, net::Tls::psk());
+    net::blocking::call_client(stream, job, wire::version::SdVersion::CURRENT, &session)
+}
