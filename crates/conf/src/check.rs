@@ -216,6 +216,19 @@ impl Parser<'_> {
                         findings.push((resource.header, message, "add `Address = host`"));
                     }
                 }
+                ResourceKind::Catalog => {
+                    let driver: String = resource.values.get("DB Driver");
+                    let sqlite = ["", "sqlite", "sqlite3"].contains(&driver.to_ascii_lowercase().as_str());
+                    if !sqlite {
+                        // A site that expects its server's catalog must not get an empty file instead.
+                        let message = format!(
+                            "Catalog \"{}\": the driver `{driver}` is not available yet",
+                            resource.values.name()
+                        );
+                        let span = resource.values.span("DB Driver").unwrap_or(resource.header);
+                        findings.push((span, message, "write `DB Driver = SQLite3`"));
+                    }
+                }
                 _ => {}
             }
         }

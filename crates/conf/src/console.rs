@@ -38,8 +38,8 @@ resource! {
         "History File Size" => history_file_size: i32 = Kind::Int, default("100");
         /// Interval of keep-alives.
         "Heartbeat Interval" => heartbeat_interval: Duration = Kind::Time, default("5 minutes");
-        /// LZ4 compression of network streams where the peer can.
-        "Comm Compression" => comm_compression: bool = Kind::Bool, default("yes");
+        /// Accepted: compressed streams of peers are read whatever it says, none are sent.
+        "Comm Compression" => comm_compression: bool = Kind::Bool, default("yes"), ignored();
     }
 }
 

@@ -10,10 +10,16 @@ use conf::{ClientConfig, Config, ConsoleConfig, DirectorConfig, StorageConfig, T
 use types::{JobLevel, JobType};
 
 fn read<C: Config>(name: &str, text: &str) -> C {
+    read_with(name, text, &[])
+}
+
+/// Reads a configuration that is warned about in these words and no others.
+fn read_with<C: Config>(name: &str, text: &str, warnings: &[&str]) -> C {
     let mut loader = TextLoader::new(name, text);
     match load::<C>(name, &mut loader) {
         Ok(loaded) => {
-            assert!(loaded.warnings.list.is_empty(), "{}", loaded.warnings);
+            let found: Vec<_> = loaded.warnings.list.iter().map(|w| w.message.as_str()).collect();
+            assert_eq!(found, warnings);
             loaded.config
         }
         Err(findings) => panic!("{findings}"),
@@ -38,7 +44,10 @@ fn debians_defaults_load_without_a_word() {
 
 #[test]
 fn the_laboratory_loads() {
-    let c: DirectorConfig = read("bacula-dir.conf", include_str!("../fixtures/lab-bacula-dir.conf"));
+    // The laboratory's catalog was PostgreSQL.
+    let warnings = ["`DB Address` is not yet in effect", "`DB Port` is not yet in effect"];
+    let text = include_str!("../fixtures/lab-bacula-dir.conf");
+    let c: DirectorConfig = read_with("bacula-dir.conf", text, &warnings);
     assert_eq!(c.director.password, "3c852d05a94cd961cc2e2135ecf3788c");
     assert_eq!(c.director.dir_port, 19401);
     assert_eq!(c.director.statistics_retention, Duration::from_secs(5 * 365 * 86_400));

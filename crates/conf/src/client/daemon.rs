@@ -49,24 +49,24 @@ resource! {
         "Pid Directory" => pid_directory: String = Kind::Path, required(), example("/run/bacula");
         /// Accepted for old files.
         "Subsys Directory" => subsys_directory: Option<String> = Kind::Path, ignored();
-        /// Directory of plugins.
-        "Plugin Directory" => plugin_directory: Option<String> = Kind::Path;
-        /// Directory of scripts.
-        "Scripts Directory" => scripts_directory: Option<String> = Kind::Path;
+        /// Accepted: no plugins are loaded.
+        "Plugin Directory" => plugin_directory: Option<String> = Kind::Path, ignored();
+        /// Accepted: scripts are named by their paths.
+        "Scripts Directory" => scripts_directory: Option<String> = Kind::Path, ignored();
         /// Where messages go that belong to no job.
         "Messages" => messages: Option<String> = Kind::Ref(ResourceKind::Messages);
         /// Jobs at once.
         "Maximum Concurrent Jobs" => maximum_concurrent_jobs: u32 = Kind::Uint, default("20");
-        /// Buffer of network streams; 0 for 65536 bytes.
-        "Maximum Network Buffer Size" => maximum_network_buffer_size: u32 = Kind::Uint, default("0");
+        /// Accepted: buffers have the size that was measured to be best.
+        "Maximum Network Buffer Size" => maximum_network_buffer_size: u32 = Kind::Uint, default("0"), ignored();
         /// How long connecting to a Storage Daemon is tried.
         "SD Connect Timeout" => sd_connect_timeout: Duration = Kind::Time, default("30 minutes");
         /// Interval of keep-alives.
         "Heartbeat Interval" => heartbeat_interval: Duration = Kind::Time, default("5 minutes");
         /// Limit of the sending rate per job; 0 for none.
         "Maximum Bandwidth Per Job" => maximum_bandwidth_per_job: u64 = Kind::Speed, default("0");
-        /// LZ4 compression of network streams where the peer can.
-        "Comm Compression" => comm_compression: bool = Kind::Bool, default("yes");
+        /// Accepted: compressed streams of peers are read whatever it says, none are sent.
+        "Comm Compression" => comm_compression: bool = Kind::Bool, default("yes"), ignored();
         /// Commands refused to all Directors.
         "Disable Command" => disable_command: Vec<String> = Kind::StrList, example("setdebug");
         /// Program that makes snapshots.
@@ -76,7 +76,7 @@ resource! {
         /// Fails a job after so many errors; 0 for no limit.
         "Maximum Job Error Count" => maximum_job_error_count: u32 = Kind::Uint, default("1000"), since("11");
         /// Polls the Storage Daemon every so many packets; 0 for never.
-        "SD Packet Check" => sd_packet_check: u32 = Kind::Uint, default("0"), since("11");
+        "SD Packet Check" => sd_packet_check: u32 = Kind::Uint, default("0"), since("11"), pending();
         /// How long a job that lost its Director keeps its messages and end line for the next one.
         "Director Reconnect Time" => director_reconnect_time: Duration = Kind::Time, default("30 minutes"), since("Holdfast");
         /// Sign backups.

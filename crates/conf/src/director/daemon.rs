@@ -25,18 +25,18 @@ resource! {
         "Query File" => query_file: String = Kind::Path, required(), example("/etc/bacula/scripts/query.sql");
         /// Where state, bootstraps and mails in the making are kept; must exist.
         "Working Directory" => working_directory: String = Kind::Path, required(), example("/var/lib/bacula");
-        /// Directory of Director plugins.
-        "Plugin Directory" => plugin_directory: Option<String> = Kind::Path;
-        /// Directory of scripts; the configuration's directory when absent.
-        "Scripts Directory" => scripts_directory: Option<String> = Kind::Path;
+        /// Accepted: no plugins are loaded.
+        "Plugin Directory" => plugin_directory: Option<String> = Kind::Path, ignored();
+        /// Accepted: scripts are named by their paths.
+        "Scripts Directory" => scripts_directory: Option<String> = Kind::Path, ignored();
         /// Directory of the PID file.
         "Pid Directory" => pid_directory: String = Kind::Path, required(), example("/run/bacula");
         /// Accepted for old files.
         "Subsys Directory" => subsys_directory: Option<String> = Kind::Path, ignored();
         /// Jobs that run at once.
         "Maximum Concurrent Jobs" => maximum_concurrent_jobs: u32 = Kind::Uint, default("20");
-        /// Old configurations kept while jobs use them.
-        "Maximum Reload Requests" => maximum_reload_requests: u32 = Kind::Uint, default("32");
+        /// Accepted: a job keeps the configuration it started with for as long as it runs.
+        "Maximum Reload Requests" => maximum_reload_requests: u32 = Kind::Uint, default("32"), ignored();
         /// Console sessions at once.
         "Maximum Console Connections" => maximum_console_connections: u32 = Kind::Uint, default("20");
         /// Password of the default console, which may do everything.
@@ -52,13 +52,13 @@ resource! {
         /// Age at which rows of JobHisto are pruned.
         "Statistics Retention" => statistics_retention: Duration = Kind::Time, default("1860 days");
         /// Age at which rows of Events are pruned.
-        "Events Retention" => events_retention: Duration = Kind::Time, default("30 days"), since("11");
+        "Events Retention" => events_retention: Duration = Kind::Time, default("30 days"), since("11"), pending();
         /// Free text shown by `version`.
         "Ver Id" => ver_id: Option<String> = Kind::Str;
-        /// LZ4 compression of network streams where the peer can.
-        "Comm Compression" => comm_compression: bool = Kind::Bool, default("yes");
+        /// Accepted: compressed streams of peers are read whatever it says, none are sent.
+        "Comm Compression" => comm_compression: bool = Kind::Bool, default("yes"), ignored();
         /// Free text shown in reports.
-        "Customer Id" => customer_id: Option<String> = Kind::Str, since("15");
+        "Customer Id" => customer_id: Option<String> = Kind::Str, since("15"), pending();
         /// Program that fetches the malware database.
         "Malware Database Command" => malware_database_command: Option<String> = Kind::Str, since("15"), pending();
         /// Limit of Job resources; 0 for none.
@@ -127,15 +127,15 @@ resource! {
 resource! {
     /// A catalog database.
     Catalog = Catalog "Catalog" {
-        /// Host, or directory of the socket; several hosts with commas.
-        "DB Address" => db_address: Option<String> = Kind::Str, alias(&["Address"]);
-        /// Password, in the clear.
-        "DB Password" => db_password: Option<String> = Kind::Str, alias(&["Password"]);
-        /// User.
-        "DB User" => db_user: Option<String> = Kind::Str, alias(&["User"]);
+        /// Host of a PostgreSQL server, or directory of its socket; several hosts with commas.
+        "DB Address" => db_address: Option<String> = Kind::Str, alias(&["Address"]), pending();
+        /// Password for PostgreSQL, in the clear; SQLite has none.
+        "DB Password" => db_password: Option<String> = Kind::Str, alias(&["Password"]), ignored();
+        /// User for PostgreSQL; SQLite has none.
+        "DB User" => db_user: Option<String> = Kind::Str, alias(&["User"]), ignored();
         /// Name of the database; with SQLite the base name of the file in the Working Directory.
         "DB Name" => db_name: String = Kind::Str, required(), example("bacula");
-        /// `SQLite3` or `PostgreSQL`; SQLite when absent.
+        /// The database: `SQLite3`, also when absent.
         "DB Driver" => db_driver: Option<String> = Kind::Str, example("SQLite3");
         /// Socket of a MySQL server.
         "DB Socket" => db_socket: Option<String> = Kind::Str, ignored();
@@ -153,8 +153,8 @@ resource! {
         "Multiple Connections" => multiple_connections: bool = Kind::Bool, default("no"), ignored();
         /// Attribute rows one by one: the way rows go in is chosen by measurement here.
         "Disable Batch Insert" => disable_batch_insert: bool = Kind::Bool, default("no"), ignored();
-        /// Port of the server.
-        "DB Port" => db_port: u32 = Kind::Uint, default("0");
+        /// Port of the PostgreSQL server.
+        "DB Port" => db_port: u32 = Kind::Uint, default("0"), pending();
     }
 }
 

@@ -145,7 +145,7 @@ macro_rules! job_resource {
                 /// Allow pruning of Volumes for this job whatever the Pool says.
                 "Prune Volumes" => prune_volumes: bool = Kind::Bool, default("no");
                 /// Delete a migrated job instead of keeping its record.
-                "Purge Migration Job" => purge_migration_job: bool = Kind::Bool, default("no");
+                "Purge Migration Job" => purge_migration_job: bool = Kind::Bool, default("no"), pending();
                 /// No: not started by its Schedule.
                 "Enabled" => enabled: bool = Kind::Bool, default("yes");
                 /// Accepted for old files: the Storage Daemon's journal takes the place of attribute spooling.
@@ -164,7 +164,7 @@ macro_rules! job_resource {
                 /// Instances of this job at once.
                 "Maximum Concurrent Jobs" => maximum_concurrent_jobs: u32 = Kind::Uint, default("1");
                 /// Jobs that one Copy or Migration Job may start.
-                "Maximum Spawned Jobs" => maximum_spawned_jobs: u32 = Kind::Uint, default("600");
+                "Maximum Spawned Jobs" => maximum_spawned_jobs: u32 = Kind::Uint, default("600"), pending();
                 /// Start a failed job again.
                 "Reschedule On Error" => reschedule_on_error: bool = Kind::Bool, default("no");
                 /// Start an incomplete job again.
@@ -176,7 +176,7 @@ macro_rules! job_resource {
                 /// Smaller numbers run first.
                 "Priority" => priority: u32 = Kind::Uint, default("10");
                 /// Newest jobs that a Virtual Full leaves out.
-                "Backups To Keep" => backups_to_keep: u32 = Kind::Uint, default("0");
+                "Backups To Keep" => backups_to_keep: u32 = Kind::Uint, default("0"), pending();
                 /// Run beside jobs of other priorities that allow it.
                 "Allow Mixed Priority" => allow_mixed_priority: bool = Kind::Bool, default("no");
                 /// Keep what an interrupted job has stored.
@@ -198,7 +198,7 @@ macro_rules! job_resource {
                 /// Of two instances, cancel the one that runs.
                 "Cancel Running Duplicates" => cancel_running_duplicates: bool = Kind::Bool, default("no");
                 /// Purge the jobs that went into a Virtual Full.
-                "Delete Consolidated Jobs" => delete_consolidated_jobs: bool = Kind::Bool, default("no");
+                "Delete Consolidated Jobs" => delete_consolidated_jobs: bool = Kind::Bool, default("no"), pending();
                 /// Jobs whose newest Base backup is used.
                 "Base" => base: Vec<String> = Kind::RefList(ResourceKind::Job);
                 /// Tags of the job in the catalog.
@@ -208,7 +208,7 @@ macro_rules! job_resource {
                 /// Limit of the client's sending rate; 0 for none.
                 "Maximum Bandwidth" => maximum_bandwidth: u64 = Kind::Speed, default("0");
                 /// Age at which snapshots are pruned.
-                "Snapshot Retention" => snapshot_retention: Duration = Kind::Time, default("0");
+                "Snapshot Retention" => snapshot_retention: Duration = Kind::Time, default("0"), pending();
                 /// Accepted for old files.
                 "Write Part After Job" => write_part_after_job: bool = Kind::Bool, default("yes"), ignored();
                 /// Check stored files against a malware database.

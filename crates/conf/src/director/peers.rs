@@ -27,7 +27,7 @@ resource! {
         /// The Storage Daemon connects to the client instead of the other way round.
         "SD Calls Client" => sd_calls_client: bool = Kind::Bool, default("no");
         /// The client may call the Director.
-        "Allow FD Connections" => allow_fd_connections: bool = Kind::Bool, default("no"), since("11");
+        "Allow FD Connections" => allow_fd_connections: bool = Kind::Bool, default("no"), since("11"), pending();
         /// Jobs at once on this client.
         "Maximum Concurrent Jobs" => maximum_concurrent_jobs: u32 = Kind::Uint, default("1");
         /// Limit of its sending rate per job; 0 for none.
@@ -37,7 +37,7 @@ resource! {
         /// Interval of keep-alives.
         "Heartbeat Interval" => heartbeat_interval: Duration = Kind::Time, default("5 minutes");
         /// Age at which its snapshots are pruned.
-        "Snapshot Retention" => snapshot_retention: Duration = Kind::Time, default("0");
+        "Snapshot Retention" => snapshot_retention: Duration = Kind::Time, default("0"), pending();
     }
 }
 

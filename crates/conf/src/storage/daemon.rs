@@ -22,10 +22,10 @@ resource! {
         "Pid Directory" => pid_directory: String = Kind::Path, required(), example("/run/bacula");
         /// Accepted for old files.
         "Subsys Directory" => subsys_directory: Option<String> = Kind::Path, ignored();
-        /// Directory of plugins.
-        "Plugin Directory" => plugin_directory: Option<String> = Kind::Path;
-        /// Directory of scripts.
-        "Scripts Directory" => scripts_directory: Option<String> = Kind::Path;
+        /// Accepted: no plugins are loaded.
+        "Plugin Directory" => plugin_directory: Option<String> = Kind::Path, ignored();
+        /// Accepted: scripts are named by their paths.
+        "Scripts Directory" => scripts_directory: Option<String> = Kind::Path, ignored();
         /// Jobs at once.
         "Maximum Concurrent Jobs" => maximum_concurrent_jobs: u32 = Kind::Uint, default("20");
         /// How long a job waits for its client.
@@ -36,8 +36,8 @@ resource! {
         "Heartbeat Interval" => heartbeat_interval: Duration = Kind::Time, default("5 minutes");
         /// Free text shown by `status`.
         "Ver Id" => ver_id: Option<String> = Kind::Str;
-        /// LZ4 compression of network streams where the peer can.
-        "Comm Compression" => comm_compression: bool = Kind::Bool, default("yes");
+        /// Accepted: compressed streams of peers are read whatever it says, none are sent.
+        "Comm Compression" => comm_compression: bool = Kind::Bool, default("yes"), ignored();
         /// Where job and Volume journals are kept; beside the Volumes of the first file Device when absent.
         "Journal Directory" => journal_directory: Option<String> = Kind::Path, since("Holdfast");
         /// How long the journal of a finished job is kept.

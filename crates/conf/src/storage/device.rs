@@ -42,14 +42,14 @@ resource! {
         "Aligned Device" => aligned_device: Option<String> = Kind::Str128, pending();
         /// May make and label Volumes by itself.
         "Label Media" => label_media: bool = Kind::Bool, default("no");
-        /// Open and read the label at start.
-        "Automatic Mount" => automatic_mount: bool = Kind::Bool, default("no");
-        /// Keep it open.
-        "Always Open" => always_open: bool = Kind::Bool, default("yes");
-        /// The medium can be taken out.
-        "Removable Media" => removable_media: bool = Kind::Bool, default("yes");
-        /// A disk: no marks, seeks by address.
-        "Random Access" => random_access: Option<bool> = Kind::Bool;
+        /// Accepted: a Volume on disk is opened when it is needed.
+        "Automatic Mount" => automatic_mount: bool = Kind::Bool, default("no"), ignored();
+        /// Accepted: a Volume on disk is open while it is used.
+        "Always Open" => always_open: bool = Kind::Bool, default("yes"), ignored();
+        /// Accepted: for drives whose media can be taken out.
+        "Removable Media" => removable_media: bool = Kind::Bool, default("yes"), ignored();
+        /// Accepted: what a directory can do is known.
+        "Random Access" => random_access: Option<bool> = Kind::Bool, ignored();
         /// Belongs to an Autochanger.
         "Autochanger" => autochanger: bool = Kind::Bool, default("no");
         /// Jobs at once; 0 for no limit.
@@ -84,8 +84,8 @@ resource! {
         "Maximum Spool Size" => maximum_spool_size: u64 = Kind::Size, default("0");
         /// Limit of one job's data spool; 0 for none.
         "Maximum Job Spool Size" => maximum_job_spool_size: u64 = Kind::Size, default("0");
-        /// Buffer of network streams; 0 for the default.
-        "Maximum Network Buffer Size" => maximum_network_buffer_size: u32 = Kind::Uint, default("0");
+        /// Accepted: buffers have the size that was measured to be best.
+        "Maximum Network Buffer Size" => maximum_network_buffer_size: u32 = Kind::Uint, default("0"), ignored();
         /// Cloud resource.
         "Cloud" => cloud: Option<String> = Kind::Ref(ResourceKind::Cloud), pending();
         /// Accept ANSI and IBM labels.
@@ -116,11 +116,11 @@ resource! {
         /// Accepted for old files.
         "Free Space Command" => free_space_command: Option<String> = Kind::Str128, ignored();
         /// How long a change of media may take.
-        "Maximum Changer Wait" => maximum_changer_wait: Duration = Kind::Time, default("5 minutes");
+        "Maximum Changer Wait" => maximum_changer_wait: Duration = Kind::Time, default("5 minutes"), pending();
         /// How long opening may take.
-        "Maximum Open Wait" => maximum_open_wait: Duration = Kind::Time, default("5 minutes");
+        "Maximum Open Wait" => maximum_open_wait: Duration = Kind::Time, default("5 minutes"), pending();
         /// How long rewinding may take.
-        "Maximum Rewind Wait" => maximum_rewind_wait: Duration = Kind::Time, default("5 minutes");
+        "Maximum Rewind Wait" => maximum_rewind_wait: Duration = Kind::Time, default("5 minutes"), pending();
         /// Alignment of data.
         "Padding Size" => padding_size: u64 = Kind::Size, default("4096"), pending();
         /// Alignment of files.
@@ -146,8 +146,8 @@ resource! {
     also {
         /// Two marks at the end of data.
         "Two Eof" = Kind::Bool, default("no"), pending();
-        /// Seek by address on restore.
-        "Block Positioning" = Kind::Bool, default("yes");
+        /// Accepted: restores always seek by address.
+        "Block Positioning" = Kind::Bool, default("yes"), ignored();
         /// IBM's tape driver.
         "Use Lintape" = Kind::Bool, default("no"), since("11"), pending();
         /// The drive can write a mark.
