@@ -1,12 +1,12 @@
 -- Holdfast's own tables, beside Bacula's. Plain types that both databases read the same way.
 
-CREATE TABLE IF NOT EXISTS hf_catalog (
+CREATE TABLE hf_catalog (
     Uuid VARCHAR(32) NOT NULL PRIMARY KEY,
     CreatedAt BIGINT NOT NULL
 );
 
 -- One row per Director name: who is active, in which epoch.
-CREATE TABLE IF NOT EXISTS hf_leader (
+CREATE TABLE hf_leader (
     Director VARCHAR(128) NOT NULL PRIMARY KEY,
     Holder VARCHAR(128) NOT NULL,
     Epoch BIGINT NOT NULL,
@@ -16,14 +16,14 @@ CREATE TABLE IF NOT EXISTS hf_leader (
 );
 
 -- What a job is going to do, resolved at creation (DESIGN §2.4).
-CREATE TABLE IF NOT EXISTS hf_plan (
+CREATE TABLE hf_plan (
     JobId BIGINT NOT NULL PRIMARY KEY,
     Format INTEGER NOT NULL,
     Body TEXT NOT NULL
 );
 
 -- Each start of a job. State: open, closed (gone or fenced), ended.
-CREATE TABLE IF NOT EXISTS hf_attempt (
+CREATE TABLE hf_attempt (
     JobId BIGINT NOT NULL,
     Attempt INTEGER NOT NULL,
     State VARCHAR(8) NOT NULL,
@@ -40,8 +40,11 @@ CREATE TABLE IF NOT EXISTS hf_attempt (
     PRIMARY KEY (JobId, Attempt)
 );
 
+-- Open attempts are what an activation looks for among all there ever were.
+CREATE INDEX hf_attempt_state ON hf_attempt (State);
+
 -- How far the journal of one attempt on one Storage is in the catalog.
-CREATE TABLE IF NOT EXISTS hf_journal (
+CREATE TABLE hf_journal (
     JobId BIGINT NOT NULL,
     Attempt INTEGER NOT NULL,
     Storage VARCHAR(128) NOT NULL,
@@ -50,7 +53,7 @@ CREATE TABLE IF NOT EXISTS hf_journal (
 );
 
 -- Requests of an SD and the answers that were decided for them.
-CREATE TABLE IF NOT EXISTS hf_request (
+CREATE TABLE hf_request (
     JobId BIGINT NOT NULL,
     Attempt INTEGER NOT NULL,
     Storage VARCHAR(128) NOT NULL,
@@ -60,7 +63,7 @@ CREATE TABLE IF NOT EXISTS hf_request (
 );
 
 -- The last state of a Volume that the catalog applied, by the SD's own sequence.
-CREATE TABLE IF NOT EXISTS hf_volume (
+CREATE TABLE hf_volume (
     MediaId BIGINT NOT NULL PRIMARY KEY,
     LabelDate BIGINT NOT NULL DEFAULT 0,
     StateSeq BIGINT NOT NULL DEFAULT 0,
@@ -68,7 +71,7 @@ CREATE TABLE IF NOT EXISTS hf_volume (
 );
 
 -- Ranges of Volumes that no session of the catalog owns.
-CREATE TABLE IF NOT EXISTS hf_unowned (
+CREATE TABLE hf_unowned (
     MediaId BIGINT NOT NULL,
     StartAddr BIGINT NOT NULL,
     EndAddr BIGINT NOT NULL,
@@ -79,13 +82,13 @@ CREATE TABLE IF NOT EXISTS hf_unowned (
 );
 
 -- Highest numbers ever given out, so that none is given out twice after rows were deleted.
-CREATE TABLE IF NOT EXISTS hf_highwater (
+CREATE TABLE hf_highwater (
     Name VARCHAR(32) NOT NULL PRIMARY KEY,
     Value BIGINT NOT NULL
 );
 
 -- Due runs (DESIGN §4 schedule ledger): each exactly once.
-CREATE TABLE IF NOT EXISTS hf_due (
+CREATE TABLE hf_due (
     Job VARCHAR(128) NOT NULL,
     Schedule VARCHAR(128) NOT NULL,
     RunLine INTEGER NOT NULL,
@@ -94,10 +97,10 @@ CREATE TABLE IF NOT EXISTS hf_due (
     Outcome VARCHAR(16) NOT NULL,
     PRIMARY KEY (Job, Schedule, RunLine, DueAt)
 );
-CREATE INDEX IF NOT EXISTS hf_due_at ON hf_due (DueAt);
+CREATE INDEX hf_due_at ON hf_due (DueAt);
 
 -- Up to when the due times of a pair were considered.
-CREATE TABLE IF NOT EXISTS hf_watermark (
+CREATE TABLE hf_watermark (
     Job VARCHAR(128) NOT NULL,
     Schedule VARCHAR(128) NOT NULL,
     Until BIGINT NOT NULL,
@@ -105,7 +108,7 @@ CREATE TABLE IF NOT EXISTS hf_watermark (
 );
 
 -- What an operator has set and a restart must keep.
-CREATE TABLE IF NOT EXISTS hf_operator (
+CREATE TABLE hf_operator (
     Director VARCHAR(128) NOT NULL,
     Kind VARCHAR(32) NOT NULL,
     Name VARCHAR(255) NOT NULL,
@@ -115,7 +118,7 @@ CREATE TABLE IF NOT EXISTS hf_operator (
 );
 
 -- Starts and ends of scripts.
-CREATE TABLE IF NOT EXISTS hf_script (
+CREATE TABLE hf_script (
     JobId BIGINT NOT NULL,
     Attempt INTEGER NOT NULL,
     Script INTEGER NOT NULL,
@@ -126,6 +129,6 @@ CREATE TABLE IF NOT EXISTS hf_script (
 );
 
 -- Number of Holdfast's own schema steps done.
-CREATE TABLE IF NOT EXISTS hf_schema (
+CREATE TABLE hf_schema (
     Step INTEGER NOT NULL
 );

@@ -1,7 +1,8 @@
 //! The schema: created on first start, stepped afterwards.
 //!
-//! Bacula's part is generation 1026 exactly (spec/05 §2); Holdfast's own tables begin with `hf_` and are stepped by the
-//! numbers in `hf_schema`. Each step is idempotent and runs in one transaction with its number.
+//! Bacula's part is generation 1026 exactly (spec/05 §2); Holdfast's own tables begin with `hf_`. A new catalog gets the full
+//! text of both; one that is there gets the steps that it lacks, by the number in `hf_schema`: a catalog made by Bacula all
+//! of them. Steps are idempotent and run in one transaction with their number. A test proves that steps and full text agree.
 
 use crate::error::{CatalogError, Result};
 use crate::port::{Connection, Dialect, TxMode};
@@ -12,10 +13,14 @@ use crate::tx::ReadTx;
 pub const GENERATION: i64 = 1026;
 
 const BACULA_SQLITE: &str = include_str!("sqlite_1026.sql");
+/// Holdfast's tables as all steps leave them.
 const HOLDFAST: &str = include_str!("holdfast.sql");
 
-/// Holdfast's steps. Number n is `STEPS[n - 1]`; a step that was released is never changed, the next is appended.
-const STEPS: &[Step] = &[Step { what: "Holdfast's own tables", sql: HOLDFAST }];
+/// Number n is `STEPS[n - 1]`. A step that was released is never changed; the next is appended, and [`HOLDFAST`] follows.
+const STEPS: &[Step] = &[
+    Step { what: "Holdfast's own tables", sql: include_str!("steps/01_tables.sql") },
+    Step { what: "index of open attempts", sql: include_str!("steps/02_open_attempts.sql") },
+];
 
 struct Step {
     what: &'static str,
@@ -33,11 +38,12 @@ pub(crate) fn prepare(connection: &dyn Connection, database: &str) -> Result<()>
             None => {
                 tracing::info!(database, "create the catalog");
                 connection.batch(bacula(connection.dialect()))?;
+                connection.batch(HOLDFAST)?;
+                record_step(connection, STEPS.len() as i64)?;
             }
-            Some(GENERATION) => {}
+            Some(GENERATION) => step_up(connection, database)?,
             Some(found) => return Err(refuse(database, found)),
         }
-        step_up(connection, database)?;
         ensure_identity(connection)
     })
 }
@@ -81,10 +87,14 @@ fn step_up(connection: &dyn Connection, database: &str) -> Result<()> {
         let number = index as i64 + 1;
         tracing::info!(database, step = number, what = step.what, "step the catalog's schema");
         connection.batch(step.sql)?;
-        connection.execute("DELETE FROM hf_schema", &[])?;
-        connection.execute("INSERT INTO hf_schema (Step) VALUES (?1)", crate::params![number])?;
+        record_step(connection, number)?;
     }
     Ok(())
+}
+
+fn record_step(connection: &dyn Connection, number: i64) -> Result<()> {
+    connection.execute("DELETE FROM hf_schema", &[])?;
+    connection.execute("INSERT INTO hf_schema (Step) VALUES (?1)", crate::params![number]).map(drop)
 }
 
 fn steps_done(connection: &dyn Connection) -> Result<i64> {
@@ -119,3 +129,6 @@ fn refuse(database: &str, found: i64) -> CatalogError {
     };
     CatalogError::Generation { database: database.to_owned(), found, remedy }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+-- Step 1: Holdfast's own tables, beside Bacula's.
+
+CREATE TABLE IF NOT EXISTS hf_catalog (
+    Uuid VARCHAR(32) NOT NULL PRIMARY KEY,
+    CreatedAt BIGINT NOT NULL
+);
+
+-- One row per Director name: who is active, in which epoch.
+CREATE TABLE IF NOT EXISTS hf_leader (
+    Director VARCHAR(128) NOT NULL PRIMARY KEY,
+    Holder VARCHAR(128) NOT NULL,
+    Epoch BIGINT NOT NULL,
+    ActivationId VARCHAR(32) NOT NULL,
+    Renewal BIGINT NOT NULL DEFAULT 0,
+    ActivatedAt BIGINT NOT NULL
+);
+
+-- What a job is going to do, resolved at creation (DESIGN §2.4).
+CREATE TABLE IF NOT EXISTS hf_plan (
+    JobId BIGINT NOT NULL PRIMARY KEY,
+    Format INTEGER NOT NULL,
+    Body TEXT NOT NULL
+);
+
+-- Each start of a job. State: open, closed (gone or fenced), ended.
+CREATE TABLE IF NOT EXISTS hf_attempt (
+    JobId BIGINT NOT NULL,
+    Attempt INTEGER NOT NULL,
+    State VARCHAR(8) NOT NULL,
+    Epoch BIGINT NOT NULL,
+    Storage VARCHAR(128) NOT NULL DEFAULT '',
+    VolSessionId BIGINT NOT NULL DEFAULT 0,
+    VolSessionTime BIGINT NOT NULL DEFAULT 0,
+    GrantedAt BIGINT NOT NULL,
+    EndedAt BIGINT NOT NULL DEFAULT 0,
+    JobFiles BIGINT NOT NULL DEFAULT 0,
+    JobBytes BIGINT NOT NULL DEFAULT 0,
+    ReadBytes BIGINT NOT NULL DEFAULT 0,
+    JobErrors BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (JobId, Attempt)
+);
+
+-- How far the journal of one attempt on one Storage is in the catalog.
+CREATE TABLE IF NOT EXISTS hf_journal (
+    JobId BIGINT NOT NULL,
+    Attempt INTEGER NOT NULL,
+    Storage VARCHAR(128) NOT NULL,
+    Seq BIGINT NOT NULL,
+    PRIMARY KEY (JobId, Attempt, Storage)
+);
+
+-- Requests of an SD and the answers that were decided for them.
+CREATE TABLE IF NOT EXISTS hf_request (
+    JobId BIGINT NOT NULL,
+    Attempt INTEGER NOT NULL,
+    Storage VARCHAR(128) NOT NULL,
+    Seq BIGINT NOT NULL,
+    Reply TEXT NOT NULL,
+    PRIMARY KEY (JobId, Attempt, Storage, Seq)
+);
+
+-- The last state of a Volume that the catalog applied, by the SD's own sequence.
+CREATE TABLE IF NOT EXISTS hf_volume (
+    MediaId BIGINT NOT NULL PRIMARY KEY,
+    LabelDate BIGINT NOT NULL DEFAULT 0,
+    StateSeq BIGINT NOT NULL DEFAULT 0,
+    WriteCounter BIGINT NOT NULL DEFAULT 0
+);
+
+-- Ranges of Volumes that no session of the catalog owns.
+CREATE TABLE IF NOT EXISTS hf_unowned (
+    MediaId BIGINT NOT NULL,
+    StartAddr BIGINT NOT NULL,
+    EndAddr BIGINT NOT NULL,
+    JobId BIGINT NOT NULL,
+    Attempt INTEGER NOT NULL,
+    FoundAt BIGINT NOT NULL,
+    PRIMARY KEY (MediaId, StartAddr)
+);
+
+-- Highest numbers ever given out, so that none is given out twice after rows were deleted.
+CREATE TABLE IF NOT EXISTS hf_highwater (
+    Name VARCHAR(32) NOT NULL PRIMARY KEY,
+    Value BIGINT NOT NULL
+);
+
+-- Due runs (DESIGN §4 schedule ledger): each exactly once.
+CREATE TABLE IF NOT EXISTS hf_due (
+    Job VARCHAR(128) NOT NULL,
+    Schedule VARCHAR(128) NOT NULL,
+    RunLine INTEGER NOT NULL,
+    DueAt BIGINT NOT NULL,
+    JobId BIGINT NOT NULL DEFAULT 0,
+    Outcome VARCHAR(16) NOT NULL,
+    PRIMARY KEY (Job, Schedule, RunLine, DueAt)
+);
+CREATE INDEX IF NOT EXISTS hf_due_at ON hf_due (DueAt);
+
+-- Up to when the due times of a pair were considered.
+CREATE TABLE IF NOT EXISTS hf_watermark (
+    Job VARCHAR(128) NOT NULL,
+    Schedule VARCHAR(128) NOT NULL,
+    Until BIGINT NOT NULL,
+    PRIMARY KEY (Job, Schedule)
+);
+
+-- What an operator has set and a restart must keep.
+CREATE TABLE IF NOT EXISTS hf_operator (
+    Director VARCHAR(128) NOT NULL,
+    Kind VARCHAR(32) NOT NULL,
+    Name VARCHAR(255) NOT NULL,
+    Value TEXT NOT NULL,
+    SetAt BIGINT NOT NULL,
+    PRIMARY KEY (Director, Kind, Name)
+);
+
+-- Starts and ends of scripts.
+CREATE TABLE IF NOT EXISTS hf_script (
+    JobId BIGINT NOT NULL,
+    Attempt INTEGER NOT NULL,
+    Script INTEGER NOT NULL,
+    StartedAt BIGINT NOT NULL,
+    EndedAt BIGINT NOT NULL DEFAULT 0,
+    ExitCode INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (JobId, Attempt, Script)
+);
+
+-- Number of Holdfast's own schema steps done.
+CREATE TABLE IF NOT EXISTS hf_schema (
+    Step INTEGER NOT NULL
+);
