@@ -12,20 +12,27 @@ use testkit::tree::{Kinds, change, every_kind};
 /// The longest that a peer may take to notice that another was killed.
 pub const NOTICE: Duration = Duration::from_secs(30);
 
-/// Who stands in our positions: Holdfast, or real Bacula when `HOLDFAST_STAND_IN=bacula9` is set, to see whether it is
-/// the test or the program that is wrong.
+/// Who stands in our positions: Holdfast. `HOLDFAST_STAND_IN=bacula9` puts real Bacula there, to see whether it is the test
+/// or the program that is wrong; `HOLDFAST_STAND_IN=director,storage,console` only in these.
 #[must_use]
 pub fn ours() -> Maker {
-    match std::env::var("HOLDFAST_STAND_IN").as_deref() {
-        Ok("bacula9") => Maker::Bacula9,
-        _ => Maker::Holdfast,
-    }
+    if stands_in("director") { Maker::Bacula9 } else { Maker::Holdfast }
 }
 
 /// A site of our own daemons.
 #[must_use]
 pub fn our_site() -> Builder {
-    Site::builder().all(ours())
+    let maker = |position| if stands_in(position) { Maker::Bacula9 } else { Maker::Holdfast };
+    Site::builder()
+        .director(maker("director"))
+        .storage(maker("storage"))
+        .client(maker("client"))
+        .console(maker("console"))
+}
+
+fn stands_in(position: &str) -> bool {
+    std::env::var("HOLDFAST_STAND_IN")
+        .is_ok_and(|list| list.split(',').any(|word| word == "bacula9" || word == position))
 }
 
 /// A folder for a test's own trees, removed at its end.
