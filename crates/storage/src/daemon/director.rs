@@ -633,7 +633,8 @@ fn group(line: &[u8]) -> Option<StorageGroup> {
         pool: text("pool_name")?,
         pool_type: text("pool_type")?,
         is_append: f.get("append").ok()?,
-        wait: f.get("wait").unwrap_or(false),
+        // A 9.6 Director does not say, and its SD waits.
+        wait: f.get("wait").unwrap_or(true),
         devices: Vec::new(),
     })
 }
