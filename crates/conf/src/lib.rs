@@ -26,6 +26,7 @@ mod check;
 pub mod client;
 pub mod console;
 pub mod diag;
+mod difference;
 pub mod digest;
 pub mod director;
 pub mod fileset;
@@ -103,6 +104,8 @@ impl Parsed {
 pub struct Loaded<C> {
     /// The configuration.
     pub config: C,
+    /// The resources it was built from, for comparison with another version of the file.
+    pub parsed: Parsed,
     /// Warnings: directives without effect, text that is ignored.
     pub warnings: Diagnostics,
 }
@@ -144,8 +147,9 @@ pub fn load_text<C: Config>(
     let mut findings = Diagnostics { sources: lexer.sources, list: lexer.findings };
     findings.list.sort_by_key(|f| (f.span.is_none(), f.span.map(|s| (s.file, s.start))));
     let resources = resources.into_iter().map(|r| (r.table.kind, r.values)).collect();
-    match C::build(&Parsed { resources }) {
-        Some(config) if !findings.has_errors() => Ok(Loaded { config, warnings: findings }),
+    let parsed = Parsed { resources };
+    match C::build(&parsed) {
+        Some(config) if !findings.has_errors() => Ok(Loaded { config, parsed, warnings: findings }),
         Some(_) | None => Err(findings),
     }
 }
