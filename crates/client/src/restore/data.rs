@@ -9,6 +9,9 @@ use attrs::{DataLayout, DigestKind, split_offset};
 use crate::codec::{CodecError, Unpacker};
 use crate::digest::Digester;
 
+/// Zeros of this size and alignment become holes: the block size of most file systems.
+const HOLE_BYTES: usize = 4096;
+
 /// All kinds, for the first file: the kind that a backup uses is only known behind the data.
 const ALL_KINDS: [DigestKind; 6] = [
     DigestKind::Md5,
@@ -65,13 +68,15 @@ pub(super) struct DataWriter {
     digests: Vec<(DigestKind, Digester)>,
     /// Bytes written.
     pub(super) written: u64,
-    /// End of what was written.
+    /// End of what was restored, a hole at the end included.
     pub(super) end: u64,
+    /// End of what was written.
+    on_disk: u64,
 }
 
 impl DataWriter {
     pub(super) fn new(file: File, sequential: bool, plan: &DigestPlan) -> Self {
-        Self { file, position: 0, sequential, digests: plan.start(), written: 0, end: 0 }
+        Self { file, position: 0, sequential, digests: plan.start(), written: 0, end: 0, on_disk: 0 }
     }
 
     /// Takes a packet apart and writes it.
@@ -98,7 +103,34 @@ impl DataWriter {
         for (_, digester) in &mut self.digests {
             digester.update(plain);
         }
-        self.write(plain)
+        if layout.offset && !self.sequential { self.write_around_holes(plain) } else { self.write(plain) }
+    }
+
+    /// Writes sparse data: blocks of zeros inside a packet become holes again, which are finer than the packets.
+    fn write_around_holes(&mut self, plain: &[u8]) -> Result<(), DataError> {
+        let mut rest = plain;
+        while !rest.is_empty() {
+            let to_border = HOLE_BYTES - (self.position % HOLE_BYTES as u64) as usize;
+            let is_hole = |block: &[u8]| block.len() == HOLE_BYTES && block.iter().all(|&b| b == 0);
+            let mut len = to_border.min(rest.len());
+            if to_border == HOLE_BYTES && is_hole(&rest[..len]) {
+                self.skip(len as u64);
+            } else {
+                while rest.len() - len >= HOLE_BYTES && !is_hole(&rest[len..len + HOLE_BYTES]) {
+                    len += HOLE_BYTES;
+                }
+                self.write(&rest[..len])?;
+            }
+            rest = &rest[len..];
+        }
+        Ok(())
+    }
+
+    /// Counts bytes as restored that need not be written.
+    fn skip(&mut self, len: u64) {
+        self.position += len;
+        self.written += len;
+        self.end = self.end.max(self.position);
     }
 
     fn write(&mut self, plain: &[u8]) -> Result<(), DataError> {
@@ -109,15 +141,18 @@ impl DataWriter {
             self.file.write_all_at(plain, offset)
         };
         result.map_err(|source| DataError::Write { offset, source })?;
-        self.position += plain.len() as u64;
-        self.written += plain.len() as u64;
-        self.end = self.end.max(self.position);
+        self.skip(plain.len() as u64);
+        self.on_disk = self.on_disk.max(self.position);
         Ok(())
     }
 
-    /// The file, and the digests of what was written.
-    pub(super) fn finish(self) -> (File, Vec<(DigestKind, Vec<u8>)>) {
+    /// Closes the file, which gets its length when it ends in a hole; gives the digests of what was written.
+    pub(super) fn finish(self) -> Result<Vec<(DigestKind, Vec<u8>)>, DataError> {
+        if !self.sequential && self.end > self.on_disk {
+            let offset = self.end;
+            self.file.set_len(offset).map_err(|source| DataError::Write { offset, source })?;
+        }
         let digests = self.digests.into_iter().map(|(kind, digester)| (kind, digester.finish())).collect();
-        (self.file, digests)
+        Ok(digests)
     }
 }

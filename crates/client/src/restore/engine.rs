@@ -356,11 +356,18 @@ impl<'a> Restorer<'a> {
         let before = writer.written;
         let result = writer.packet(layout, payload, &mut self.unpacker, &mut self.buffer);
         Counters::add(&self.counters.job_bytes, writer.written - before);
-        if let Err(error) = result {
-            current.broken = true;
-            let text = format!("Data of {} could not be restored: {error}\n", path_text(&current.path));
-            self.log.message(MessageKind::Error, &text);
+        if let Err(error) = result
+            && let Some(mut current) = self.current.take()
+        {
+            self.data_error(&mut current, &error);
+            self.current = Some(current);
         }
+    }
+
+    /// Tells once that an entry's data is not what it should be; what else it has is still restored.
+    fn data_error(&self, current: &mut Current, error: &super::data::DataError) {
+        current.broken = true;
+        self.error(&format!("Data of {} could not be restored: {error}\n", path_text(&current.path)));
     }
 
     fn encrypted(&mut self) {
@@ -382,9 +389,10 @@ impl<'a> Restorer<'a> {
         let Some(mut current) = self.current.take() else { return };
         if let Some(writer) = current.data.take() {
             let end = writer.end;
-            let (file, digests) = writer.finish();
-            drop(file);
-            current.digests = digests;
+            match writer.finish() {
+                Ok(digests) => current.digests = digests,
+                Err(error) => self.data_error(&mut current, &error),
+            }
             self.check_size(&current, end);
         }
         self.check_digest(&current);
