@@ -7,12 +7,9 @@ use catalog::journal::{self, JournalKey};
 use catalog::{WriteTx, log, media};
 use types::{FileIndex, JobId, Seq, Timestamp, VolTime};
 
-/// Entries of one transaction. A Holdfast SD streams 1024 records ahead of the acknowledgement (docs/extensions.md §4): at half
-/// of them the next half arrives while this one is committed.
-pub(super) const ENTRIES_MAX: usize = 512;
-
-/// Entries of one transaction for a stock SD, which does not wait: a sync costs the same for more.
-pub(super) const STOCK_ENTRIES_MAX: usize = 4096;
+/// Records of one transaction: its sync costs the same for more, and a Holdfast SD streams 32,768 records or 4 MiB ahead of
+/// the acknowledgement (docs/extensions.md §4), so that the next ones arrive while these are committed.
+pub(super) const RECORDS_MAX: usize = 8192;
 
 /// Bytes of names and texts in one transaction.
 const BYTES_MAX: usize = 2 << 20;
@@ -54,8 +51,8 @@ impl Batch {
     }
 
     /// Whether it is time to commit.
-    pub(super) fn is_full(&self, entries_max: usize) -> bool {
-        self.entries.len() >= entries_max || self.bytes >= BYTES_MAX
+    pub(super) fn is_full(&self) -> bool {
+        self.entries.len() >= RECORDS_MAX || self.bytes >= BYTES_MAX
     }
 
     /// The record `seq` is in here, or has no effect on rows.

@@ -1,7 +1,7 @@
 //! One connection of a job to its Storage Daemon, as far as the catalog is concerned.
 
 use super::attributes;
-use super::batch::{Batch, ENTRIES_MAX, NamedPiece, STOCK_ENTRIES_MAX};
+use super::batch::{Batch, NamedPiece, RECORDS_MAX};
 use super::find::Offered;
 use super::request::{self, Collected, Request};
 use super::volumes::{self, Decision};
@@ -220,11 +220,11 @@ impl CatalogSession {
                 if self.context.catalog_files {
                     self.batch.attribute(update.attribute);
                 }
-                self.taken(seq, false).await
+                self.taken(seq).await
             }
             Request::Pieces(pieces) => {
                 self.batch.pieces(pieces);
-                self.taken(seq, false).await
+                self.taken(seq).await
             }
             Request::Collect(collected) => {
                 self.collecting = Some(collected);
@@ -233,7 +233,7 @@ impl CatalogSession {
             Request::Volume(volume) => self.volume_request(seq, volume).await,
             Request::Blast => {
                 // The file is on the SD's machine; a Director that reads it there would tie the two together.
-                let mut handled = self.taken(seq, false).await?;
+                let mut handled = self.taken(seq).await?;
                 self.reply(&mut handled, seq, "1990 ERROR BlastAttr\n");
                 Ok(handled)
             }
@@ -245,7 +245,7 @@ impl CatalogSession {
             }
             Request::Unknown => {
                 let line = shorten(payload);
-                let mut handled = self.taken(seq, false).await?;
+                let mut handled = self.taken(seq).await?;
                 handled.notes.push(Note { warning: true, text: format!("Invalid Catalog request: {line}") });
                 self.reply(&mut handled, seq, &format!("1990 Invalid Catalog Request: {line}"));
                 Ok(handled)
@@ -257,12 +257,11 @@ impl CatalogSession {
         }
     }
 
-    async fn taken<'p>(&mut self, seq: Option<Seq>, now: bool) -> Result<Handled<'p>, CatReqError> {
+    async fn taken<'p>(&mut self, seq: Option<Seq>) -> Result<Handled<'p>, CatReqError> {
         self.batch.reached(seq);
         let mut handled = Handled::new(Verdict::Taken);
-        let entries_max = if self.journal.is_some() { ENTRIES_MAX } else { STOCK_ENTRIES_MAX };
         let reached = self.batch.up_to().map_or(0, |seq| seq.0.saturating_sub(self.acked.0));
-        if now || self.batch.is_full(entries_max) || reached >= ENTRIES_MAX as u64 {
+        if self.batch.is_full() || reached >= RECORDS_MAX as u64 {
             self.commit(&mut handled).await?;
         }
         Ok(handled)

@@ -16,8 +16,8 @@ use super::state::StopFlag;
 use crate::journal::{Journal, JournalError, Record};
 use crate::lock::{lock, wait};
 
-/// Records streamed ahead of the last `Ack`.
-const AHEAD_RECORDS_MAX: u64 = 1024;
+/// Records streamed ahead of the last `Ack`. The Director commits after 8192 of them: each commit costs it a sync.
+const AHEAD_RECORDS_MAX: u64 = 32_768;
 /// Bytes streamed ahead of the last `Ack`.
 const AHEAD_BYTES_MAX: u64 = 4 << 20;
 /// Records read from the journal before the line is flushed.
