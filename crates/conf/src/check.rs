@@ -317,7 +317,21 @@ impl Parser<'_> {
         for (span, message) in findings {
             self.lexer.error(span, message, None);
         }
+        self.check_device_types();
         self.check_tls();
+    }
+
+    /// Warns of Devices that are no directories: they are known and not served.
+    fn check_device_types(&mut self) {
+        let devices = self.resources.iter().filter(|r| r.table.kind == ResourceKind::Device);
+        let others: Vec<_> = devices
+            .filter_map(|r| Some((r.values.value("Device Type")?.word()?, r.values.span("Device Type")?)))
+            .filter(|(word, _)| *word != "File")
+            .collect();
+        for (word, span) in others {
+            let message = format!("`Device Type` {word} is not yet in effect: the Device is not used");
+            self.lexer.finding(Severity::Warning, message, Some(span), None);
+        }
     }
 
     fn check_client(&mut self) {

@@ -74,7 +74,7 @@ resource! {
         /// Free text shown by `status`.
         "Ver Id" => ver_id: Option<String> = Kind::Str;
         /// Fails a job after so many errors; 0 for no limit.
-        "Maximum Job Error Count" => maximum_job_error_count: u32 = Kind::Uint, default("1000"), since("11");
+        "Maximum Job Error Count" => maximum_job_error_count: u32 = Kind::Uint, default("1000"), since("11"), pending();
         /// Polls the Storage Daemon every so many packets; 0 for never.
         "SD Packet Check" => sd_packet_check: u32 = Kind::Uint, default("0"), since("11"), pending();
         /// How long a job that lost its Director keeps its messages and end line for the next one.

@@ -151,9 +151,9 @@ macro_rules! job_resource {
                 /// Accepted for old files: the Storage Daemon's journal takes the place of attribute spooling.
                 "Spool Attributes" => spool_attributes: bool = Kind::Bool, default("yes"), ignored();
                 /// Have the Storage Daemon spool data to disk first.
-                "Spool Data" => spool_data: bool = Kind::Bool, default("no");
+                "Spool Data" => spool_data: bool = Kind::Bool, default("no"), pending();
                 /// Limit of the data spool; 0 for the Device's.
-                "Spool Size" => spool_size: u64 = Kind::Size, default("0");
+                "Spool Size" => spool_size: u64 = Kind::Size, default("0"), pending();
                 /// Raise the level to that of a failed job that is newer than the last good one.
                 "Rerun Failed Levels" => rerun_failed_levels: bool = Kind::Bool, default("no");
                 /// Prefer drives with a Volume in them; no spreads jobs over drives.

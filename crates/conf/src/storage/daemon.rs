@@ -3,7 +3,17 @@
 use std::time::Duration;
 
 use crate::address::ListenAddress;
-use crate::table::{Kind, ResourceKind, resource};
+use crate::table::{Kind, ResourceKind, resource, word_enum};
+
+word_enum! {
+    /// Layout of blocks on Volumes.
+    VolumeFormat {
+        /// Bacula 9.6 to 13; every version reads it.
+        Bb02 = "BB02";
+        /// Bacula 15.
+        Bb03 = "BB03";
+    }
+}
 
 resource! {
     /// The Storage Daemon: exactly one in its file.
@@ -38,6 +48,8 @@ resource! {
         "Ver Id" => ver_id: Option<String> = Kind::Str;
         /// Accepted: compressed streams of peers are read whatever it says, none are sent.
         "Comm Compression" => comm_compression: bool = Kind::Bool, default("yes"), ignored();
+        /// Layout of blocks on new Volumes: BB02, which every version reads, or BB03 of Bacula 15.
+        "Volume Format" => volume_format: VolumeFormat = Kind::Words(VolumeFormat::WORDS), default("BB02"), since("Holdfast");
         /// Where job and Volume journals are kept; beside the Volumes of the first file Device when absent.
         "Journal Directory" => journal_directory: Option<String> = Kind::Path, since("Holdfast");
         /// How long the journal of a finished job is kept.

@@ -63,7 +63,7 @@ resource! {
         /// Number of the drive in its changer.
         "Drive Index" => drive_index: u32 = Kind::Uint, default("0");
         /// Smallest block, in bytes.
-        "Minimum Block Size" => minimum_block_size: u64 = Kind::Size, default("0");
+        "Minimum Block Size" => minimum_block_size: u64 = Kind::Size, default("0"), pending();
         /// Largest block, in bytes; 0 for 64512.
         "Maximum Block Size" => maximum_block_size: u64 = Kind::Size, default("0");
         /// Checksums in block headers.
@@ -71,19 +71,19 @@ resource! {
         /// Bytes between file marks of a tape.
         "Maximum File Size" => maximum_file_size: u64 = Kind::Size, default("1000000000");
         /// Bytes between index records.
-        "Maximum File Index" => maximum_file_index: u64 = Kind::Size, default("100000000"), since("11");
+        "Maximum File Index" => maximum_file_index: u64 = Kind::Size, default("100000000"), since("11"), pending();
         /// Size of a Volume; 0 for no limit.
         "Maximum Volume Size" => maximum_volume_size: u64 = Kind::Size, default("0");
         /// Least free space to go on writing; Bacula's own spelling lacks an r.
-        "Minimum Free Space" => minimum_free_space: u64 = Kind::Size, default("5000000"), alias(&["Minimum Fee Space"]);
+        "Minimum Free Space" => minimum_free_space: u64 = Kind::Size, default("5000000"), alias(&["Minimum Fee Space"]), pending();
         /// Volumes looked for again this often.
         "Volume Poll Interval" => volume_poll_interval: Duration = Kind::Time, default("5 minutes");
         /// Directory of data spools.
-        "Spool Directory" => spool_directory: Option<String> = Kind::Path;
+        "Spool Directory" => spool_directory: Option<String> = Kind::Path, pending();
         /// Limit of all data spools; 0 for none.
-        "Maximum Spool Size" => maximum_spool_size: u64 = Kind::Size, default("0");
+        "Maximum Spool Size" => maximum_spool_size: u64 = Kind::Size, default("0"), pending();
         /// Limit of one job's data spool; 0 for none.
-        "Maximum Job Spool Size" => maximum_job_spool_size: u64 = Kind::Size, default("0");
+        "Maximum Job Spool Size" => maximum_job_spool_size: u64 = Kind::Size, default("0"), pending();
         /// Accepted: buffers have the size that was measured to be best.
         "Maximum Network Buffer Size" => maximum_network_buffer_size: u32 = Kind::Uint, default("0"), ignored();
         /// Cloud resource.
@@ -92,9 +92,9 @@ resource! {
         "Label Type" => label_type: Option<LabelType> = Kind::Words(LabelType::WORDS), pending();
         /// Program that moves media.
         "Changer Command" => changer_command: Option<String> = Kind::Str128,
-            example("\"/etc/bacula/scripts/mtx-changer %c %o %S %a %d\"");
+            example("\"/etc/bacula/scripts/mtx-changer %c %o %S %a %d\""), pending();
         /// Node of the changer.
-        "Changer Device" => changer_device: Option<String> = Kind::Str128, example("/dev/sg0");
+        "Changer Device" => changer_device: Option<String> = Kind::Str128, example("/dev/sg0"), pending();
         /// SCSI node of the drive.
         "Control Device" => control_device: Option<String> = Kind::Str128, pending();
         /// Program that reads the drive's alerts.
@@ -186,10 +186,10 @@ resource! {
     Autochanger = Autochanger "Autochanger" {
         /// Its drives.
         "Device" => devices: Vec<String> = Kind::RefList(ResourceKind::Device), required(), example("Drive-1, Drive-2");
-        /// Node of the changer; `/dev/null` for a changer of disk Volumes.
-        "Changer Device" => changer_device: String = Kind::Str128, required(), example("/dev/sg0");
-        /// Program that moves media; empty for a changer of disk Volumes.
-        "Changer Command" => changer_command: String = Kind::Str128, required(), example("\"\"");
+        /// Node of the changer; `/dev/null` for a changer of disk Volumes, the one kind that is served so far.
+        "Changer Device" => changer_device: String = Kind::Str128, required(), default("/dev/null"), example("/dev/sg0"), pending();
+        /// Program that moves media; empty for a changer of disk Volumes, the one kind that is served so far.
+        "Changer Command" => changer_command: String = Kind::Str128, required(), default("\"\""), example("\"/etc/bacula/scripts/mtx-changer %c %o %S %a %d\""), pending();
         /// Program that locks the changer.
         "Lock Command" => lock_command: Option<String> = Kind::Str128, pending();
     }

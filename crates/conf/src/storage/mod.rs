@@ -5,7 +5,7 @@ mod daemon;
 mod device;
 
 pub use cloud::{Cloud, CloudDriver, CloudProtocol, TransferPriority, TruncateCache, Upload, UriStyle};
-pub use daemon::{Director, Storage};
+pub use daemon::{Director, Storage, VolumeFormat};
 pub use device::{Autochanger, Device, DeviceType};
 
 use crate::director::Statistics;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use conf::StorageConfig;
+use conf::storage::VolumeFormat;
 use types::{ActivationId, JobId, Nonce, VolSession, VolumeName};
 use volume::BlockVersion;
 
@@ -235,8 +236,11 @@ fn home_directory(config: &StorageConfig) -> PathBuf {
     of_device.unwrap_or_else(|| Path::new(&config.storage.working_directory)).to_owned()
 }
 
-fn block_version(_config: &StorageConfig) -> BlockVersion {
-    BlockVersion::Bb02
+fn block_version(config: &StorageConfig) -> BlockVersion {
+    match config.storage.volume_format {
+        VolumeFormat::Bb02 => BlockVersion::Bb02,
+        VolumeFormat::Bb03 => BlockVersion::Bb03,
+    }
 }
 
 fn build_devices(config: &StorageConfig) -> (Vec<Arc<Device>>, Vec<Changer>) {
