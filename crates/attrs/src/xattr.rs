@@ -60,12 +60,12 @@ pub fn decode_xattrs(bytes: &[u8]) -> Result<Vec<XattrEntry<'_>>, XattrError> {
             return Err(XattrError::Magic { at });
         }
         let (name, tail) = split_counted(tail).ok_or(XattrError::Cut { at })?;
+        // Some writers count the name's NUL.
+        let name = name.strip_suffix(&[0]).unwrap_or(name);
         if name.is_empty() {
             return Err(XattrError::EmptyName { at });
         }
         let (value, tail) = split_counted(tail).ok_or(XattrError::Cut { at })?;
-        // Some writers count the name's NUL.
-        let name = name.strip_suffix(&[0]).unwrap_or(name);
         entries.push(XattrEntry { name, value });
         rest = tail;
     }
