@@ -61,13 +61,8 @@ pub fn parse_size(text: &str) -> Result<u64, UnitError> {
 /// # Errors
 /// [`UnitError`].
 pub fn parse_speed(text: &str) -> Result<u64, UnitError> {
-    let (number, rest) = split_number(text)?;
-    let rest = rest.trim();
-    let unit = rest.strip_suffix("/s").or_else(|| rest.strip_suffix("/S")).unwrap_or(rest);
-    if !unit.chars().all(|c| c.is_ascii_alphabetic()) {
-        return Err(UnitError::Unit(rest.to_owned()));
-    }
-    scale_size(text, number, unit)
+    // `/s` and what follows a unit are left unread, as in sizes.
+    parse_size(text)
 }
 
 fn scale_size(text: &str, number: f64, unit: &str) -> Result<u64, UnitError> {
@@ -167,6 +162,9 @@ mod tests {
         assert!(parse_size("-5").is_err());
         assert_eq!(parse_speed("10mb/s"), Ok(10_000_000));
         assert_eq!(parse_speed("5 k"), Ok(5_120));
+        assert_eq!(parse_speed("5 /s"), Ok(5));
+        assert_eq!(parse_speed("1m/s5"), Ok(1 << 20));
+        assert!(parse_speed("10x").is_err());
     }
 
     #[test]
