@@ -9,6 +9,7 @@
 //! * The schema is Bacula's generation 1026 exactly (spec/05), with Holdfast's own tables beside it (`hf_…`).
 
 pub mod attempt;
+pub mod bvfs;
 pub mod client;
 pub mod counter;
 mod error;
@@ -21,6 +22,7 @@ pub mod jobmedia;
 pub mod journal;
 pub mod leader;
 pub mod ledger;
+pub mod listing;
 pub mod log;
 pub mod media;
 pub mod operator;
@@ -28,8 +30,10 @@ pub mod plan;
 pub mod pool;
 mod port;
 pub mod purge;
+pub mod removal;
 mod schema;
 pub mod script;
+pub mod selection;
 mod service;
 pub mod sqlite;
 pub mod storage;

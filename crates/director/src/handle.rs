@@ -361,7 +361,7 @@ impl Director {
 
     /// Runs a console command of a script and returns what it printed.
     pub(crate) async fn console_line(&self, line: &str) -> Vec<String> {
-        vec![format!("{line}: is an invalid command.")]
+        crate::console::run_line(self, line).await
     }
 
     /// What reports and `version` say about this program.

@@ -8,6 +8,7 @@
 //! Times are Unix seconds inside; text shown to people is local time. No lock is held across an `.await`.
 
 pub mod catreq;
+pub mod console;
 pub mod jobs;
 pub mod messages;
 

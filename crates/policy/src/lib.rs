@@ -12,5 +12,6 @@ pub mod duplicates;
 pub mod level;
 pub mod plan;
 pub mod queue;
+pub mod restore;
 pub mod schedule;
 pub mod volume;

@@ -10,7 +10,7 @@ mod bootstrap;
 pub(crate) mod cancel;
 pub(crate) mod create;
 mod ending;
-mod fileset;
+pub(crate) mod fileset;
 mod job;
 mod level;
 mod life;

@@ -326,6 +326,41 @@ impl ClientConn {
         Ok(packet.data().map(|data| scan::text(data)).unwrap_or_default())
     }
 
+    /// Sends packets that have one answer together, and returns it.
+    ///
+    /// # Errors
+    /// As [`Self::command`]; an answer other than `2000` is an error, too.
+    pub async fn lines(&mut self, lines: Vec<String>) -> Result<String, DirectorError> {
+        for line in lines {
+            self.conn.queue(line);
+        }
+        let sent = self.conn.flush().await;
+        sent.map_err(|error| broken(&self.conn, &chain(&error)))?;
+        self.answer().await
+    }
+
+    /// Sends a FileSet: its command, its packets, an end of data; waits for the answer.
+    ///
+    /// # Errors
+    /// As [`Self::lines`].
+    pub async fn fileset(&mut self, command: String, packets: Vec<Vec<u8>>) -> Result<String, DirectorError> {
+        self.conn.queue(command);
+        for packet in packets {
+            self.conn.queue(packet);
+        }
+        self.conn.queue_signal(Signal::Eod);
+        let sent = self.conn.flush().await;
+        sent.map_err(|error| broken(&self.conn, &chain(&error)))?;
+        self.answer().await
+    }
+
+    async fn answer(&mut self) -> Result<String, DirectorError> {
+        let packet = self.conn.recv_within(ANSWER_TIMEOUT).await;
+        let packet = packet.map_err(|error| broken(&self.conn, &chain(&error)))?;
+        let said = packet.data().map(|data| scan::text(data)).unwrap_or_default();
+        if said.starts_with("2000") { Ok(said) } else { Err(broken(&self.conn, &said)) }
+    }
+
     /// Ends the session politely.
     pub async fn terminate(self) {
         self.conn.terminate().await;

@@ -1,0 +1,46 @@
+//! The console's side of the Director: sessions, commands, dialogues, the restore tree (spec/01 §6, spec/04 §8).
+//!
+//! - [`serve`] runs a session over a connection whose handshake is done.
+//! - [`Session`](session::Session) reads commands and ends answers as the api mode wants it; the commands are its methods, by
+//!   subject in the modules here.
+//! - [`Ua`](ua::Ua) is the dialogue itself: texts, questions, selections.
+//! - [`Core`](core::Core) is all that a command may ask of the Director.
+//!
+//! What is not here (tape libraries' `update slots` and `label barcodes`, `cloud`, `snapshot`, `setip`, `var`, `trace`) says so
+//! or is no command at all.
+
+mod acl;
+mod args;
+mod bvfs;
+mod commands;
+mod core;
+mod daemons;
+mod db;
+mod dot;
+mod estimate;
+mod fmt;
+mod glob;
+mod jobs;
+mod list;
+mod owners;
+mod prune;
+mod restore;
+mod run;
+mod schedule;
+mod select;
+mod serve;
+mod session;
+mod show;
+mod simple;
+mod sql;
+mod status;
+mod table;
+mod tree;
+mod tree_shell;
+mod ua;
+mod update;
+mod volumes;
+
+pub use serve::serve;
+
+pub(crate) use serve::run_line;
