@@ -4,8 +4,8 @@ use super::attributes::Attribute;
 use catalog::file::{self, Ingest, NewFile};
 use catalog::jobmedia::{self, FilePosition, Piece};
 use catalog::journal::{self, JournalKey};
-use catalog::{WriteTx, log, media};
-use types::{FileIndex, JobId, Seq, Timestamp, VolTime};
+use catalog::{WriteTx, log, media, volume_state};
+use types::{FileIndex, JobId, MediaId, Seq, Timestamp, VolTime};
 
 /// Records of one transaction: its sync costs the same for more, and a Holdfast SD streams 32,768 records or 4 MiB ahead of
 /// the acknowledgement (docs/extensions.md §4), so that the next ones arrive while these are committed.
@@ -136,11 +136,10 @@ fn apply_pieces(tx: &WriteTx<'_>, job: JobId, pieces: &[NamedPiece]) -> catalog:
     for named in pieces {
         let mut piece = named.piece;
         if !named.volume.is_empty() {
-            match media::get_by_name(tx, &named.volume)? {
-                Some(row) => piece.media_id = row.id,
-                // Deleted by an operator while the job ran: the data is where it is, no row can name it.
+            match volume_of(tx, named)? {
+                Some(id) => piece.media_id = id,
                 None => {
-                    tracing::warn!(%job, volume = named.volume, "a piece of the job is on a Volume that the catalog does not have");
+                    tracing::warn!(%job, volume = named.volume, "a piece of the job is on a Volume that is no longer there");
                     continue;
                 }
             }
@@ -148,4 +147,13 @@ fn apply_pieces(tx: &WriteTx<'_>, job: JobId, pieces: &[NamedPiece]) -> catalog:
         known.push(piece);
     }
     jobmedia::create(tx, job, &known)
+}
+
+/// The Volume that a piece was written to. None when it was deleted, or labelled anew since: a journal that comes late must
+/// not claim a range of what is on it now.
+fn volume_of(tx: &WriteTx<'_>, named: &NamedPiece) -> catalog::Result<Option<MediaId>> {
+    let Some(row) = media::get_by_name(tx, &named.volume)? else { return Ok(None) };
+    let labelled = volume_state::get(tx, row.id)?.label_date;
+    let is_older = named.label_time.0 != 0 && named.label_time.0 < labelled;
+    Ok((!is_older).then_some(row.id))
 }

@@ -202,7 +202,6 @@ impl Server<'_> {
         let blocks_changed = row.vol_blocks != u.vol_blocks;
         if u.relabel {
             row.label_date = Some(self.now);
-            row.initial_write = row.initial_write.or(Some(self.now));
         }
         if row.first_written.is_none() && (u.vol_blocks > 0 || u.first_written > 0) {
             let told = (u.first_written > 0).then_some(Timestamp(u.first_written));

@@ -125,3 +125,6 @@ pub struct Want {
     /// Now.
     pub now: Timestamp,
 }
+
+#[cfg(test)]
+mod tests;
