@@ -2,6 +2,7 @@
 
 use crate::diag::Severity;
 use crate::lexer::{Lexer, Mode};
+use crate::messages::{Destination, DestinationKind};
 use crate::nearest::nearest;
 use crate::parse::{Parser, RawResource, has_own_entry};
 use crate::source::{Span, TextLoader};
@@ -236,6 +237,7 @@ impl Parser<'_> {
             self.lexer.error(span, message, help.to_owned());
         }
         self.check_levels();
+        self.check_unsupported_jobs();
         self.check_tls();
     }
 
@@ -256,6 +258,27 @@ impl Parser<'_> {
         for (span, message) in warnings {
             let help = "give the Job a `Level` of its own".to_owned();
             self.lexer.finding(Severity::Warning, message, Some(span), Some(help));
+        }
+    }
+
+    /// Warns of jobs that are known and cannot be run yet: they would fail when they are started.
+    fn check_unsupported_jobs(&mut self) {
+        const TYPES: &[&str] = &["Verify", "Copy", "Migrate"];
+        const LEVELS: &[&str] = &["VirtualFull"];
+        let mut warnings = Vec::new();
+        for job in self.resources.iter().filter(|r| r.table.kind == ResourceKind::Job) {
+            let word = |directive| job.values.value(directive).and_then(Value::word).unwrap_or_default();
+            let (kind, level, name) = (word("Type"), word("Level"), job.values.name());
+            if TYPES.contains(&kind) {
+                let span = job.values.span("Type").unwrap_or(job.header);
+                warnings.push((span, format!("Job \"{name}\": jobs of Type {kind} are not yet in effect")));
+            } else if LEVELS.contains(&level) {
+                let span = job.values.span("Level").unwrap_or(job.header);
+                warnings.push((span, format!("Job \"{name}\": the Level {level} is not yet in effect")));
+            }
+        }
+        for (span, message) in warnings {
+            self.lexer.finding(Severity::Warning, message, Some(span), None);
         }
     }
 
@@ -318,6 +341,7 @@ impl Parser<'_> {
             self.lexer.error(span, message, None);
         }
         self.check_device_types();
+        self.check_destinations();
         self.check_tls();
     }
 
@@ -338,7 +362,24 @@ impl Parser<'_> {
         self.check_exactly_one(ResourceKind::Client);
         self.check_at_least_one(ResourceKind::Director);
         self.check_single_or_block("FD Addresses", &["FD Port", "FD Address"]);
+        self.check_destinations();
         self.check_tls();
+    }
+
+    /// Warns of destinations that the peers of a Director do not serve: they send all their messages to it.
+    fn check_destinations(&mut self) {
+        let mut spans = Vec::new();
+        for messages in self.resources.iter().filter(|r| r.table.kind == ResourceKind::Messages) {
+            let list: Vec<Destination> = messages.values.get("Mail");
+            if list.iter().any(|d| d.kind != DestinationKind::Director) {
+                spans.push(messages.header);
+            }
+        }
+        for span in spans {
+            let message = "destinations other than `director` are not yet in effect here".to_owned();
+            let help = "the Director's Messages say where its jobs' messages go".to_owned();
+            self.lexer.finding(Severity::Warning, message, Some(span), Some(help));
+        }
     }
 
     /// An address block excludes the single address and port.

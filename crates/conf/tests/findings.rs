@@ -180,6 +180,7 @@ Director { Name = e; Password = p; Query File = q; Working Directory = /tmp; Pid
             9:89: error: TLS has nothing to check certificates against; add `TLS CA Certificate File`
             10:1: error: Job "cp" has no Storage, nor has its Pool; add `Storage = name` to the Job or to the Pool
             10:1: error: Job "cp" lacks `Selection Type`; add `Selection Type = PoolUncopiedJobs` or another one
+            10:25: warning: Job "cp": jobs of Type Copy are not yet in effect
             11:1: error: there is more than one Director resource; the daemon is described by exactly one; remove this one
             11:111: error: `Dir Port` cannot stand beside `Dir Addresses`; put the address and port into the block
             12:93: error: addr or port, each once, is expected here"#]],

@@ -54,9 +54,9 @@ resource! {
         /// Accepted: scripts are named by their paths.
         "Scripts Directory" => scripts_directory: Option<String> = Kind::Path, ignored();
         /// Where messages go that belong to no job.
-        "Messages" => messages: Option<String> = Kind::Ref(ResourceKind::Messages);
+        "Messages" => messages: Option<String> = Kind::Ref(ResourceKind::Messages), pending();
         /// Jobs at once.
-        "Maximum Concurrent Jobs" => maximum_concurrent_jobs: u32 = Kind::Uint, default("20");
+        "Maximum Concurrent Jobs" => maximum_concurrent_jobs: u32 = Kind::Uint, default("20"), pending();
         /// Accepted: buffers have the size that was measured to be best.
         "Maximum Network Buffer Size" => maximum_network_buffer_size: u32 = Kind::Uint, default("0"), ignored();
         /// How long connecting to a Storage Daemon is tried.
@@ -72,13 +72,13 @@ resource! {
         /// Program that makes snapshots.
         "Snapshot Command" => snapshot_command: Option<String> = Kind::Str, pending();
         /// Free text shown by `status`.
-        "Ver Id" => ver_id: Option<String> = Kind::Str;
+        "Ver Id" => ver_id: Option<String> = Kind::Str, pending();
         /// Fails a job after so many errors; 0 for no limit.
         "Maximum Job Error Count" => maximum_job_error_count: u32 = Kind::Uint, default("1000"), since("11"), pending();
         /// Polls the Storage Daemon every so many packets; 0 for never.
         "SD Packet Check" => sd_packet_check: u32 = Kind::Uint, default("0"), since("11"), pending();
         /// How long a job that lost its Director keeps its messages and end line for the next one.
-        "Director Reconnect Time" => director_reconnect_time: Duration = Kind::Time, default("30 minutes"), since("Holdfast");
+        "Director Reconnect Time" => director_reconnect_time: Duration = Kind::Time, default("30 minutes"), since("Holdfast"), pending();
         /// Sign backups.
         "PKI Signatures" => pki_signatures: bool = Kind::Bool, default("no"), pending();
         /// Encrypt backups.

@@ -54,7 +54,7 @@ resource! {
         /// Age at which rows of Events are pruned.
         "Events Retention" => events_retention: Duration = Kind::Time, default("30 days"), since("11"), pending();
         /// Free text shown by `version`.
-        "Ver Id" => ver_id: Option<String> = Kind::Str;
+        "Ver Id" => ver_id: Option<String> = Kind::Str, pending();
         /// Accepted: compressed streams of peers are read whatever it says, none are sent.
         "Comm Compression" => comm_compression: bool = Kind::Bool, default("yes"), ignored();
         /// Free text shown in reports.

@@ -127,7 +127,7 @@ macro_rules! job_resource {
                 "Differential Max Run Time" => differential_max_run_time: Duration = Kind::Time, default("0"),
                     alias(&["Differential Max Wait Time"]);
                 /// Limit of time spent waiting for media and devices.
-                "Max Wait Time" => max_wait_time: Duration = Kind::Time, default("0");
+                "Max Wait Time" => max_wait_time: Duration = Kind::Time, default("0"), pending();
                 /// Cancels the job when it would start later than scheduled by more than this.
                 "Max Start Delay" => max_start_delay: Duration = Kind::Time, default("0");
                 /// Makes it a Full when the last one is older.
@@ -180,7 +180,7 @@ macro_rules! job_resource {
                 /// Run beside jobs of other priorities that allow it.
                 "Allow Mixed Priority" => allow_mixed_priority: bool = Kind::Bool, default("no");
                 /// Keep what an interrupted job has stored.
-                "Allow Incomplete Jobs" => allow_incomplete_jobs: bool = Kind::Bool, default("yes"), since("13");
+                "Allow Incomplete Jobs" => allow_incomplete_jobs: bool = Kind::Bool, default("yes"), since("13"), pending();
                 /// Regular expression or query of a Copy or Migration Job.
                 "Selection Pattern" => selection_pattern: Option<String> = Kind::Str;
                 /// How a Copy or Migration Job finds its work.
@@ -202,7 +202,7 @@ macro_rules! job_resource {
                 /// Jobs whose newest Base backup is used.
                 "Base" => base: Vec<String> = Kind::RefList(ResourceKind::Job);
                 /// Tags of the job in the catalog.
-                "Tag" => tag: Vec<String> = Kind::StrList, since("11");
+                "Tag" => tag: Vec<String> = Kind::StrList, since("11"), pending();
                 /// Text for the client's plugins.
                 "Plugin Options" => plugin_options: Option<String> = Kind::Str;
                 /// Limit of the client's sending rate; 0 for none.

@@ -81,7 +81,7 @@ resource! {
         /// Whether it is a changer, or which Storage's.
         "Autochanger" => autochanger: Changer = Kind::Changer, default("no"), example("File1");
         /// Storage that shares its Volumes with this one.
-        "Shared Storage" => shared_storage: Changer = Kind::Changer, default("no");
+        "Shared Storage" => shared_storage: Changer = Kind::Changer, default("no"), pending();
         /// No: software compression is taken out of FileSets.
         "Allow Compression" => allow_compression: bool = Kind::Bool, default("yes");
         /// Jobs at once on this Storage.

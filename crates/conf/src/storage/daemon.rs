@@ -25,7 +25,7 @@ resource! {
         /// Several addresses to listen at; instead of SD Port and SD Address.
         "SD Addresses" => sd_addresses: Vec<ListenAddress> = Kind::AddrBlock;
         /// Where messages go that belong to no job.
-        "Messages" => messages: Option<String> = Kind::Ref(ResourceKind::Messages);
+        "Messages" => messages: Option<String> = Kind::Ref(ResourceKind::Messages), pending();
         /// Where state is kept; must exist.
         "Working Directory" => working_directory: String = Kind::Path, required(), example("/var/lib/bacula");
         /// Directory of the PID file.
@@ -43,9 +43,9 @@ resource! {
         /// How long connecting to a client is tried.
         "Client Connect Timeout" => client_connect_timeout: Duration = Kind::Time, default("30 minutes");
         /// Interval of keep-alives.
-        "Heartbeat Interval" => heartbeat_interval: Duration = Kind::Time, default("5 minutes");
+        "Heartbeat Interval" => heartbeat_interval: Duration = Kind::Time, default("5 minutes"), pending();
         /// Free text shown by `status`.
-        "Ver Id" => ver_id: Option<String> = Kind::Str;
+        "Ver Id" => ver_id: Option<String> = Kind::Str, pending();
         /// Accepted: compressed streams of peers are read whatever it says, none are sent.
         "Comm Compression" => comm_compression: bool = Kind::Bool, default("yes"), ignored();
         /// Layout of blocks on new Volumes: BB02, which every version reads, or BB03 of Bacula 15.
