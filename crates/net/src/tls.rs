@@ -130,6 +130,23 @@ impl Tls {
         Ok(Self { needs, certificates: Some(Arc::new(CertificateContexts::load(certificates)?)) })
     }
 
+    /// From the directives of a program that only connects: a certificate is wanted where one is configured.
+    ///
+    /// # Errors
+    /// As [`Tls::new`].
+    pub fn new_client(needs: TlsNeeds, certificates: &Certificates) -> Result<Self, TlsError> {
+        if needs.certificates == wire::tls::Need::No {
+            return Ok(Self { needs, certificates: None });
+        }
+        let client = context(certificates, false)?;
+        let contexts = CertificateContexts {
+            server: client.clone(),
+            client,
+            allowed_cn: certificates.allowed_cn.clone(),
+        };
+        Ok(Self { needs, certificates: Some(Arc::new(contexts)) })
+    }
+
     /// What is announced.
     #[must_use]
     pub fn needs(&self) -> TlsNeeds {
