@@ -104,6 +104,18 @@ pub(crate) fn login(config: &ConsoleConfig, director: &Director, console: Option
     })
 }
 
+/// As the default console, with TLS-PSK welcome.
+pub(crate) fn local_login(host: &str, port: u16, password: &str) -> Login {
+    Login {
+        name: DEFAULT_CONSOLE.to_owned(),
+        target: Target::new(host, port),
+        session: Session::new("bconsole", Secret::from_configured(password), Tls::psk()),
+        history_file: None,
+        history_lines: 0,
+        rc_file: None,
+    }
+}
+
 fn history_file(console: Option<&Console>, director: &Director) -> Option<PathBuf> {
     let configured =
         console.and_then(|console| console.history_file.as_deref()).or(director.history_file.as_deref());

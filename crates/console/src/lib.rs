@@ -90,3 +90,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     println!("Enter a period to cancel a command.");
     session::Session::new(link, input, &login).run()
 }
+
+/// Runs one command on a Director as its default console and gives what it answered.
+///
+/// `password` is as `conf` keeps it (hashed).
+///
+/// # Errors
+/// What kept the session from being opened, or ended it.
+pub fn one_command(host: &str, port: u16, password: &str, command: &str) -> Result<String> {
+    let mut link = Link::open(&config::local_login(host, port, password), Some(Duration::from_secs(60)))?;
+    let answer = link.ask(command)?;
+    link.close();
+    Ok(answer)
+}

@@ -1,0 +1,191 @@
+//! The command line: subcommands by name or by the name of the program, with Bacula's flags.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::roles::Extra;
+
+/// A highly available network backup system, drop-in for Bacula
+#[derive(Debug, Parser)]
+#[command(name = "holdfast", version, disable_help_subcommand = true, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Each role is also started by Bacula's name for it: as bacula-dir, bacula-sd, bacula-fd or bconsole (a link to this
+program), it takes Bacula's flags, so existing unit files and scripts go on working.
+
+Examples:
+  holdfast director -t -c /etc/bacula/bacula-dir.conf    check a configuration
+  holdfast storage -f -c /etc/bacula/bacula-sd.conf      run a Storage Daemon in the foreground
+  echo 'status director' | holdfast console              one command to the Director
+  holdfast demo                                          back up and restore a real tree, here and now";
+
+/// What to be.
+#[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "made once")]
+pub(crate) enum Command {
+    /// Run the Director: jobs, schedules, the catalog (bacula-dir)
+    #[command(visible_alias = "dir")]
+    Director(DirectorArgs),
+    /// Run the Storage Daemon: devices and Volumes (bacula-sd)
+    #[command(visible_alias = "sd")]
+    Storage(StorageArgs),
+    /// Run the File Daemon: the client that is backed up (bacula-fd)
+    #[command(visible_alias = "fd")]
+    Client(ClientArgs),
+    /// Talk to a Director (bconsole)
+    Console(console::Args),
+    /// Back up and restore a real tree on this machine, compare, and show the figures
+    Demo(demo::Args),
+    /// Print the completion script of a shell
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Options of the Director.
+#[derive(Debug, Args)]
+pub(crate) struct DirectorArgs {
+    #[command(flatten)]
+    pub(crate) common: DaemonArgs,
+    /// Run this job at once
+    #[arg(short = 'r', value_name = "JOB")]
+    run_job: Option<String>,
+    /// Which instance of the Cluster this process is; the host's name if not given
+    #[arg(long, value_name = "NAME")]
+    instance: Option<String>,
+}
+
+impl DirectorArgs {
+    pub(crate) fn extra(&self) -> Extra {
+        Extra { run_job: self.run_job.clone(), instance: self.instance.clone() }
+    }
+}
+
+/// Options of the Storage Daemon.
+#[derive(Debug, Args)]
+pub(crate) struct StorageArgs {
+    #[command(flatten)]
+    pub(crate) common: DaemonArgs,
+    /// Accepted for compatibility: I/O errors end the job that meets them
+    #[arg(short = 'p')]
+    proceed: bool,
+}
+
+/// Options of the File Daemon.
+#[derive(Debug, Args)]
+pub(crate) struct ClientArgs {
+    #[command(flatten)]
+    pub(crate) common: DaemonArgs,
+    /// Accepted for compatibility: capabilities are the service manager's business
+    #[arg(short = 'k')]
+    keep_readall: bool,
+}
+
+/// Options that all daemons have.
+#[derive(Debug, Args)]
+pub(crate) struct DaemonArgs {
+    /// Configuration file [default: bacula-dir.conf, bacula-sd.conf or bacula-fd.conf in /etc/bacula]
+    #[arg(short = 'c', value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Configuration file, as a bare argument
+    #[arg(value_name = "CONFIG", conflicts_with = "config")]
+    config_bare: Option<PathBuf>,
+    /// Debug level: 0 tells state changes, from 1 on steps, from 100 on everything
+    #[arg(short = 'd', value_name = "LEVEL")]
+    pub(crate) debug: Option<String>,
+    /// Stay in the foreground and log to the standard error
+    #[arg(short = 'f')]
+    pub(crate) foreground: bool,
+    /// Group to run as
+    #[arg(short = 'g', value_name = "GROUP")]
+    pub(crate) group: Option<String>,
+    /// User to run as
+    #[arg(short = 'u', value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// Write no PID file
+    #[arg(short = 'P')]
+    pub(crate) no_pid_file: bool,
+    /// Check the configuration, report everything wrong with it, and exit
+    #[arg(short = 't')]
+    pub(crate) test: bool,
+    /// Log steps as well as state changes
+    #[arg(short = 'v', action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Log everything
+    #[arg(short = 'T')]
+    pub(crate) trace: bool,
+    /// Accepted for compatibility
+    #[arg(short = 'm', hide = true)]
+    kaboom: bool,
+    /// Accepted for compatibility
+    #[arg(short = 's', hide = true)]
+    no_signals: bool,
+}
+
+impl DaemonArgs {
+    /// The configuration file: given, or Bacula's usual one.
+    pub(crate) fn config(&self, default: &str) -> PathBuf {
+        self.config.clone().or_else(|| self.config_bare.clone()).unwrap_or_else(|| Path::new("/etc/bacula").join(default))
+    }
+}
+
+/// Bacula's names of the programs.
+const NAMES: &[(&str, &str)] = &[
+    ("bacula-dir", "director"),
+    ("bacula-sd", "storage"),
+    ("bacula-fd", "client"),
+    ("bconsole", "console"),
+    ("bacula-console", "console"),
+];
+
+/// The arguments as this program reads them: the role that the program's name stands for put in, and the two of Bacula's
+/// flags rewritten that no parser takes (`-?`, `-dt`).
+pub(crate) fn arguments(all: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut all = all;
+    let program = all.next().unwrap_or_else(|| OsString::from("holdfast"));
+    let name = Path::new(&program).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let role = NAMES.iter().find(|(bacula, _)| *bacula == name).map(|(_, role)| OsString::from(role));
+    let rest = all.filter(|argument| argument != "-dt").map(|argument| {
+        if argument == "-?" { OsString::from("--help") } else { argument }
+    });
+    [program].into_iter().chain(role).chain(rest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> Cli {
+        Cli::try_parse_from(arguments(line.split(' ').map(OsString::from))).unwrap()
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn baculas_names_and_flags() {
+        let Command::Director(args) = parse("/usr/sbin/bacula-dir -f -P -u bacula -g tape -c /x/dir.conf -d 100,sql -dt -v").command
+        else {
+            panic!("not the Director")
+        };
+        assert!(args.common.foreground && args.common.no_pid_file);
+        assert_eq!(args.common.config("bacula-dir.conf"), Path::new("/x/dir.conf"));
+        assert_eq!(args.common.debug.as_deref(), Some("100,sql"));
+        let Command::Storage(args) = parse("bacula-sd -t /x/sd.conf").command else { panic!("not the SD") };
+        assert_eq!(args.common.config("bacula-sd.conf"), Path::new("/x/sd.conf"));
+        let Command::Client(args) = parse("bacula-fd -fP").command else { panic!("not the FD") };
+        assert_eq!(args.common.config("bacula-fd.conf"), Path::new("/etc/bacula/bacula-fd.conf"));
+        assert!(matches!(parse("bconsole -n -c x.conf").command, Command::Console(_)));
+        assert!(matches!(parse("holdfast storage -f").command, Command::Storage(_)));
+    }
+}

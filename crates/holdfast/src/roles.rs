@@ -1,0 +1,164 @@
+//! The three daemons as this program runs them.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use conf::{ClientConfig, Config, DirectorConfig, StorageConfig};
+use net::daemon::DaemonContext;
+
+/// Options beyond those that all daemons have.
+#[derive(Debug, Default)]
+pub(crate) struct Extra {
+    /// A job to be run at once (Director).
+    pub(crate) run_job: Option<String>,
+    /// Which instance of the Cluster this is (Director).
+    pub(crate) instance: Option<String>,
+}
+
+/// A daemon.
+pub(crate) trait Role {
+    /// Its configuration.
+    type Config: Config + Send + 'static;
+    /// Bacula's name of the program: of the PID file, of the configuration file.
+    const PROGRAM: &'static str;
+
+    /// Its resource's name.
+    fn name(config: &Self::Config) -> &str;
+    /// Directory of the PID file.
+    fn pid_directory(config: &Self::Config) -> &str;
+    /// Directory of the log, when in the background.
+    fn working_directory(config: &Self::Config) -> &str;
+    /// Port, in the name of the PID file.
+    fn port(config: &Self::Config) -> u32;
+    /// What can only be checked on this machine, beyond the configuration's text.
+    fn check(config: &Self::Config) -> Result<()>;
+    /// Serves until it is told to stop.
+    fn run(config: Self::Config, path: PathBuf, extra: &Extra, context: DaemonContext) -> impl Future<Output = Result<()>> + Send;
+    /// Runs a job at once, for `-r`: called when the daemon is ready.
+    fn run_job(_config: &Self::Config, _job: &str) -> Option<RunJob> {
+        None
+    }
+}
+
+/// A job to be started through the Director's own port.
+#[derive(Debug, Clone)]
+pub(crate) struct RunJob {
+    pub(crate) port: u16,
+    pub(crate) password: String,
+    pub(crate) command: String,
+}
+
+fn check_directory(what: &str, path: &str) -> Result<()> {
+    let metadata = std::fs::metadata(path).with_context(|| format!("the {what} {path} cannot be used; create it"))?;
+    anyhow::ensure!(metadata.is_dir(), "the {what} {path} is not a directory");
+    Ok(())
+}
+
+pub(crate) struct Director;
+
+impl Role for Director {
+    type Config = DirectorConfig;
+    const PROGRAM: &'static str = "bacula-dir";
+
+    fn name(config: &DirectorConfig) -> &str {
+        &config.director.name
+    }
+
+    fn pid_directory(config: &DirectorConfig) -> &str {
+        &config.director.pid_directory
+    }
+
+    fn working_directory(config: &DirectorConfig) -> &str {
+        &config.director.working_directory
+    }
+
+    fn port(config: &DirectorConfig) -> u32 {
+        config.director.dir_port
+    }
+
+    fn check(config: &DirectorConfig) -> Result<()> {
+        check_directory("Working Directory", &config.director.working_directory)
+    }
+
+    async fn run(config: DirectorConfig, path: PathBuf, _extra: &Extra, context: DaemonContext) -> Result<()> {
+        let load = move || load_again(&path);
+        Ok(director::run(config, Box::new(load), context).await?)
+    }
+
+    fn run_job(config: &DirectorConfig, job: &str) -> Option<RunJob> {
+        let port = u16::try_from(config.director.dir_port).ok()?;
+        let command = format!("run job=\"{job}\" yes");
+        Some(RunJob { port, password: config.director.password.clone(), command })
+    }
+}
+
+/// The configuration anew, at a reload.
+fn load_again(path: &Path) -> Result<DirectorConfig, String> {
+    match conf::load::<DirectorConfig>(&path.to_string_lossy(), &mut sys::SystemLoader) {
+        Ok(loaded) => Ok(loaded.config),
+        Err(findings) => Err(findings.to_string()),
+    }
+}
+
+pub(crate) struct Storage;
+
+impl Role for Storage {
+    type Config = StorageConfig;
+    const PROGRAM: &'static str = "bacula-sd";
+
+    fn name(config: &StorageConfig) -> &str {
+        &config.storage.name
+    }
+
+    fn pid_directory(config: &StorageConfig) -> &str {
+        &config.storage.pid_directory
+    }
+
+    fn working_directory(config: &StorageConfig) -> &str {
+        &config.storage.working_directory
+    }
+
+    fn port(config: &StorageConfig) -> u32 {
+        config.storage.sd_port
+    }
+
+    fn check(config: &StorageConfig) -> Result<()> {
+        check_directory("Working Directory", &config.storage.working_directory)
+    }
+
+    async fn run(config: StorageConfig, _path: PathBuf, _extra: &Extra, context: DaemonContext) -> Result<()> {
+        Ok(storage::run(config, context).await?)
+    }
+}
+
+pub(crate) struct Client;
+
+impl Role for Client {
+    type Config = ClientConfig;
+    const PROGRAM: &'static str = "bacula-fd";
+
+    fn name(config: &ClientConfig) -> &str {
+        &config.daemon.name
+    }
+
+    fn pid_directory(config: &ClientConfig) -> &str {
+        &config.daemon.pid_directory
+    }
+
+    fn working_directory(config: &ClientConfig) -> &str {
+        &config.daemon.working_directory
+    }
+
+    fn port(config: &ClientConfig) -> u32 {
+        config.daemon.fd_port
+    }
+
+    fn check(config: &ClientConfig) -> Result<()> {
+        check_directory("Working Directory", &config.daemon.working_directory)
+    }
+
+    async fn run(config: ClientConfig, _path: PathBuf, _extra: &Extra, context: DaemonContext) -> Result<()> {
+        Ok(client::run(config, context).await?)
+    }
+}
