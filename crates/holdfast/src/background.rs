@@ -24,7 +24,8 @@ pub(crate) fn is_background() -> bool {
 pub(crate) fn start(log: &Path) -> Result<ExitCode> {
     let program = std::env::current_exe().context("find this program")?;
     let file = OpenOptions::new().create(true).append(true).open(log);
-    let file = file.with_context(|| format!("open the log {}; use -f to stay in the foreground", log.display()))?;
+    let file =
+        file.with_context(|| format!("open the log {}; use -f to stay in the foreground", log.display()))?;
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_default();
     let mut command = Command::new(program);

@@ -132,7 +132,10 @@ pub(crate) struct DaemonArgs {
 impl DaemonArgs {
     /// The configuration file: given, or Bacula's usual one.
     pub(crate) fn config(&self, default: &str) -> PathBuf {
-        self.config.clone().or_else(|| self.config_bare.clone()).unwrap_or_else(|| Path::new("/etc/bacula").join(default))
+        self.config
+            .clone()
+            .or_else(|| self.config_bare.clone())
+            .unwrap_or_else(|| Path::new("/etc/bacula").join(default))
     }
 }
 
@@ -150,11 +153,12 @@ const NAMES: &[(&str, &str)] = &[
 pub(crate) fn arguments(all: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut all = all;
     let program = all.next().unwrap_or_else(|| OsString::from("holdfast"));
-    let name = Path::new(&program).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name =
+        Path::new(&program).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let role = NAMES.iter().find(|(bacula, _)| *bacula == name).map(|(_, role)| OsString::from(role));
-    let rest = all.filter(|argument| argument != "-dt").map(|argument| {
-        if argument == "-?" { OsString::from("--help") } else { argument }
-    });
+    let rest = all
+        .filter(|argument| argument != "-dt")
+        .map(|argument| if argument == "-?" { OsString::from("--help") } else { argument });
     [program].into_iter().chain(role).chain(rest).collect()
 }
 
@@ -174,7 +178,8 @@ mod tests {
 
     #[test]
     fn baculas_names_and_flags() {
-        let Command::Director(args) = parse("/usr/sbin/bacula-dir -f -P -u bacula -g tape -c /x/dir.conf -d 100,sql -dt -v").command
+        let Command::Director(args) =
+            parse("/usr/sbin/bacula-dir -f -P -u bacula -g tape -c /x/dir.conf -d 100,sql -dt -v").command
         else {
             panic!("not the Director")
         };

@@ -15,7 +15,9 @@ pub(crate) fn load<C: Config>(path: &Path) -> Result<C> {
             }
             Ok(loaded.config)
         }
-        Err(findings) => Err(anyhow!("the configuration {} is refused\n{}", path.display(), render(&findings))),
+        Err(findings) => {
+            Err(anyhow!("the configuration {} is refused\n{}", path.display(), render(&findings)))
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use net::daemon::{self, DaemonControl};
+use net::daemon::{self, Change, DaemonControl};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::DaemonArgs;
@@ -47,7 +47,8 @@ fn serve<R: Role>(args: &DaemonArgs, extra: &Extra, config: R::Config, path: Pat
         sys::run_as(args.user.as_deref(), args.group.as_deref()).with_context(|| format!("run as {who}"))?;
     }
     let pid_file = pid_file::<R>(args, &config)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     let result = runtime.block_on(until_stopped::<R>(extra, config, path));
     drop(pid_file);
     tracing::info!(daemon = R::PROGRAM, "stopped");
@@ -77,29 +78,24 @@ struct Signals {
 impl Signals {
     fn new() -> Result<Self> {
         let on = |kind| signal(kind).context("catch signals");
-        Ok(Self { term: on(SignalKind::terminate())?, int: on(SignalKind::interrupt())?, hup: on(SignalKind::hangup())? })
+        Ok(Self {
+            term: on(SignalKind::terminate())?,
+            int: on(SignalKind::interrupt())?,
+            hup: on(SignalKind::hangup())?,
+        })
     }
 
     /// Waits for a request to stop; requests to reload are passed on.
     async fn serve(mut self, control: &mut DaemonControl, job: Option<RunJob>) {
-        let mut is_ready = false;
         let mut job = job;
         loop {
             tokio::select! {
-                ready = control.wait_ready(), if !is_ready => {
-                    if !ready {
-                        return;
-                    }
-                    is_ready = true;
-                    notify::ready();
-                    if background::is_background() {
-                        background::tell_ready();
-                    }
-                    if let Some(job) = job.take() {
-                        tokio::task::spawn_blocking(move || run_job(&job));
-                    }
-                }
-                Some(text) = control.next_status(), if is_ready => notify::status(&text),
+                change = control.next_change() => match change {
+                    Change::Ready => is_ready(job.take()),
+                    Change::Status(text) => notify::status(&text),
+                    // The daemon returns by itself, with its reason.
+                    Change::Ended => return std::future::pending().await,
+                },
                 _ = self.hup.recv() => {
                     tracing::info!("reload asked for by SIGHUP");
                     notify::reloading();
@@ -123,6 +119,17 @@ impl Signals {
         }
         tracing::warn!("ended at once by a second signal");
         std::process::exit(1);
+    }
+}
+
+/// The ports are open: everybody who waits for it is told.
+fn is_ready(job: Option<RunJob>) {
+    notify::ready();
+    if background::is_background() {
+        background::tell_ready();
+    }
+    if let Some(job) = job {
+        tokio::task::spawn_blocking(move || run_job(&job));
     }
 }
 

@@ -19,16 +19,26 @@ impl PidFile {
     ///
     /// # Errors
     /// Another process runs under it, or it cannot be written.
-    pub(crate) fn create(directory: &Path, program: &str, port: u32) -> Result<Self> {
+    pub(crate) fn create(directory: &Path, program: &str, port: u16) -> Result<Self> {
         let path = directory.join(format!("{program}.{port}.pid"));
-        let mut file = File::options().create(true).truncate(false).read(true).write(true).open(&path).with_context(|| {
-            format!("write the PID file {}; create its directory, or start with -P for none", path.display())
-        })?;
+        let mut file =
+            File::options().create(true).truncate(false).read(true).write(true).open(&path).with_context(
+                || {
+                    format!(
+                        "write the PID file {}; create its directory, or start with -P for none",
+                        path.display()
+                    )
+                },
+            )?;
         // Released by the system when the process dies, whatever it dies of: no stale file keeps a daemon from starting.
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             let mut other = String::new();
             let _ = file.read_to_string(&mut other);
-            bail!("{program} is running already on port {port}, as process {} ({})", other.trim(), path.display());
+            bail!(
+                "{program} is running already on port {port}, as process {} ({})",
+                other.trim(),
+                path.display()
+            );
         }
         // Bacula's daemons do not lock theirs.
         let mut other = String::new();

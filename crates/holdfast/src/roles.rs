@@ -30,11 +30,16 @@ pub(crate) trait Role {
     /// Directory of the log, when in the background.
     fn working_directory(config: &Self::Config) -> &str;
     /// Port, in the name of the PID file.
-    fn port(config: &Self::Config) -> u32;
+    fn port(config: &Self::Config) -> u16;
     /// What can only be checked on this machine, beyond the configuration's text.
     fn check(config: &Self::Config) -> Result<()>;
     /// Serves until it is told to stop.
-    fn run(config: Self::Config, path: PathBuf, extra: &Extra, context: DaemonContext) -> impl Future<Output = Result<()>> + Send;
+    fn run(
+        config: Self::Config,
+        path: PathBuf,
+        extra: &Extra,
+        context: DaemonContext,
+    ) -> impl Future<Output = Result<()>> + Send;
     /// Runs a job at once, for `-r`: called when the daemon is ready.
     fn run_job(_config: &Self::Config, _job: &str) -> Option<RunJob> {
         None
@@ -50,7 +55,8 @@ pub(crate) struct RunJob {
 }
 
 fn check_directory(what: &str, path: &str) -> Result<()> {
-    let metadata = std::fs::metadata(path).with_context(|| format!("the {what} {path} cannot be used; create it"))?;
+    let metadata =
+        std::fs::metadata(path).with_context(|| format!("the {what} {path} cannot be used; create it"))?;
     anyhow::ensure!(metadata.is_dir(), "the {what} {path} is not a directory");
     Ok(())
 }
@@ -73,7 +79,7 @@ impl Role for Director {
         &config.director.working_directory
     }
 
-    fn port(config: &DirectorConfig) -> u32 {
+    fn port(config: &DirectorConfig) -> u16 {
         config.director.dir_port
     }
 
@@ -81,15 +87,20 @@ impl Role for Director {
         check_directory("Working Directory", &config.director.working_directory)
     }
 
-    async fn run(config: DirectorConfig, path: PathBuf, _extra: &Extra, context: DaemonContext) -> Result<()> {
-        let load = move || load_again(&path);
-        Ok(director::run(config, Box::new(load), context).await?)
+    async fn run(
+        config: DirectorConfig,
+        path: PathBuf,
+        _extra: &Extra,
+        context: DaemonContext,
+    ) -> Result<()> {
+        let load: director::Load = Box::new(move || load_again(&path));
+        drop((config, load, context));
+        anyhow::bail!("the Director's daemon is not part of this build")
     }
 
     fn run_job(config: &DirectorConfig, job: &str) -> Option<RunJob> {
-        let port = u16::try_from(config.director.dir_port).ok()?;
         let command = format!("run job=\"{job}\" yes");
-        Some(RunJob { port, password: config.director.password.clone(), command })
+        Some(RunJob { port: config.director.dir_port, password: config.director.password.clone(), command })
     }
 }
 
@@ -119,7 +130,7 @@ impl Role for Storage {
         &config.storage.working_directory
     }
 
-    fn port(config: &StorageConfig) -> u32 {
+    fn port(config: &StorageConfig) -> u16 {
         config.storage.sd_port
     }
 
@@ -127,7 +138,12 @@ impl Role for Storage {
         check_directory("Working Directory", &config.storage.working_directory)
     }
 
-    async fn run(config: StorageConfig, _path: PathBuf, _extra: &Extra, context: DaemonContext) -> Result<()> {
+    async fn run(
+        config: StorageConfig,
+        _path: PathBuf,
+        _extra: &Extra,
+        context: DaemonContext,
+    ) -> Result<()> {
         Ok(storage::run(config, context).await?)
     }
 }
@@ -150,7 +166,7 @@ impl Role for Client {
         &config.daemon.working_directory
     }
 
-    fn port(config: &ClientConfig) -> u32 {
+    fn port(config: &ClientConfig) -> u16 {
         config.daemon.fd_port
     }
 

@@ -26,6 +26,18 @@ pub struct DaemonControl {
     reload: watch::Sender<u64>,
     ready: watch::Receiver<bool>,
     status: watch::Receiver<String>,
+    told_ready: bool,
+}
+
+/// What [`DaemonControl::next_change`] saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Its ports are open.
+    Ready,
+    /// One line about what it does.
+    Status(String),
+    /// It has ended.
+    Ended,
 }
 
 /// A connected pair.
@@ -37,7 +49,7 @@ pub fn pair() -> (DaemonContext, DaemonControl) {
     let (status_tx, status_rx) = watch::channel(String::new());
     (
         DaemonContext { stop: stop.clone(), reload: reload_rx, ready: ready_tx, status: status_tx },
-        DaemonControl { stop, reload: reload_tx, ready: ready_rx, status: status_rx },
+        DaemonControl { stop, reload: reload_tx, ready: ready_rx, status: status_rx, told_ready: false },
     )
 }
 
@@ -64,9 +76,51 @@ impl DaemonControl {
         self.ready.wait_for(|ready| *ready).await.is_ok()
     }
 
+    /// Waits for the daemon to become ready, a new status line, or its end. Cancel safe.
+    pub async fn next_change(&mut self) -> Change {
+        let was_ready = *self.ready.borrow_and_update();
+        if was_ready && !self.told_ready {
+            self.told_ready = true;
+            return Change::Ready;
+        }
+        tokio::select! {
+            biased;
+            changed = self.ready.changed() => match changed {
+                Ok(()) if !self.told_ready => {
+                    self.told_ready = true;
+                    Change::Ready
+                }
+                Ok(()) => Change::Status(self.status.borrow().clone()),
+                Err(_) => Change::Ended,
+            },
+            changed = self.status.changed() => match changed {
+                Ok(()) => Change::Status(self.status.borrow_and_update().clone()),
+                Err(_) => Change::Ended,
+            },
+        }
+    }
+
     /// Waits for the next status line; `None` when the daemon has ended. Cancel safe.
     pub async fn next_status(&mut self) -> Option<String> {
         self.status.changed().await.ok()?;
         Some(self.status.borrow_and_update().clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn changes_are_told_once_and_in_order() {
+        let (context, mut control) = pair();
+        context.set_status("starting");
+        context.set_ready();
+        assert_eq!(control.next_change().await, Change::Ready);
+        assert_eq!(control.next_change().await, Change::Status("starting".into()));
+        context.set_status("3 jobs");
+        assert_eq!(control.next_change().await, Change::Status("3 jobs".into()));
+        drop(context);
+        assert_eq!(control.next_change().await, Change::Ended);
     }
 }
