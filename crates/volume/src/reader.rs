@@ -1,10 +1,15 @@
 //! Reading a Volume: its label, then verified blocks with what is damaged between them.
 
-use types::VolAddr;
+use std::collections::HashSet;
+
+use types::{VolAddr, VolSession};
 
 use crate::block::{Block, BlockError, BlockHeader, Verify};
 use crate::device::{BlockDevice, DeviceError, DiskVolume, Position, RawFile, ReadOutcome};
 use crate::label::{LabelError, VolumeKind, VolumeLabel};
+
+/// Sessions that are remembered as met on a Volume.
+const SESSIONS_MAX: usize = 65_536;
 
 /// Why a Volume's label cannot be had (spec/03 §1.17).
 #[derive(Debug, thiserror::Error)]
@@ -91,12 +96,14 @@ pub struct VolumeReader<F> {
     device: DiskVolume<F>,
     verify: Verify,
     buffer: Vec<u8>,
+    /// Sessions met in good blocks.
+    sessions: HashSet<VolSession>,
 }
 
 impl<F: RawFile> VolumeReader<F> {
     /// Over an opened Volume.
-    pub const fn new(file: F, verify: Verify) -> Self {
-        Self { device: DiskVolume::new(file), verify, buffer: Vec::new() }
+    pub fn new(file: F, verify: Verify) -> Self {
+        Self { device: DiskVolume::new(file), verify, buffer: Vec::new(), sessions: HashSet::new() }
     }
 
     /// The label; the position is behind it.
@@ -137,11 +144,12 @@ impl<F: RawFile> VolumeReader<F> {
     pub fn next_block(&mut self) -> Result<VolumeBlock<'_>, DeviceError> {
         let at = match self.device.read(&mut self.buffer)? {
             ReadOutcome::EndOfData => return Ok(VolumeBlock::End),
-            ReadOutcome::Damaged { at, bytes, reason } => {
-                return Ok(VolumeBlock::Damage(Damage { at, bytes, reason }));
-            }
             // A disk Volume has no marks.
             ReadOutcome::Mark => return Ok(VolumeBlock::End),
+            ReadOutcome::Damaged { at, reason, .. } => {
+                let bytes = self.skip_damage(at)?;
+                return Ok(VolumeBlock::Damage(Damage { at, bytes, reason }));
+            }
             ReadOutcome::Block { at } => at,
         };
         if let Err(reason) = Block::decode(&self.buffer, self.verify) {
@@ -151,30 +159,43 @@ impl<F: RawFile> VolumeReader<F> {
                 BlockError::Checksum { .. }
                 | BlockError::Short { .. }
                 | BlockError::NotABlock { .. }
-                | BlockError::Length { .. } => self.skip_damaged(at)?,
+                | BlockError::Length { .. } => self.skip_damage(at)?,
             };
             return Ok(VolumeBlock::Damage(Damage { at, bytes, reason }));
         }
         // Verified above; decoding again only takes the header's fields.
         match Block::decode(&self.buffer, Verify::Nothing) {
-            Ok(block) => Ok(VolumeBlock::Block { at, block }),
+            Ok(block) => {
+                if self.sessions.len() < SESSIONS_MAX {
+                    self.sessions.insert(block.header.session);
+                }
+                Ok(VolumeBlock::Block { at, block })
+            }
             Err(reason) => Ok(VolumeBlock::Damage(Damage { at, bytes: self.buffer.len() as u64, reason })),
         }
     }
 
-    /// Steps over a block with a wrong checksum: by its length where a block follows there, else to the next header.
-    fn skip_damaged(&mut self, at: VolAddr) -> Result<u64, DeviceError> {
-        let behind = self.device.address();
-        let mut next = Vec::new();
-        let is_block_there = match self.device.read(&mut next)? {
-            ReadOutcome::EndOfData => true,
-            ReadOutcome::Block { at } => at == behind,
-            ReadOutcome::Mark | ReadOutcome::Damaged { .. } => false,
-        };
-        if is_block_there {
-            self.device.position(Position::Address(behind))?;
-            return Ok(behind.0 - at.0);
+    /// Goes to the next block behind `bad` that is whole and right; gives how many bytes are given up.
+    ///
+    /// The length field of a damaged block is not believed: it may be what is damaged. And since a Volume may hold a file that is a
+    /// Volume itself, a block found inside counts only if its session is one that was met before.
+    fn skip_damage(&mut self, bad: VolAddr) -> Result<u64, DeviceError> {
+        let mut from = bad;
+        let mut bytes = Vec::new();
+        loop {
+            self.device.resync(from)?;
+            let at = self.device.address();
+            let is_good = match self.device.read(&mut bytes)? {
+                ReadOutcome::EndOfData => true,
+                ReadOutcome::Block { .. } => Block::decode(&bytes, self.verify)
+                    .is_ok_and(|b| self.sessions.is_empty() || self.sessions.contains(&b.header.session)),
+                ReadOutcome::Mark | ReadOutcome::Damaged { .. } => false,
+            };
+            if is_good {
+                self.device.position(Position::Address(at))?;
+                return Ok(at.0 - bad.0);
+            }
+            from = at;
         }
-        self.device.resync(at)
     }
 }

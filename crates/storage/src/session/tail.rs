@@ -42,13 +42,19 @@ mod tests {
         builder.push(FileIndex(1), 2, &[7; 5000]);
         builder.finish_block();
         let (bytes, blocks) = builder.finished();
-        for cut in [0, 1, 10, 700] {
-            std::fs::write(&path, &bytes[..bytes.len() - cut]).unwrap();
+        for cut in [0, 1, 10, 700, 1500] {
+            let left = bytes.len() - cut;
+            std::fs::write(&path, &bytes[..left]).unwrap();
             let file = VolumeFile::open_read(&path).unwrap();
-            let last = if cut == 0 { 0 } else { blocks[blocks.len() - 1].bytes };
-            let want = (bytes.len() - last) as u64;
-            assert_eq!(end_of_whole_blocks(&file, 0).unwrap(), want);
-            assert_eq!(end_of_whole_blocks(&file, 1024).unwrap(), want);
+            let mut whole = 0;
+            for block in blocks {
+                if whole + block.bytes > left {
+                    break;
+                }
+                whole += block.bytes;
+            }
+            assert_eq!(end_of_whole_blocks(&file, 0).unwrap(), whole as u64);
+            assert_eq!(end_of_whole_blocks(&file, 1024).unwrap(), whole as u64);
         }
     }
 }
