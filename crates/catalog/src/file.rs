@@ -213,10 +213,13 @@ pub fn for_each_of_job(
     r.for_each(&sql, params![job], |row| each(FileRow::from_row(row)?))
 }
 
+/// Jobs up to which a file is looked up in each later job; beyond, sorting all versions once costs less.
+const LOOKUP_JOBS_MAX: usize = 12;
+
 /// The newest version of each file over a chain of jobs: what an accurate backup compares with and a restore tree shows.
 ///
 /// A file whose newest version is marked deleted is left out. Jobs are weighed by their JobTDate; files taken from base
-/// jobs are included. Order: JobTDate, then FileIndex (spec/05 §7).
+/// jobs are included. Order: JobTDate, then the order of arrival (spec/05 §7). Memory does not grow with the result.
 ///
 /// # Errors
 /// Those of the database and of `each`.
@@ -225,26 +228,83 @@ pub fn for_each_newest(
     jobs: &[JobId],
     mut each: impl FnMut(FileRow, Timestamp) -> Result<()>,
 ) -> Result<()> {
-    if jobs.is_empty() {
-        return Ok(());
+    let chain = in_order(r, jobs)?;
+    if chain.len() > LOOKUP_JOBS_MAX {
+        let sql = sorted_sql(&id_list(&chain));
+        return r.for_each(&sql, &[], |row| each(FileRow::from_row(row)?, Timestamp(row.at(8)?)));
     }
-    let list = jobs.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-    let sql = newest_sql(&list);
-    r.for_each(&sql, &[], |row| each(FileRow::from_row(row)?, Timestamp(row.at(8)?)))
+    for (at, job) in chain.iter().enumerate() {
+        let later = id_list(&chain[at..]);
+        r.for_each(&not_replaced_sql(&later), params![job.id], |row| {
+            each(FileRow::from_row(row)?, job.tdate)
+        })?;
+        if job.has_base {
+            r.for_each(&base_not_replaced_sql(&later), params![job.id], |row| {
+                each(FileRow::from_row(row)?, job.tdate)
+            })?;
+        }
+    }
+    Ok(())
 }
 
-/// A window per (path, name) picks the newest; JobId breaks the tie of jobs that started in one second, DeltaSeq is kept.
-fn newest_sql(jobs: &str) -> String {
+struct Link {
+    id: JobId,
+    tdate: Timestamp,
+    has_base: bool,
+}
+
+fn in_order(r: &ReadTx<'_>, jobs: &[JobId]) -> Result<Vec<Link>> {
+    let mut chain = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        chain.extend(r.one("SELECT JobTDate, HasBase FROM Job WHERE JobId = ?1", params![*job], |row| {
+            Ok(Link { id: *job, tdate: row.at(0)?, has_base: row.at(1)? })
+        })?);
+    }
+    chain.sort_by_key(|link| (link.tdate, link.id));
+    chain.dedup_by_key(|link| link.id);
+    Ok(chain)
+}
+
+/// Ids of our own rows as an SQL list; no outside text can enter.
+fn id_list(chain: &[Link]) -> String {
+    chain.iter().map(|link| link.id.to_string()).collect::<Vec<_>>().join(",")
+}
+
+/// Files of job ?1 of which no job in `later` (itself included, for a second version in it) has a newer version. Both sides
+/// walk indexes, nothing is sorted.
+fn not_replaced_sql(later: &str) -> String {
     format!(
-        "SELECT F.FileId, F.JobId, F.FileIndex, Path.Path, F.Filename, F.LStat, F.MD5, F.DeltaSeq, F.JobTDate FROM ( \
-           SELECT A.*, ROW_NUMBER() OVER (PARTITION BY A.PathId, A.Filename, A.DeltaSeq ORDER BY A.JobTDate DESC, A.JobId DESC, A.FileId DESC) AS Rank FROM ( \
-             SELECT File.FileId, File.JobId, File.FileIndex, File.PathId, File.Filename, File.LStat, File.MD5, File.DeltaSeq, Job.JobTDate \
+        "SELECT {COLUMNS} FROM File JOIN Path ON Path.PathId = File.PathId WHERE File.JobId = ?1 AND File.FileIndex > 0 \
+         AND NOT EXISTS (SELECT 1 FROM File N WHERE N.JobId IN ({later}) AND N.PathId = File.PathId AND N.Filename = File.Filename \
+         AND N.DeltaSeq = File.DeltaSeq AND (N.JobId <> ?1 OR N.FileId > File.FileId)) ORDER BY File.FileId"
+    )
+}
+
+/// The same for files that job ?1 took from a base job: they count as its own in time; JobId and FileIndex are the base
+/// job's, where their data is.
+fn base_not_replaced_sql(later: &str) -> String {
+    format!(
+        "SELECT {COLUMNS} FROM BaseFiles JOIN File ON File.FileId = BaseFiles.FileId JOIN Path ON Path.PathId = File.PathId WHERE BaseFiles.JobId = ?1 \
+         AND NOT EXISTS (SELECT 1 FROM File N WHERE N.JobId IN ({later}) AND N.PathId = File.PathId AND N.Filename = File.Filename) \
+         ORDER BY BaseFiles.BaseId"
+    )
+}
+
+/// All versions sorted by name, the newest first; JobId breaks the tie of jobs that started in one second. The sort is over
+/// narrow rows.
+fn sorted_sql(jobs: &str) -> String {
+    format!(
+        "SELECT {COLUMNS}, F.JobTDate FROM ( \
+           SELECT A.FileId, A.FileIndex, A.JobTDate, ROW_NUMBER() OVER (PARTITION BY A.PathId, A.Filename, A.DeltaSeq \
+             ORDER BY A.JobTDate DESC, A.JobId DESC, A.FileId DESC) AS Rank FROM ( \
+             SELECT File.FileId, File.JobId, File.FileIndex, File.PathId, File.Filename, File.DeltaSeq, Job.JobTDate \
                FROM File JOIN Job ON Job.JobId = File.JobId WHERE File.JobId IN ({jobs}) \
              UNION ALL \
-             SELECT File.FileId, File.JobId, BaseFiles.FileIndex, File.PathId, File.Filename, File.LStat, File.MD5, File.DeltaSeq, Job.JobTDate \
+             SELECT File.FileId, BaseFiles.JobId, File.FileIndex, File.PathId, File.Filename, File.DeltaSeq, Job.JobTDate \
                FROM BaseFiles JOIN File ON File.FileId = BaseFiles.FileId JOIN Job ON Job.JobId = BaseFiles.JobId \
                WHERE BaseFiles.JobId IN ({jobs}) \
            ) A \
-         ) F JOIN Path ON Path.PathId = F.PathId WHERE F.Rank = 1 AND F.FileIndex > 0 ORDER BY F.JobTDate, F.FileIndex"
+         ) F JOIN File ON File.FileId = F.FileId JOIN Path ON Path.PathId = File.PathId \
+         WHERE F.Rank = 1 AND F.FileIndex > 0 ORDER BY F.JobTDate, F.FileId"
     )
 }

@@ -6,7 +6,7 @@ use crate::tx::{ReadTx, WriteTx};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use types::{CatalogId, Epoch};
 
 /// Work waiting for a connection; a caller beyond it waits, which is what holds back the senders of attributes.
@@ -14,6 +14,10 @@ const QUEUE_MAX: usize = 64;
 
 /// Connections that only read. Restores and console lists must not wait behind each other; more would only use memory.
 const READERS: usize = 3;
+
+/// Long reads at once, each on a connection of its own; a further one waits. Accurate lists and restore trees are as slow as
+/// their receiver, and the short reads of everybody else must not wait behind them.
+const LONG_READS_MAX: usize = 16;
 
 type Work = Box<dyn FnOnce(&dyn Connection) + Send>;
 
@@ -34,6 +38,8 @@ pub struct Catalog {
 struct Shared {
     writer: mpsc::Sender<Work>,
     readers: mpsc::Sender<Work>,
+    backend: Arc<dyn Backend>,
+    long_reads: Arc<Semaphore>,
     director: Arc<str>,
     id: CatalogId,
     name: String,
@@ -56,7 +62,9 @@ impl Catalog {
         for _ in 0..READERS {
             serve("catalog-read", backend.connect(TxMode::Read)?, Arc::clone(&work))?;
         }
-        Ok(Self { shared: Arc::new(Shared { writer, readers, director: director.into(), id, name }) })
+        let long_reads = Arc::new(Semaphore::new(LONG_READS_MAX));
+        let shared = Shared { writer, readers, backend, long_reads, director: director.into(), id, name };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Identity of the database, drawn when it was created.
@@ -88,6 +96,32 @@ impl Catalog {
         let (reply, result) = oneshot::channel();
         let work = reading(work, reply);
         self.shared.readers.send(work).await.map_err(|_| CatalogError::Closed)?;
+        result.await.map_err(|_| CatalogError::Closed)?
+    }
+
+    /// [`Catalog::read`] for results that are handed on row by row to something slow (a File Daemon, a console): it has a
+    /// connection and a thread of its own, and `work` may block. At most 16 run at once, further ones wait. Cancel safe.
+    ///
+    /// # Errors
+    /// Those of `work`; [`CatalogError::Open`] and those of connecting.
+    pub async fn read_long<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&ReadTx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let permit =
+            Arc::clone(&self.shared.long_reads).acquire_owned().await.map_err(|_| CatalogError::Closed)?;
+        let (reply, result) = oneshot::channel();
+        let work = reading(work, reply);
+        let backend = Arc::clone(&self.shared.backend);
+        let connection = tokio::task::spawn_blocking(move || backend.connect(TxMode::Read));
+        let connection = connection.await.map_err(|_| CatalogError::Closed)??;
+        let body = move || {
+            work(&*connection);
+            drop(permit);
+        };
+        thread::Builder::new().name("catalog-long".to_owned()).spawn(body).map_err(|e| {
+            CatalogError::Database { act: "start thread catalog-long".to_owned(), source: Box::new(e) }
+        })?;
         result.await.map_err(|_| CatalogError::Closed)?
     }
 

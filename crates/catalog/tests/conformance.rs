@@ -35,6 +35,7 @@ async fn conforms<F: Future<Output = Catalog>>(fresh: impl Fn() -> F) {
     levels_are_decided_on_the_right_job(&new().await).await;
     names_are_bytes_and_files_are_stored_once(&new().await).await;
     the_newest_version_of_each_file_is_found(&new().await).await;
+    files_of_base_jobs_count_as_the_jobs_own(&new().await).await;
     pieces_are_numbered_and_dummies_skipped(&new().await).await;
     attempts_are_granted_one_at_a_time(&new().await).await;
     journals_only_move_forward(&new().await).await;
@@ -287,7 +288,7 @@ async fn names_are_bytes_and_files_are_stored_once(f: &Fixture) {
 }
 
 async fn the_newest_version_of_each_file_is_found(f: &Fixture) {
-    let jobs = f
+    let (full, inc) = f
         .write(|tx| {
             let full = done(tx, "n", JobLevel::Full, 0)?;
             let inc = done(tx, "n", JobLevel::Incremental, 10)?;
@@ -297,24 +298,70 @@ async fn the_newest_version_of_each_file_is_found(f: &Fixture) {
                 new_file(3, b"/d/", b"deleted"),
             ];
             Ingest::new(full, false).insert(tx, &all, None)?;
-            let later = [new_file(1, b"/d/", b"changed"), new_file(-2, b"/d/", b"deleted")];
+            let later = [
+                new_file(1, b"/d/", b"changed"),
+                new_file(-2, b"/d/", b"deleted"),
+                new_file(3, b"/d/", b"twice"),
+            ];
             Ingest::new(inc, false).insert(tx, &later, None)?;
-            Ok(vec![full, inc])
+            Ingest::new(inc, false).insert(tx, &[new_file(4, b"/d/", b"twice")], None)?;
+            Ok((full, inc))
         })
         .await;
-    let newest = f
-        .catalog
-        .read(move |r| {
-            let mut found = Vec::new();
-            file::for_each_newest(r, &jobs, |row, _| {
-                found.push((row.job_id.0, String::from_utf8(row.name).unwrap()));
-                Ok(())
-            })?;
-            Ok(found)
+    let expected = [(1, 1, "kept"), (2, 1, "changed"), (2, 4, "twice")];
+    assert_eq!(
+        newest(f, vec![inc, full]).await,
+        expected.map(|(job, index, name)| (job, index, name.to_owned()))
+    );
+
+    // A long chain is found in another way; the result is the same.
+    let mut chain = vec![inc, full];
+    for at in 0..20 {
+        chain.push(f.write(move |tx| done(tx, "n", JobLevel::Incremental, 100 + at)).await);
+    }
+    let last = chain[chain.len() - 1];
+    f.write(move |tx| Ingest::new(last, false).insert(tx, &[new_file(9, b"/d/", b"kept")], None)).await;
+    let expected = [(2, 1, "changed"), (2, 4, "twice"), (last.0, 9, "kept")];
+    assert_eq!(newest(f, chain).await, expected.map(|(job, index, name)| (job, index, name.to_owned())));
+    assert!(newest(f, vec![]).await.is_empty());
+}
+
+async fn newest(f: &Fixture, jobs: Vec<JobId>) -> Vec<(u32, i32, String)> {
+    let read = f.catalog.read_long(move |r| {
+        let mut found = Vec::new();
+        file::for_each_newest(r, &jobs, |row, _| {
+            found.push((row.job_id.0, row.file_index.0, String::from_utf8(row.name).unwrap()));
+            Ok(())
+        })?;
+        Ok(found)
+    });
+    read.await.unwrap()
+}
+
+async fn files_of_base_jobs_count_as_the_jobs_own(f: &Fixture) {
+    let (full, inc) = f
+        .write(|tx| {
+            let base = done(tx, "base", JobLevel::Base, 0)?;
+            Ingest::new(base, false).insert(
+                tx,
+                &[new_file(1, b"/d/", b"a"), new_file(2, b"/d/", b"b")],
+                None,
+            )?;
+            let full = done(tx, "n", JobLevel::Full, 10)?;
+            job::end(tx, full, &job::JobEnd { has_base: true, ..job_end(JobLevel::Full, 10) })?;
+            Ingest::new(full, false).insert(tx, &[new_file(1, b"/d/", b"own")], None)?;
+            file::insert_base(tx, full, &new_file(2, b"/d/", b"a"))?;
+            file::insert_base(tx, full, &new_file(3, b"/d/", b"b"))?;
+            let inc = done(tx, "n", JobLevel::Incremental, 20)?;
+            Ingest::new(inc, false).insert(tx, &[new_file(1, b"/d/", b"b")], None)?;
+            Ok((full, inc))
         })
-        .await
-        .unwrap();
-    assert_eq!(newest, [(1, "kept".to_owned()), (2, "changed".to_owned())]);
+        .await;
+    let expected = [(2, 1, "own"), (1, 1, "a"), (3, 1, "b")];
+    assert_eq!(
+        newest(f, vec![full, inc]).await,
+        expected.map(|(job, index, name)| (job, index, name.to_owned()))
+    );
 }
 
 fn volume(name: &str) -> MediaRow {

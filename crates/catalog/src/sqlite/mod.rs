@@ -7,9 +7,14 @@ use crate::time::{LocalTime, Zone};
 use crate::value::{Row, RowSource, Value};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags};
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// As Bacula's creation script sets it.
+const FILE_MODE: u32 = 0o640;
 
 /// How long another program (a dump, a `sqlite3` session) may hold the database before a statement fails.
 const BUSY_LIMIT: Duration = Duration::from_secs(30);
@@ -63,11 +68,23 @@ impl Backend for SqliteBackend {
 
 impl SqliteBackend {
     fn open_file(&self) -> rusqlite::Result<rusqlite::Connection> {
+        self.create_private();
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_EXRESCODE;
         rusqlite::Connection::open_with_flags(&self.path, flags)
+    }
+}
+
+impl SqliteBackend {
+    /// Creates the file for its owner and group only: it names every file of every client. A failure shows when SQLite opens it.
+    fn create_private(&self) {
+        let created = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&self.path);
+        match created {
+            Ok(_) => tracing::debug!(path = %self.path.display(), "created the catalog file"),
+            Err(error) => tracing::trace!(path = %self.path.display(), %error, "the catalog file was there"),
+        }
     }
 }
 
@@ -78,7 +95,8 @@ fn set_up(connection: &rusqlite::Connection, mode: TxMode) -> rusqlite::Result<(
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "OFF")?;
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // Sorts beyond the page cache go to a file: a restore tree of millions of files must not be sorted in memory.
+    connection.pragma_update(None, "temp_store", "FILE")?;
     let cache = match mode {
         TxMode::Write => CACHE_KIB,
         TxMode::Read => CACHE_KIB / 4,
