@@ -17,6 +17,15 @@ impl Session {
         self.or_fail(result).await
     }
 
+    /// Reads much of the catalog: beside the short reads of everybody else.
+    pub(super) async fn read_long<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&ReadTx<'_>) -> catalog::Result<T> + Send + 'static,
+    ) -> Done<T> {
+        let result = self.core.catalog().read_long(work).await;
+        self.or_fail(result).await
+    }
+
     /// Writes to the catalog in one transaction.
     pub(super) async fn write<T: Send + 'static>(
         &mut self,

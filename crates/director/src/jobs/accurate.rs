@@ -40,7 +40,7 @@ pub(crate) async fn send(
     let (sender, mut receiver) = mpsc::channel::<Vec<u8>>(AHEAD);
     let digests = needs_digest(&plan);
     // The catalog's thread waits when the FD is slow: the list is never in memory as a whole.
-    let reading = director.catalog().read(move |r| {
+    let reading = director.catalog().read_long(move |r| {
         catalog::file::for_each_newest(r, &jobs, |row, _| {
             if row.file_index <= FileIndex(0) {
                 return Ok(());
@@ -62,7 +62,8 @@ pub(crate) async fn send(
     });
     fd.peer.send(format!("accurate files={count}\n")).await?;
     let out = fd.peer.out().clone();
-    let sending = async {
+    // Owning the receiver: when the FD goes, it is dropped, and the reading thread with it.
+    let sending = async move {
         let mut batch = Vec::with_capacity(AHEAD);
         while receiver.recv_many(&mut batch, AHEAD).await > 0 {
             out.send_all(batch.drain(..)).await?;

@@ -138,7 +138,7 @@ impl Session {
     async fn build_tree(&mut self, keywords: &Keywords, selection: &Selection) -> Done<Option<Tree>> {
         let jobs = selection.jobs.clone();
         let (all, auto_parent) = (keywords.all, !keywords.no_auto_parent);
-        let built = self.read(move |r| Ok(build(r, &jobs, all, auto_parent)?)).await?;
+        let built = self.read_long(move |r| Ok(build(r, &jobs, all, auto_parent)?)).await?;
         match built {
             Ok((tree, rows)) => {
                 let ticks = if rows >= TICKS { TICKS } else { 0 };
