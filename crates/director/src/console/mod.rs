@@ -35,6 +35,8 @@ mod simple;
 mod sql;
 mod status;
 mod table;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod tree_shell;
 mod ua;

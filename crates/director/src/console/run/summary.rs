@@ -24,7 +24,9 @@ pub(super) fn text(draft: &Draft, plan: &JobPlan, api: bool) -> String {
         | JobType::Archive
         | JobType::Scan => ("Run job", admin(plan)),
     };
-    let width = rows.iter().map(|(name, _)| name.len() + 1).max().unwrap_or(0);
+    let longest = rows.iter().map(|(name, _)| name.len() + 1).max().unwrap_or(0);
+    // The restore's table has one blank more than its names need.
+    let width = if plan.job_type == JobType::Restore { longest + 1 } else { longest };
     let mut text = if api {
         format!("Type: {}\nTitle: {}\n", plan.job_type, title.replace("job", "Job"))
     } else {
