@@ -152,8 +152,9 @@ impl Session {
         for target in self.daemons(args, "Select daemon type to set debug level").await? {
             match target {
                 Daemon::Director => {
-                    tracing::info!(level, "setdebug: the level of the Director's log is set by RUST_LOG")
+                    tracing::info!(level, "setdebug: the level of the Director's log is set by RUST_LOG");
                 }
+
                 Daemon::Client(name) => self.client_command(&name, &line).await?,
                 Daemon::Storage(name) => self.storage_command(&name, &line).await?,
             }

@@ -131,7 +131,7 @@ impl Shell<'_> {
             "estimate" => self.estimate(ua).await?,
             "find" => self.find(ua, args).await?,
             "ls" | ".ls" => self.ls(ua, args, |_, _| true).await?,
-            ".lsdir" => self.ls(ua, args, |tree, id| tree.is_directory(id)).await?,
+            ".lsdir" => self.ls(ua, args, Tree::is_directory).await?,
             "dir" | ".dir" => self.dir(ua, args).await?,
             "lsmark" | ".lsmark" => self.lsmark(ua, args).await?,
             "pwd" => self.pwd(ua).await?,

@@ -138,7 +138,7 @@ impl Session {
     async fn build_tree(&mut self, keywords: &Keywords, selection: &Selection) -> Done<Option<Tree>> {
         let jobs = selection.jobs.clone();
         let (all, auto_parent) = (keywords.all, !keywords.no_auto_parent);
-        let built = self.read_long(move |r| Ok(build(r, &jobs, all, auto_parent)?)).await?;
+        let built = self.read_long(move |r| build(r, &jobs, all, auto_parent)).await?;
         match built {
             Ok((tree, rows)) => {
                 let ticks = if rows >= TICKS { TICKS } else { 0 };
@@ -205,12 +205,12 @@ fn build(
 fn stat_of(lstat: &[u8]) -> Stat {
     let Ok(stat) = EncodedStat::decode(lstat) else { return Stat::default() };
     Stat {
-        mode: stat.mode as u32,
+        mode: stat.mode,
         nlink: stat.nlink as u32,
-        uid: stat.uid as u32,
-        gid: stat.gid as u32,
-        size: u64::try_from(stat.size).unwrap_or(0),
+        uid: stat.uid,
+        gid: stat.gid,
+        size: stat.size,
         mtime: stat.mtime,
-        link_fi: stat.link_fi as i32,
+        link_fi: stat.link_fi,
     }
 }

@@ -90,10 +90,7 @@ impl Session {
         keywords: &Keywords,
         before: Option<i64>,
     ) -> Done<Option<Selection>> {
-        let client = match self.visible_client(keywords.client.as_deref()).await? {
-            Some(client) => client,
-            None => return Ok(None),
-        };
+        let Some(client) = self.visible_client(keywords.client.as_deref()).await? else { return Ok(None) };
         let Some(fileset) = self.fileset_of_client(&client, keywords.fileset.as_deref()).await? else {
             return Ok(None);
         };

@@ -249,6 +249,7 @@ impl Session {
             allows(AclKind::Pool, &over.pool),
             allows(AclKind::Pool, &over.next_pool),
             allows(AclKind::Storage, &over.storage),
+            allows(AclKind::PluginOptions, &over.plugin_options),
         ];
         keep(&mut over.client, checks[0]);
         keep(&mut over.restore_client, checks[1]);
@@ -256,6 +257,7 @@ impl Session {
         keep(&mut over.pool, checks[3]);
         keep(&mut over.next_pool, checks[4]);
         keep(&mut over.storage, checks[5]);
+        keep(&mut over.plugin_options, checks[6]);
         let place = over.restore.as_ref().and_then(|r| r.where_.clone().or_else(|| r.regex_where.clone()));
         if let Some(place) = place.filter(|place| !self.acl.allows(AclKind::Where, place)) {
             return self
