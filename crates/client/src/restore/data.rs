@@ -106,18 +106,19 @@ impl DataWriter {
         if layout.offset && !self.sequential { self.write_around_holes(plain) } else { self.write(plain) }
     }
 
-    /// Writes sparse data: blocks of zeros inside a packet become holes again, which are finer than the packets.
+    /// Writes sparse data: blocks of zeros inside a packet become holes again, which are finer than the packets. The file
+    /// is new, so what is not written reads as zeros.
     fn write_around_holes(&mut self, plain: &[u8]) -> Result<(), DataError> {
+        let is_hole = |block: &[u8]| block.iter().all(|&b| b == 0);
         let mut rest = plain;
         while !rest.is_empty() {
             let to_border = HOLE_BYTES - (self.position % HOLE_BYTES as u64) as usize;
-            let is_hole = |block: &[u8]| block.len() == HOLE_BYTES && block.iter().all(|&b| b == 0);
             let mut len = to_border.min(rest.len());
-            if to_border == HOLE_BYTES && is_hole(&rest[..len]) {
+            if is_hole(&rest[..len]) {
                 self.skip(len as u64);
             } else {
-                while rest.len() - len >= HOLE_BYTES && !is_hole(&rest[len..len + HOLE_BYTES]) {
-                    len += HOLE_BYTES;
+                while len < rest.len() && !is_hole(&rest[len..rest.len().min(len + HOLE_BYTES)]) {
+                    len = rest.len().min(len + HOLE_BYTES);
                 }
                 self.write(&rest[..len])?;
             }
