@@ -1,5 +1,7 @@
 //! What can only be said when the whole file has been read: JobDefs, references, duplicates, required directives.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::diag::Severity;
 use crate::lexer::{Lexer, Mode};
 use crate::messages::{Destination, DestinationKind};
@@ -28,14 +30,13 @@ impl Parser<'_> {
 
     /// Two resources of one kind must not have one name; two Directors of one Director's file make no sense at all.
     fn check_names(&mut self) {
-        let mut seen: Vec<(ResourceKind, String, Span)> = Vec::new();
+        let mut seen: BTreeMap<(ResourceKind, &str), Span> = BTreeMap::new();
         let mut findings = Vec::new();
-        for resource in &self.resources {
-            let name = resource.values.name().to_owned();
+        for resource in self.resources.iter().filter(|r| !r.values.name().is_empty()) {
+            let (kind, name) = (resource.table.kind, resource.values.name());
             let span = resource.values.span("Name").unwrap_or(resource.header);
-            let kind = resource.table.kind;
-            match seen.iter().find(|(k, n, _)| *k == kind && *n == name) {
-                Some((_, _, first)) if !name.is_empty() => {
+            match seen.get(&(kind, name)) {
+                Some(first) => {
                     let line = self.lexer.sources.line_column(*first).0;
                     let message = format!("there are two {} resources named \"{name}\"", resource.table.name);
                     findings.push((
@@ -44,7 +45,9 @@ impl Parser<'_> {
                         format!("the first one is in line {line}; rename one of them"),
                     ));
                 }
-                _ => seen.push((kind, name, span)),
+                None => {
+                    seen.insert((kind, name), span);
+                }
             }
         }
         for (span, message, help) in findings {
@@ -53,13 +56,14 @@ impl Parser<'_> {
     }
 
     fn check_references(&mut self) {
-        for reference in std::mem::take(&mut self.references) {
-            let mut names =
+        let references = std::mem::take(&mut self.references);
+        let known: BTreeSet<_> = self.resources.iter().map(|r| (r.table.kind, r.values.name())).collect();
+        let dangling: Vec<_> =
+            references.into_iter().filter(|r| !known.contains(&(r.kind, r.name.as_str()))).collect();
+        for reference in dangling {
+            let names =
                 self.resources.iter().filter(|r| r.table.kind == reference.kind).map(|r| r.values.name());
-            if names.clone().any(|name| name == reference.name) {
-                continue;
-            }
-            let help = nearest(&reference.name, names.by_ref()).map(|name| format!("did you mean `{name}`?"));
+            let help = nearest(&reference.name, names).map(|name| format!("did you mean `{name}`?"));
             let help = help.or_else(|| self.elsewhere(&reference.name));
             let message = format!(
                 "`{}`: there is no {} named \"{}\"",
@@ -433,13 +437,14 @@ impl Parser<'_> {
     }
 
     fn fill_defaults(&mut self) {
-        for resource in &mut self.resources {
-            for directive in resource.table.directives().filter(|d| !d.default.is_empty() && has_own_entry(d))
-            {
-                if !resource.values.entries.contains_key(directive.name)
-                    && let Some(value) = default_value(directive)
-                {
-                    resource.values.entries.insert(directive.name, Entry { value, span: None });
+        for table in self.tables {
+            let directives = table.directives().filter(|d| has_own_entry(d));
+            let defaults: Vec<_> = directives.filter_map(|d| Some((d.name, default_value(d)?))).collect();
+            let same = |r: &&mut RawResource| std::ptr::eq(r.table, *table);
+            for resource in self.resources.iter_mut().filter(same) {
+                for (name, value) in &defaults {
+                    let default = || Entry { value: value.clone(), span: None };
+                    resource.values.entries.entry(name).or_insert_with(default);
                 }
             }
         }

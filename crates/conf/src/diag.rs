@@ -4,7 +4,10 @@ use std::fmt;
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
 
-use crate::source::{Sources, Span};
+use crate::source::{Source, Sources, Span};
+
+/// Most findings that are rendered: a file of another kind altogether has one in each line.
+const RENDERED_MAX: usize = 100;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,13 +56,17 @@ impl Diagnostics {
     pub fn render(&self, colour: bool) -> String {
         let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
         let handler = GraphicalReportHandler::new_themed(theme).with_width(110).with_context_lines(1);
+        let sources: Vec<_> = self.sources.all().iter().map(named_source).collect();
         let mut out = String::new();
-        for finding in &self.list {
-            let report = Report { finding, source: self.source(finding) };
+        for finding in self.list.iter().take(RENDERED_MAX) {
+            let report = Report { finding, source: finding.span.and_then(|s| sources.get(s.file as usize)) };
             // Writing to a String cannot fail; the plain line is there in case the renderer finds a reason all the same.
             if handler.render_report(&mut out, &report).is_err() {
                 out.push_str(&format!("{}\n", finding.message));
             }
+        }
+        if self.list.len() > RENDERED_MAX {
+            out.push_str(&format!("… and {} more\n", self.list.len() - RENDERED_MAX));
         }
         out.push_str(&self.summary());
         out.push('\n');
@@ -72,16 +79,6 @@ impl Diagnostics {
         let plural = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
         let (errors, warnings) = self.counts();
         format!("{}, {}", plural(errors, "error"), plural(warnings, "warning"))
-    }
-
-    fn source(&self, finding: &Diagnostic) -> Option<NamedSource<String>> {
-        let source = self.sources.get(finding.span?.file)?;
-        // Byte for byte, so that positions stay true where the text is not UTF-8.
-        let text = match std::str::from_utf8(&source.text) {
-            Ok(text) => text.to_owned(),
-            Err(_) => source.text.iter().map(|b| if b.is_ascii() { char::from(*b) } else { '?' }).collect(),
-        };
-        Some(NamedSource::new(&source.name, text))
     }
 
     /// Number of errors and of warnings.
@@ -118,11 +115,20 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
+/// A text as the renderer wants it: byte for byte, so that positions stay true where it is not UTF-8.
+fn named_source(source: &Source) -> NamedSource<String> {
+    let text = match std::str::from_utf8(&source.text) {
+        Ok(text) => text.to_owned(),
+        Err(_) => source.text.iter().map(|b| if b.is_ascii() { char::from(*b) } else { '?' }).collect(),
+    };
+    NamedSource::new(&source.name, text)
+}
+
 /// One finding as the renderer wants it.
 #[derive(Debug)]
 struct Report<'a> {
     finding: &'a Diagnostic,
-    source: Option<NamedSource<String>>,
+    source: Option<&'a NamedSource<String>>,
 }
 
 impl fmt::Display for Report<'_> {
@@ -146,7 +152,7 @@ impl miette::Diagnostic for Report<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        self.source.as_ref().map(|s| s as &dyn miette::SourceCode)
+        self.source.map(|s| s as &dyn miette::SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
