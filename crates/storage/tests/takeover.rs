@@ -185,6 +185,7 @@ fn after_a_crash_the_job_is_offered_incomplete_and_the_volume_goes_on() {
     let catalog = Catalog::default();
     let set = files(400, 60_000, 6);
     let crashed = tempfile::tempdir().unwrap();
+    let mut row = site::director::Row::default();
     let mut heard = Heard::default();
     let mut director = Director::ours(site.port, &catalog, 1);
     let mut client = start(&site, &mut director, 1, &mut heard);
@@ -206,12 +207,15 @@ fn after_a_crash_the_job_is_offered_incomplete_and_the_volume_goes_on() {
         });
         director.until(&mut heard, |h| h.texts().iter().filter(|t| t.starts_with("Ckpt ")).count() >= 2);
         copy_as_crashed(&site.volumes, &crashed.path().join("vol"));
+        row = catalog.row("V-0001");
         let _ = sender.send(());
         director.until_end(&mut heard);
         sending.join().unwrap();
     });
     drop(director);
     site.stop();
+    // The catalog has heard nothing of what came after the crash.
+    catalog.change("V-0001", |r| *r = row);
 
     let volume = crashed.path().join("vol/V-0001");
     let before = std::fs::read(&volume).unwrap();
