@@ -583,7 +583,15 @@ impl Session {
             self.say("3900 Invalid command:\n");
             return Next::Go;
         };
-        job.state().phase = JobPhase::Waiting;
+        {
+            let mut state = job.state();
+            if state.phase != JobPhase::Reserved {
+                drop(state);
+                self.say("3900 Invalid command: the job runs already\n");
+                return Next::Go;
+            }
+            state.phase = JobPhase::Waiting;
+        }
         self.is_busy.store(true, Ordering::Release);
         let daemon = Arc::clone(&self.daemon);
         let started = {

@@ -4,7 +4,21 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::Daemon;
-use crate::job::{JobPhase, Outbox};
+use super::ending::end_job;
+use crate::job::{JobEnd, JobPhase, Outbox};
+
+/// Ends jobs that were reserved by a Director that has not come back.
+pub(crate) fn drop_forgotten(daemon: &Arc<Daemon>) {
+    for job in daemon.jobs.all() {
+        let Outbox::Journaled(journal) = &job.outbox else { continue };
+        let is_unused = job.state().phase == JobPhase::Reserved;
+        if is_unused && journal.is_forsaken() {
+            tracing::warn!(job = %job.spec.id, "its Director has not come back to run the job; it is dropped");
+            let message = "No Director came to run the job.".to_owned();
+            end_job(daemon, &job, &JobEnd { status: types::JobStatus::FatalError, message });
+        }
+    }
+}
 
 /// Removes journals that are too old or too many, and forgets their jobs.
 pub(crate) fn sweep(daemon: &Arc<Daemon>) {

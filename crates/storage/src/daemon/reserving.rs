@@ -1,14 +1,14 @@
 //! `use storage`: taking a device for a job (spec/03 §2.4, §4.4).
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use types::{JobStatus, VolumeName};
 
 use super::Daemon;
 use crate::device::reserve::{Candidate, DriveView, Request, decide};
 use crate::device::{Device, Reservation, VolumeReply};
-use crate::job::{Job, JobPhase, OutboxError, StopRequest};
+use crate::job::{Job, JobPhase, Outbox, OutboxError, StopRequest};
 
 /// One `use storage` group.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -77,14 +77,22 @@ fn wait_for_drive(
     job.state().reserve_reasons = reasons;
     job.set_status(JobPhase::Waiting, JobStatus::WaitDevice);
     heartbeat();
-    let until = Instant::now() + Duration::from_secs(30);
     daemon.wait_devices(Duration::from_secs(1));
-    let stopped = job.stop.get() != StopRequest::None || daemon.is_stopping();
-    job.state().reserve_reasons.clear();
-    if stopped || Instant::now() > until {
-        return if stopped { Err(ReserveError::Stopped) } else { Ok(()) };
+    {
+        let mut state = job.state();
+        state.reserve_reasons.clear();
+        state.phase = JobPhase::Reserved;
     }
-    Ok(())
+    if let Outbox::Direct(direct) = &job.outbox {
+        if !direct.line().is_open() {
+            return Err(OutboxError::Lost.into());
+        }
+    }
+    if job.stop.get() != StopRequest::None || daemon.is_stopping() {
+        Err(ReserveError::Stopped)
+    } else {
+        Ok(())
+    }
 }
 
 fn request_of(job: &Job, group: &StorageGroup) -> Request {

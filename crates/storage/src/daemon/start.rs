@@ -10,7 +10,7 @@ use conf::address::Family;
 use net::daemon::DaemonContext;
 
 use super::Daemon;
-use super::maintenance::sweep;
+use super::maintenance::{drop_forgotten, sweep};
 use super::recovery::take_up_journals;
 use crate::job::{JobPhase, StopRequest};
 
@@ -127,7 +127,13 @@ async fn maintain(daemon: Arc<Daemon>) {
     loop {
         ticks.tick().await;
         let daemon = Arc::clone(&daemon);
-        if tokio::task::spawn_blocking(move || sweep(&daemon)).await.is_err() {
+        if tokio::task::spawn_blocking(move || {
+            drop_forgotten(&daemon);
+            sweep(&daemon);
+        })
+        .await
+        .is_err()
+        {
             tracing::error!("sweeping journals failed");
         }
     }

@@ -62,7 +62,9 @@ pub enum VolumeError {
         source: std::io::Error,
     },
     /// Its state file cannot be written.
-    #[error("save the state of Volume \"{volume}\"")]
+    #[error(
+        "The state of Volume \"{volume}\" cannot be saved; free some space or check the disk, then run the job again"
+    )]
     State {
         /// Volume.
         volume: VolumeName,
@@ -102,8 +104,8 @@ pub struct Mounted {
     state_path: PathBuf,
     file: VolumeFile,
     inner: Mutex<Inner>,
-    /// Held while the state is saved, so that an older one never replaces a newer.
-    saving: Mutex<u64>,
+    /// Held while a checkpoint is made; the newest one that is on stable storage.
+    saved: Mutex<Option<Snapshot>>,
 }
 
 #[derive(Debug)]
@@ -113,6 +115,8 @@ struct Inner {
     info: VolumeInfo,
     state: VolumeState,
     is_closed: bool,
+    /// Something has changed since the last snapshot.
+    is_changed: bool,
 }
 
 /// What a Volume was at one moment: what a sync covers.
@@ -140,7 +144,7 @@ impl Mounted {
         generation: u64,
     ) -> Self {
         let end = state.bytes;
-        let inner = Inner { end, info, state, is_closed: false };
+        let inner = Inner { end, info, state, is_closed: false, is_changed: true };
         Self {
             volume,
             label,
@@ -150,7 +154,7 @@ impl Mounted {
             state_path,
             file,
             inner: Mutex::new(inner),
-            saving: Mutex::new(0),
+            saved: Mutex::new(None),
         }
     }
 
@@ -177,6 +181,7 @@ impl Mounted {
             self.cut_back(&mut inner, &mut file);
             return Err(self.write_error(&mut inner, source));
         }
+        inner.is_changed = true;
         inner.end += len as u64;
         inner.info.bytes = inner.end;
         inner.info.blocks += count as u64;
@@ -222,13 +227,16 @@ impl Mounted {
 
     /// Changes the catalog's view.
     pub fn update_info<T>(&self, change: impl FnOnce(&mut VolumeInfo) -> T) -> T {
-        change(&mut lock(&self.inner).info)
+        let mut inner = lock(&self.inner);
+        inner.is_changed = true;
+        change(&mut inner.info)
     }
 
     /// Takes no more blocks: it is full or has failed.
     pub fn close(&self, status: &str) {
         let mut inner = lock(&self.inner);
         inner.is_closed = true;
+        inner.is_changed = true;
         status.clone_into(&mut inner.info.status);
     }
 
@@ -244,23 +252,39 @@ impl Mounted {
     /// # Errors
     /// [`VolumeError::Sync`], after which the Volume takes no more, and [`VolumeError::State`].
     pub fn checkpoint(&self) -> Result<Snapshot, VolumeError> {
-        let snapshot = self.snapshot();
+        let mut saved = lock(&self.saved);
+        let (snapshot, is_changed) = self.snapshot();
+        if let Some(last) = saved.as_ref().filter(|_| !is_changed) {
+            return Ok(last.clone());
+        }
+        let result = self.sync_and_save(&snapshot);
+        *saved = result.is_ok().then(|| snapshot.clone());
+        result.map(|()| snapshot)
+    }
+
+    fn sync_and_save(&self, snapshot: &Snapshot) -> Result<(), VolumeError> {
         if let Err(source) = self.file.sync_data() {
             // Pages may have been dropped: what comes later would stand on missing ground.
             self.close("Error");
             let (volume, path) = (self.volume.clone(), self.path.display().to_string());
             return Err(VolumeError::Sync { volume, path, source });
         }
-        self.save(&snapshot.state)?;
-        Ok(snapshot)
+        snapshot
+            .state
+            .save(&self.state_path)
+            .map_err(|source| VolumeError::State { volume: self.volume.clone(), source })
     }
 
-    fn snapshot(&self) -> Snapshot {
+    /// The state at this moment, and whether it is another one than at the last call.
+    fn snapshot(&self) -> (Snapshot, bool) {
         let mut inner = lock(&self.inner);
+        let is_changed = std::mem::take(&mut inner.is_changed);
         let info = inner.info.clone();
         let end = inner.end;
         let state = &mut inner.state;
-        state.seq += 1;
+        if is_changed {
+            state.seq += 1;
+        }
         state.bytes = end;
         state.synced_end = end;
         state.writes = info.writes;
@@ -268,19 +292,7 @@ impl Mounted {
         state.files = info.files;
         state.jobs = info.jobs;
         state.status.clone_from(&info.status);
-        Snapshot { state: inner.state.clone(), info }
-    }
-
-    fn save(&self, state: &VolumeState) -> Result<(), VolumeError> {
-        let mut saved = lock(&self.saving);
-        if *saved >= state.seq {
-            return Ok(());
-        }
-        state
-            .save(&self.state_path)
-            .map_err(|source| VolumeError::State { volume: self.volume.clone(), source })?;
-        *saved = state.seq;
-        Ok(())
+        (Snapshot { state: inner.state.clone(), info }, is_changed)
     }
 }
 

@@ -125,6 +125,13 @@ impl JournalOutbox {
         (all, all && inner.is_replicated)
     }
 
+    /// Whether no Director has been there for the time that one may take to come back.
+    #[must_use]
+    pub fn is_forsaken(&self) -> bool {
+        let inner = self.inner();
+        inner.line.is_none() && inner.alone_since.elapsed() > self.reconnect
+    }
+
     /// Whether the catalog has closed the attempt.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -236,6 +243,7 @@ impl JournalOutbox {
     pub fn end(&self, payload: &[u8]) -> Result<(), OutboxError> {
         let mut inner = self.inner();
         inner.journal.append(payload)?;
+        inner.journal.give_back_room();
         inner.is_ended = true;
         drop(inner);
         self.sync()?;

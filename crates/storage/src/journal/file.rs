@@ -12,6 +12,10 @@ use super::codec::{self, Decoded, Header, JournalError, Record, RecordKind};
 const INDEX_EVERY: u64 = 1024;
 /// Written to the file when this much is collected, in bytes.
 const BUFFER_BYTES: usize = 64 * 1024;
+/// Room that is kept for what must be said when the disk is full: messages and the end of the job, in bytes.
+const LAST_WORDS_BYTES: u64 = 128 * 1024;
+/// Room is taken from the file system in steps of this many bytes.
+const ROOM_STEP_BYTES: u64 = 1 << 20;
 /// Read from the file at once, in bytes.
 const READ_BYTES: usize = 64 * 1024;
 
@@ -32,6 +36,8 @@ pub struct Journal {
     /// Whether a data record stands behind the last checkpoint.
     has_waiting_data: bool,
     durable: u64,
+    /// Up to here the file system has given room.
+    room_until: u64,
 }
 
 impl Journal {
@@ -49,7 +55,9 @@ impl Journal {
         if let Some(directory) = path.parent() {
             sys::fsync_dir(directory).map_err(io_at(path))?;
         }
-        Ok(Self::at(path, file, bytes.len() as u64, 1, Vec::new()))
+        let mut journal = Self::at(path, file, bytes.len() as u64, 1, Vec::new());
+        journal.take_room(LAST_WORDS_BYTES)?;
+        Ok(journal)
     }
 
     /// Goes on with a journal that has been cut back: `end` is its length, `next_seq` the next number.
@@ -65,7 +73,25 @@ impl Journal {
             streamable: next_seq - 1,
             has_waiting_data: false,
             durable: next_seq - 1,
+            room_until: end,
         }
+    }
+
+    /// Takes room ahead, so that a full disk is noticed while there is room left for saying so.
+    fn take_room(&mut self, bytes: u64) -> Result<(), JournalError> {
+        use rustix::fs::{FallocateFlags, fallocate};
+        let wanted = self.end + bytes + LAST_WORDS_BYTES;
+        if wanted <= self.room_until {
+            return Ok(());
+        }
+        let step = (wanted - self.room_until).max(ROOM_STEP_BYTES);
+        match fallocate(&*self.file, FallocateFlags::KEEP_SIZE, self.room_until, step) {
+            Ok(()) => self.room_until += step,
+            // A file system that cannot do this gives room when it is written to.
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => self.room_until = u64::MAX,
+            Err(error) => return Err(io_at(&self.path)(error.into())),
+        }
+        Ok(())
     }
 
     /// The file.
@@ -111,6 +137,9 @@ impl Journal {
     pub fn append(&mut self, payload: &[u8]) -> Result<u64, JournalError> {
         let seq = self.next_seq;
         let kind = RecordKind::of(payload);
+        if matches!(kind, RecordKind::Data) {
+            self.take_room(payload.len() as u64)?;
+        }
         if (seq - 1).is_multiple_of(INDEX_EVERY) {
             self.index.write().unwrap_or_else(std::sync::PoisonError::into_inner).push(self.end);
         }
@@ -146,6 +175,14 @@ impl Journal {
         self.flush()?;
         self.unsynced_bytes = 0;
         Ok((Arc::clone(&self.file), self.last_seq()))
+    }
+
+    /// Gives back the room that was taken ahead: the journal is complete.
+    pub fn give_back_room(&mut self) {
+        self.room_until = self.end;
+        if let Err(error) = self.flush().and_then(|()| self.file.set_len(self.end).map_err(io_at(&self.path))) {
+            tracing::warn!(path = %self.path.display(), %error, "room taken ahead for a journal could not be given back");
+        }
     }
 
     /// Notes that a sync prepared before has succeeded.

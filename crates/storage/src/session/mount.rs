@@ -61,38 +61,53 @@ enum Attempt {
     Mounted(Box<MountedNow>),
     /// Another Volume must be found; the reason was reported.
     Next,
+    /// The Director has none.
+    Nothing,
+    /// Other jobs write a Volume that this one may not have.
+    Busy,
 }
 
 impl Mounting<'_> {
     /// Mounts a Volume, or joins the jobs that write one already. `left` is the Volume that the job has just left, full.
+    ///
+    /// The right to mount is held for one try at a time, never while waiting for an operator or for other jobs.
     pub(crate) fn mount(&self, left: Option<u64>) -> Result<MountedNow, MountError> {
-        let device = self.device;
-        let _right = device.lock_mounting();
-        if let Some(joined) = self.join(left)? {
-            return Ok(joined);
-        }
         let mut wanted = self.reserved_volume(left);
         let mut tries = 0;
         let asked = Instant::now();
         loop {
             self.check_stop()?;
-            let name = match wanted.take() {
-                Some(name) => Some(name),
-                None => self.find_volume()?,
+            let events = self.device.state().events;
+            let tried = {
+                let _right = self.device.lock_mounting();
+                self.try_once(left, &mut wanted)?
             };
-            if let Some(name) = name {
-                if let Attempt::Mounted(now) = self.try_volume(&name)? {
-                    self.note_mounted(&now.mounted);
-                    return Ok(*now);
+            match tried {
+                Attempt::Mounted(now) => return Ok(*now),
+                Attempt::Busy => self.device.wait_changed(Duration::from_secs(1)),
+                Attempt::Next if tries + 1 < TRIES_MAX => tries += 1,
+                Attempt::Next | Attempt::Nothing => {
+                    tries = 0;
+                    self.ask_operator(asked, events)?;
                 }
-                tries += 1;
-                if tries < TRIES_MAX {
-                    continue;
-                }
-                tries = 0;
             }
-            self.ask_operator(asked)?;
         }
+    }
+
+    fn try_once(&self, left: Option<u64>, wanted: &mut Option<VolumeName>) -> Result<Attempt, MountError> {
+        if let Some(joined) = self.join(left)? {
+            return Ok(joined);
+        }
+        let name = match wanted.take() {
+            Some(name) => Some(name),
+            None => self.find_volume()?,
+        };
+        let Some(name) = name else { return Ok(Attempt::Nothing) };
+        let tried = self.try_volume(&name)?;
+        if let Attempt::Mounted(now) = &tried {
+            self.note_mounted(&now.mounted);
+        }
+        Ok(tried)
     }
 
     fn check_stop(&self) -> Result<(), MountError> {
@@ -102,27 +117,24 @@ impl Mounting<'_> {
         Err(MountError::Stopped(self.device.print_name()))
     }
 
-    /// Joins the other jobs of the device on its Volume.
-    fn join(&self, left: Option<u64>) -> Result<Option<MountedNow>, MountError> {
-        loop {
-            let mounted = {
-                let state = self.device.state();
-                let is_shared = state.appenders.iter().any(|r| r.is_writing && r.job != self.job.spec.id);
-                state.mounted.clone().filter(|m| is_shared && !m.is_closed() && Some(m.generation) != left)
-            };
-            let Some(mounted) = mounted else { return Ok(None) };
-            match self.volume_info(&mounted.volume, true)? {
-                VolumeReply::Found(_) => {
-                    mounted.update_info(|i| i.jobs += 1);
-                    self.report_volume(&mounted, false)?;
-                    self.note_writing(&mounted);
-                    return Ok(Some(MountedNow { mounted, is_labelled_now: false }));
-                }
-                VolumeReply::Refused(reason) => {
-                    tracing::info!(job = %self.job.spec.id, reason, "waits until the Volume in the drive is free");
-                    self.check_stop()?;
-                    self.device.wait_changed(Duration::from_secs(1));
-                }
+    /// Joins the other jobs of the device on its Volume; `None` where there are none.
+    fn join(&self, left: Option<u64>) -> Result<Option<Attempt>, MountError> {
+        let mounted = {
+            let state = self.device.state();
+            let is_shared = state.appenders.iter().any(|r| r.is_writing && r.job != self.job.spec.id);
+            state.mounted.clone().filter(|m| is_shared && !m.is_closed() && Some(m.generation) != left)
+        };
+        let Some(mounted) = mounted else { return Ok(None) };
+        match self.volume_info(&mounted.volume, true)? {
+            VolumeReply::Found(_) => {
+                mounted.update_info(|i| i.jobs += 1);
+                self.report_volume(&mounted, false)?;
+                self.note_writing(&mounted);
+                Ok(Some(Attempt::Mounted(Box::new(MountedNow { mounted, is_labelled_now: false }))))
+            }
+            VolumeReply::Refused(reason) => {
+                tracing::info!(job = %self.job.spec.id, reason, "waits until the Volume in the drive is free");
+                Ok(Some(Attempt::Busy))
             }
         }
     }
@@ -474,7 +486,7 @@ impl Mounting<'_> {
     }
 
     /// Asks the operator for a Volume and waits until something happens.
-    fn ask_operator(&self, since: Instant) -> Result<(), MountError> {
+    fn ask_operator(&self, since: Instant, events: u64) -> Result<(), MountError> {
         let (pool, media_type) = {
             let state = self.job.state();
             (state.pool.clone(), self.device.config.media_type.clone())
@@ -486,11 +498,7 @@ impl Mounting<'_> {
             self.device.print_name()
         );
         self.job.outbox.message(Kind::Mount, &text);
-        let events = {
-            let mut state = self.device.state();
-            state.blocked = Some(Blocked::NeedsVolume { pool, media_type });
-            state.events
-        };
+        self.device.state().blocked = Some(Blocked::NeedsVolume { pool, media_type });
         self.job.set_status(JobPhase::Waiting, JobStatus::WaitMedia);
         let until = Instant::now() + self.device.config.volume_poll_interval.max(Duration::from_secs(1));
         while Instant::now() < until && self.device.state().events == events {
