@@ -117,11 +117,14 @@ fn ensure_identity(connection: &dyn Connection) -> Result<()> {
 
 fn refuse(database: &str, found: i64) -> CatalogError {
     let remedy = match found {
-        ..=1021 => {
-            "Bring it to 1026 with Bacula 15's update scripts (16 is Bacula 9's, with a Filename table), or give the Director a new DB Name"
+        16 => {
+            "It is Bacula 9's: copy it with \"holdfast catalog import\" and give the Director the new DB Name"
         }
         1022..GENERATION => {
-            "Bring it to 1026 with Bacula 15's update scripts, or give the Director a new DB Name"
+            "It is Bacula 11's to 14's: copy it with \"holdfast catalog import\" and give the Director the new DB Name"
+        }
+        ..GENERATION => {
+            "Bring it to 16 or 1026 with Bacula's own update scripts first, or give the Director a new DB Name"
         }
         _ => {
             "It was made by a newer Bacula; start a Holdfast that knows it, or give the Director a new DB Name"

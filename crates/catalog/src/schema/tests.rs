@@ -79,9 +79,13 @@ fn every_older_step_is_taken_up_with_its_rows() {
 
 #[test]
 fn other_generations_and_newer_steps_are_refused_with_what_to_do() {
-    for (found, hint) in
-        [(16, "Bacula 9"), (1022, "update scripts"), (1025, "update scripts"), (1027, "newer Bacula")]
-    {
+    for (found, hint) in [
+        (14, "update scripts"),
+        (16, "catalog import"),
+        (1022, "catalog import"),
+        (1025, "catalog import"),
+        (1027, "newer Bacula"),
+    ] {
         let dir = tempfile::tempdir().unwrap();
         let other = connect(&dir.path().join("other.db"));
         other

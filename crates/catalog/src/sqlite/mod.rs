@@ -1,5 +1,9 @@
 //! SQLite backend: one file, WAL, every commit synced.
 
+mod import;
+
+pub use import::{Imported, import};
+
 use crate::error::{CatalogError, Result};
 use crate::port::{Backend, Connection, Dialect, TxMode};
 use crate::service::Catalog;
@@ -71,6 +75,7 @@ impl SqliteBackend {
         self.create_private();
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_URI
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_EXRESCODE;
         rusqlite::Connection::open_with_flags(&self.path, flags)
