@@ -42,6 +42,9 @@ pub(crate) enum Command {
     Console(console::Args),
     /// Back up and restore a real tree on this machine, compare, and show the figures
     Demo(demo::Args),
+    /// Take over an older catalog
+    #[command(subcommand)]
+    Catalog(crate::catalog_tool::CatalogCommand),
     /// Print the completion script of a shell
     Completions {
         /// For which shell

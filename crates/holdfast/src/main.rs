@@ -2,6 +2,7 @@
 //! and with Bacula's flags.
 
 mod background;
+mod catalog_tool;
 mod cli;
 mod configtest;
 mod daemon;
@@ -46,6 +47,7 @@ fn run(command: Command) -> Result<ExitCode> {
             console::run(&args)
         }
         Command::Demo(args) => demo::run(&args),
+        Command::Catalog(command) => catalog_tool::run(&command),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "holdfast", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
