@@ -436,7 +436,10 @@ impl Session<'_> {
             // What is on the Volume already is still good.
             let whole = FileIndex((self.flushed_index.0 - 1).max(0));
             self.job.files.store(whole.0.cast_unsigned(), Ordering::Relaxed);
-            self.checkpoints.make(true).map_err(|e| chain(&e))
+            let made = self.checkpoints.make(true);
+            // A Volume that has failed is reported as it is, so that no other job takes it.
+            let reported = self.mounted.as_ref().map_or(Ok(()), |m| report_volume(self.job, m, false));
+            made.and(reported).map_err(|e| chain(&e))
         };
         if let Err(error) = saved {
             tracing::warn!(job = %self.job.spec.id, error, "what the failed job has stored could not be saved");
