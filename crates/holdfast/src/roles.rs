@@ -94,8 +94,8 @@ impl Role for Director {
         context: DaemonContext,
     ) -> Result<()> {
         let load: director::Load = Box::new(move || load_again(&path));
-        drop((config, load, context));
-        anyhow::bail!("the Director's daemon is not part of this build")
+        director::run(config, load, context).await?;
+        Ok(())
     }
 
     fn run_job(config: &DirectorConfig, job: &str) -> Option<RunJob> {

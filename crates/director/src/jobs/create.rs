@@ -139,7 +139,13 @@ pub(crate) fn row_level(plan: &JobPlan) -> JobLevel {
 }
 
 /// Lets a stored job live.
-pub(crate) fn begin(director: &Director, id: JobId, unique: String, plan: JobPlan) -> Arc<Job> {
+pub(crate) fn begin(director: &Director, id: JobId, unique: String, plan: JobPlan) {
+    let job = known(director, id, unique, plan);
+    director.spawn(life::live(director.clone(), job));
+}
+
+/// A job in the registry, without a task yet.
+pub(crate) fn known(director: &Director, id: JobId, unique: String, plan: JobPlan) -> Arc<Job> {
     let destinations = director
         .config()
         .messages_named(&plan.messages)
@@ -148,7 +154,6 @@ pub(crate) fn begin(director: &Director, id: JobId, unique: String, plan: JobPla
     let messages = director.messages().job(destinations.into(), id);
     let job = Arc::new(Job::new(id, unique, plan, messages));
     director.registry().insert(Arc::clone(&job));
-    director.spawn(life::live(director.clone(), Arc::clone(&job)));
     job
 }
 

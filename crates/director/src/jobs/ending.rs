@@ -19,10 +19,13 @@ use catalog::operator::Setting;
 use policy::plan::{JobPlan, Rerun};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 use types::{Attempt, JobId, JobStatus, JobType, Timestamp, VolSession};
 
 /// How long the rest of a job that has failed may take to end on its daemons.
-const DRAIN: Duration = Duration::from_secs(15);
+const DRAIN: Duration = Duration::from_secs(10);
+/// The same for a job that was canceled.
+const DRAIN_CANCELED: Duration = Duration::from_secs(2);
 /// Kind of operator's setting that keeps reschedules over a restart.
 pub(crate) const RESCHEDULE: &str = "reschedule";
 
@@ -58,11 +61,12 @@ pub(crate) async fn drain(director: &Director, job: &Job, course: &mut Course) {
         sd: reached.sd.as_mut().filter(|_| sd_open).map(|sd| &mut sd.peer),
         fd: reached.fd.as_mut().filter(|_| fd_open).map(|fd| &mut fd.peer),
         until_storage_end: false,
+        // Whoever cancels a job does not want to wait for a script of the client that cannot be ended.
+        limit: Some(Instant::now() + if job.wish() == super::Wish::GoOn { DRAIN } else { DRAIN_CANCELED }),
     };
-    if let Ok(ends) = tokio::time::timeout(DRAIN, flow.wait()).await {
-        reached.ends.fd = reached.ends.fd.or(ends.fd);
-        reached.ends.sd = reached.ends.sd.take().or(ends.sd);
-    }
+    let ends = flow.wait().await;
+    reached.ends.fd = reached.ends.fd.or(ends.fd);
+    reached.ends.sd = reached.ends.sd.take().or(ends.sd);
 }
 
 /// Ends a session with an SD whose part is over, its last records committed.

@@ -155,6 +155,14 @@ impl Job {
         lock(&self.held).storages.push(link);
     }
 
+    /// [`Self::hold_storage`] for a daemon that is asked more than once.
+    pub(crate) fn hold_storage_once(&self, link: StorageLink) {
+        let mut held = lock(&self.held);
+        if held.storages.iter().all(|other| other.name != link.name) {
+            held.storages.push(link);
+        }
+    }
+
     pub(crate) fn hold_client(&self, link: ClientLink) {
         lock(&self.held).client = Some(link);
     }

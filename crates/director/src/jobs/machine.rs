@@ -63,7 +63,7 @@ impl JobState {
         use JobState as S;
         let next = match (self, step) {
             (S::Created | S::Queued(_) | S::Adopting, Step::Hold(reason)) => S::Queued(reason.clone()),
-            (S::Created | S::Queued(_), Step::Admit) => S::Starting,
+            (S::Created | S::Queued(_) | S::Adopting, Step::Admit) => S::Starting,
             (S::Starting, Step::Connect) => S::Connecting,
             (S::Connecting, Step::Prepare) => S::Preparing,
             (S::Created, Step::Adopt) => S::Adopting,

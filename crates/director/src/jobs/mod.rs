@@ -5,6 +5,7 @@
 //! job ends with; both are pure. A job that runs when the Director starts is taken over by [`adopt`] and ends the same way.
 
 mod accurate;
+pub(crate) mod adopt;
 mod backup;
 mod bootstrap;
 pub(crate) mod cancel;

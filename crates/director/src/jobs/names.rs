@@ -50,6 +50,6 @@ mod tests {
         let drawn: BTreeSet<String> = (0..500).map(|_| names.draw("Back Up", now)).collect();
         assert_eq!(drawn.len(), 500);
         assert!(drawn.iter().all(|name| name.starts_with("Back_Up.20") && name.len() == 30), "{drawn:?}");
-        assert_eq!(names.draw(&"é".repeat(100), now).len(), 126);
+        assert_eq!(names.draw(&"é".repeat(100), now).len(), NAME_BYTES_MAX);
     }
 }

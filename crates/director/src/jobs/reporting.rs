@@ -108,11 +108,19 @@ fn backup(director: &Director, job: &Job, plan: &JobPlan, course: &Course, writt
         last_volume_bytes: written.volumes.last().map_or(0, |volume| volume.vol_bytes),
         fd_errors: fd.map_or(0, |end| end.errors).max(job.messages.errors()),
         sd_errors: sd.map_or(0, |end| end.errors),
-        fd_status: fd.map(|end| end.status),
-        sd_status: sd.map(|end| end.status),
+        fd_status: end_of(fd.map(|end| end.status), reached.fd.is_some(), written.status),
+        sd_status: end_of(sd.map(|end| end.status), reached.sd.is_some(), written.status),
         status: written.status,
     }
     .text()
+}
+
+/// A daemon that did not say how it ended counts as canceled with a canceled job, and as failed otherwise.
+fn end_of(said: Option<JobStatus>, took_part: bool, status: JobStatus) -> Option<JobStatus> {
+    said.or(took_part.then_some(match status {
+        JobStatus::Canceled => JobStatus::Canceled,
+        _ => JobStatus::ErrorTerminated,
+    }))
 }
 
 fn restore(director: &Director, job: &Job, plan: &JobPlan, course: &Course, written: &Written) -> String {
@@ -140,8 +148,8 @@ fn restore(director: &Director, job: &Job, plan: &JobPlan, course: &Course, writ
         files: written.files,
         bytes: written.bytes,
         fd_errors: ends.fd.map_or(0, |end| end.errors).max(job.messages.errors()),
-        fd_status: ends.fd.map(|end| end.status),
-        sd_status: ends.sd.as_ref().map(|end| end.status),
+        fd_status: end_of(ends.fd.map(|end| end.status), course.reached.fd.is_some(), written.status),
+        sd_status: end_of(ends.sd.as_ref().map(|end| end.status), course.reached.sd.is_some(), written.status),
         status: written.status,
     }
     .text()

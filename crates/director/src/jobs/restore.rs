@@ -57,6 +57,7 @@ pub(crate) async fn run(
             sd: Some(&mut sd.peer),
             fd: Some(&mut fd.peer),
             until_storage_end: fd.version.has_several_storages(),
+            limit: None,
         };
         reached.ends = flow.wait().await;
         let Some((storage, text)) = following.filter(|_| good(&reached.ends)) else { break };
@@ -82,7 +83,7 @@ async fn finish_client(job: &Job, reached: &mut Reached) -> Result<(), Fail> {
     let Some(fd) = reached.fd.as_mut().filter(|_| reached.ends.fd.is_none()) else { return Ok(()) };
     // An FD that is gone is noticed by the wait.
     let _ = fd.peer.send("endrestore").await;
-    let mut flow = Flow { job, sd: None, fd: Some(&mut fd.peer), until_storage_end: false };
+    let mut flow = Flow { job, sd: None, fd: Some(&mut fd.peer), until_storage_end: false, limit: None };
     let ends = flow.wait().await;
     reached.ends.fd = ends.fd;
     reached.ends.refused = reached.ends.refused.take().or(ends.refused);

@@ -6,7 +6,7 @@ use super::traffic::{ClientTraffic, SessionBack, StorageTraffic};
 use crate::catreq::JobContext;
 use crate::error::DirectorError;
 use crate::handle::Director;
-use crate::peer::{Answer, Peer, PeerError, chain};
+use crate::peer::{Answer, ClientConn, Peer, PeerError, StorageConn, chain};
 use policy::plan::{JobPlan, StoragePlan};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -58,7 +58,6 @@ impl From<catalog::CatalogError> for Fail {
 pub(crate) struct SdSession {
     pub(crate) peer: Peer,
     pub(crate) version: SdVersion,
-    pub(crate) holdfast: bool,
     pub(crate) session: VolSession,
     /// Secret between SD and FD for this job.
     pub(crate) key: String,
@@ -145,13 +144,66 @@ pub(crate) async fn open_storage(
     Ok(SdSession {
         peer,
         version,
-        holdfast,
         session: VolSession { id, time },
         key: scan::text(key),
         storage: storage.clone(),
         back: Some(back),
         ssl,
     })
+}
+
+/// Takes over a job that a Holdfast SD holds: the journal is streamed from behind the last record in the catalog
+/// (docs/extensions.md §5). `None`: the SD does not know this attempt.
+pub(crate) async fn attach_storage(
+    director: &Director,
+    job: &Arc<Job>,
+    attempt: Attempt,
+    storage: &StoragePlan,
+    opened: StorageConn,
+    session: VolSession,
+) -> Result<Option<SdSession>, Fail> {
+    let (version, holdfast) = (opened.version, opened.holdfast);
+    let context = context(director, job, attempt, &storage.name, version, holdfast).await?;
+    let catalog = director.catalog_service().open(context).await;
+    let catalog = catalog.map_err(|error| Fail::fatal(chain(&error)))?;
+    let from = catalog.attach_from();
+    let (traffic, back) = StorageTraffic::new(Arc::clone(job), version.generation(), catalog);
+    let (mut peer, _) = Peer::start(format!("Storage daemon {}", storage.name), opened.conn, traffic);
+    let line = format!("attach JobId={} Job={} attempt={attempt} from={from}\n", job.id, job.unique);
+    match peer.command(line, "3000 OK attach").await {
+        Ok(_) => {}
+        Err(PeerError::Refused { said, .. }) if said.starts_with("3983") => return Ok(None),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(Some(SdSession {
+        peer,
+        version,
+        session,
+        key: String::new(),
+        storage: storage.clone(),
+        back: Some(back),
+        ssl: 0,
+    }))
+}
+
+/// Takes over a job that a Holdfast FD holds. `None`: the FD does not know this attempt.
+pub(crate) async fn attach_client(
+    job: &Arc<Job>,
+    attempt: Attempt,
+    opened: ClientConn,
+    uname: String,
+) -> Result<Option<FdSession>, Fail> {
+    let last = Arc::new(AtomicU64::new(0));
+    let traffic = ClientTraffic::new(Arc::clone(job), opened.version.generation(), Arc::clone(&last));
+    let name = format!("Client {}", job.plan().client.name);
+    let (mut peer, _) = Peer::start(name, opened.conn, traffic);
+    let line = format!("attach JobId={} Job={} attempt={attempt} from=1\n", job.id, job.unique);
+    match peer.command(line, "2000 OK attach").await {
+        Ok(_) => {}
+        Err(PeerError::Refused { said, .. }) if said.starts_with("2983") => return Ok(None),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(Some(FdSession { peer, version: opened.version, holdfast: opened.holdfast, ssl: 0, uname, last }))
 }
 
 /// `JobId=…` to the SD (spec/01 §5.3).
@@ -297,6 +349,8 @@ pub(crate) struct Flow<'a> {
     pub(crate) fd: Option<&'a mut Peer>,
     /// Return when the FD says `2000 OK storage end` instead of its end (restore from several Storages).
     pub(crate) until_storage_end: bool,
+    /// When to give up, whatever is still open.
+    pub(crate) limit: Option<Instant>,
 }
 
 /// What one daemon said that matters here.
@@ -314,8 +368,9 @@ impl Flow<'_> {
     pub(crate) async fn wait(&mut self) -> Ends {
         let mut ends = Ends::default();
         let (mut fd_open, mut sd_open) = (self.fd.is_some(), self.sd.is_some());
-        let mut deadline: Option<Instant> = None;
-        let mut asked = false;
+        let mut deadline = self.limit;
+        // An operator's wish is what brought a limited wait about.
+        let mut asked = self.limit.is_some();
         while fd_open || sd_open {
             let said = tokio::select! {
                 answer = next(&mut self.fd), if fd_open => from_fd(answer),

@@ -1,0 +1,436 @@
+//! Adoption: a Director that starts takes up the jobs that its predecessor left (DESIGN §2.3, docs/extensions.md §5).
+//!
+//! Queued jobs are queued again. A job whose attempt is open is taken over where its Storage Daemon holds it: the journal is
+//! streamed from behind the last record in the catalog, and from there on the job goes the way of every job. Nothing is called
+//! failed before SD and FD were asked.
+
+use super::ending::{self, RESCHEDULE};
+use super::job::Job;
+use super::level::Ground;
+use super::life::{self, Course};
+use super::machine::Step;
+use super::outcome::FdEnd;
+use super::session::{Fail, FdSession, Flow, SdSession, attach_client, attach_storage};
+use super::{backup, cancel, create};
+use crate::error::DirectorError;
+use crate::handle::Director;
+use crate::peer::{ClientConn, StorageConn, chain};
+use crate::text;
+use catalog::attempt::{AttemptRow, AttemptState, Totals};
+use catalog::job::JobRow;
+use catalog::plan::PlanRow;
+use policy::plan::StoragePlan;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use types::{Attempt, Epoch, JobId, JobStatus, JobType, Timestamp};
+
+/// How often a daemon that cannot be reached is tried again.
+const ASK_EVERY: Duration = Duration::from_secs(5);
+
+struct Left {
+    row: JobRow,
+    plan: Option<PlanRow>,
+    attempt: Option<AttemptRow>,
+}
+
+/// Takes up what an earlier life of this Director left. Returns at once; the asking goes on in the jobs' own tasks.
+///
+/// # Errors
+/// [`DirectorError::Catalog`].
+pub(crate) async fn take_up(director: &Director) -> Result<(), DirectorError> {
+    let name = director.config().director.name.clone();
+    let read = director.catalog().read(move |r| {
+        let mut left = Vec::new();
+        for row in catalog::job::list_unfinished(r)? {
+            let (id, plan) = (row.id, catalog::plan::load(r, row.id)?);
+            left.push(Left { row, plan, attempt: catalog::attempt::open_of(r, id)? });
+        }
+        Ok((left, catalog::operator::list(r, &name)?))
+    });
+    let (left, settings) = read.await.map_err(|error| DirectorError::Catalog(chain(&error)))?;
+    raise_above_daemons(director, &left).await?;
+    for job in left {
+        take(director, job).await?;
+    }
+    for setting in settings.into_iter().filter(|setting| setting.kind == RESCHEDULE) {
+        let (Ok(id), Ok(at)) = (setting.name.parse::<JobId>(), setting.value.parse::<i64>()) else { continue };
+        if director.registry().get(id).is_none() {
+            ending::again(director, id, Timestamp(at)).await.map_err(|f| DirectorError::Catalog(f.text))?;
+        }
+    }
+    Ok(())
+}
+
+/// Activation is above the epoch that any Storage Daemon knows which holds a job (DESIGN §2.5); those that do not answer at
+/// once are not waited for.
+async fn raise_above_daemons(director: &Director, left: &[Left]) -> Result<(), DirectorError> {
+    let mut names: Vec<&str> =
+        left.iter().filter_map(|job| job.attempt.as_ref()).map(|attempt| attempt.storage.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        let config = director.config();
+        let Some(storage) = config.storage(name) else { continue };
+        let asked = tokio::time::timeout(Duration::from_secs(3), director.connect_storage(storage)).await;
+        match asked {
+            Ok(Ok(conn)) => conn.terminate().await,
+            Ok(Err(DirectorError::Stale { said, .. })) => {
+                if let Some(seen) = epoch_in(&said) {
+                    director.raise_epoch(seen).await?;
+                }
+            }
+            Ok(Err(_)) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The epoch in `3981 Stale Director: epoch <e> of Director …`.
+fn epoch_in(said: &str) -> Option<Epoch> {
+    let (_, rest) = said.split_once("epoch ")?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok().map(Epoch)
+}
+
+async fn take(director: &Director, left: Left) -> Result<(), DirectorError> {
+    let Left { row, plan, attempt } = left;
+    let Some(plan) = plan else { return close_without_plan(director, &row).await };
+    let plan = create::parse(&plan)?;
+    match attempt {
+        None => {
+            tracing::info!(job = %row.id, name = row.unique_name, "queued again");
+            create::begin(director, row.id, row.unique_name, plan);
+        }
+        Some(attempt) => {
+            let job = create::known(director, row.id, row.unique_name.clone(), plan);
+            director.spawn(adopt(director.clone(), job, row, attempt));
+        }
+    }
+    Ok(())
+}
+
+/// A row that no plan stands for: written by Bacula, which sets such rows to `f` at its start (spec/05 §5).
+async fn close_without_plan(director: &Director, row: &JobRow) -> Result<(), DirectorError> {
+    tracing::warn!(job = %row.id, "an unfinished job without a plan is closed as failed");
+    let id = row.id;
+    let written = director
+        .catalog()
+        .write(director.epoch(), move |tx| catalog::job::set_status(tx, id, JobStatus::FatalError));
+    written.await.map_err(|error| DirectorError::Catalog(chain(&error)))
+}
+
+/// What the daemons of a job hold.
+enum Held {
+    /// The SD has it: the job goes on.
+    Taken(Box<SdSession>),
+    /// The SD had not started with it: it starts anew.
+    NotStarted,
+    /// The SD does not have it any more, or cannot (a stock one).
+    Lost(String),
+}
+
+async fn adopt(director: Director, job: Arc<Job>, row: JobRow, attempt: AttemptRow) {
+    job.step(&Step::Adopt);
+    job.update(|live| {
+        live.attempt = attempt.attempt;
+        live.adopted = true;
+        live.start_time = row.start_time;
+    });
+    let mut course = Course::new();
+    course.attempt = attempt.attempt;
+    course.start = row.start_time.unwrap_or(course.start);
+    course.ground = Ground {
+        client: row.client_id,
+        fileset: row.fileset_id,
+        pool: row.pool_id,
+        ..Ground::default()
+    };
+    let held = tokio::select! {
+        held = ask_storage(&director, &job, &attempt) => held,
+        _ = job.wished() => Ok(Held::Lost("the job was canceled before its Storage daemon answered".to_owned())),
+    };
+    let led = match held {
+        Ok(Held::NotStarted) => return start_anew(&director, &job, attempt.attempt).await,
+        Ok(Held::Taken(sd)) => follow(&director, &job, &mut course, *sd).await,
+        Ok(Held::Lost(why)) => {
+            cancel::tell_all(&director, &job).await;
+            course.outcome.may_be_incomplete = job.plan().job_type == JobType::Backup;
+            course.outcome.sd = Some(None);
+            job.messages.fatal(&why);
+            Ok(())
+        }
+        Err(fail) => Err(fail),
+    };
+    life::close(&director, &job, course, led).await;
+}
+
+/// The attempt had not begun: it is closed and the job queued again; the next attempt runs its scripts once more.
+async fn start_anew(director: &Director, job: &Arc<Job>, attempt: Attempt) {
+    let (id, now) = (job.id, text::now());
+    let closed = director.catalog().write(director.epoch(), move |tx| {
+        catalog::attempt::finish(tx, id, attempt, AttemptState::Closed, Totals::default(), now)
+    });
+    if let Err(error) = closed.await {
+        let mut course = Course::new();
+        course.attempt = attempt;
+        return life::close(director, job, course, Err(error.into())).await;
+    }
+    tracing::info!(job = %id, %attempt, "the attempt had not begun; the job starts anew");
+    life::live(director.clone(), Arc::clone(job)).await;
+}
+
+/// Asks the SD that holds the attempt until it answers, at most for the configured time.
+async fn ask_storage(director: &Director, job: &Arc<Job>, attempt: &AttemptRow) -> Result<Held, Fail> {
+    let plan = job.plan();
+    let storages: Vec<StoragePlan> = plan.write_storages.iter().chain(&plan.read_storages).cloned().collect();
+    let Some(storage) = storages.iter().find(|storage| storage.name == attempt.storage) else {
+        // No SD had taken the job on: whatever one may hold in reserve is given up.
+        for storage in &storages {
+            give_up_reservation(director, job, attempt.attempt, storage).await;
+        }
+        return Ok(Held::NotStarted);
+    };
+    let limit = Instant::now() + director.config().director.sd_connect_timeout;
+    loop {
+        match reach(director, job, storage).await {
+            Ok(conn) => return ask(director, job, attempt, storage, conn).await,
+            Err(error) if Instant::now() < limit => {
+                tracing::warn!(job = %job.id, %error, "the Storage daemon that holds the job does not answer yet");
+            }
+            Err(error) => return Ok(Held::Lost(format!("the Storage daemon did not answer: {error}"))),
+        }
+        tokio::time::sleep(ASK_EVERY).await;
+    }
+}
+
+async fn reach(director: &Director, job: &Job, storage: &StoragePlan) -> Result<StorageConn, DirectorError> {
+    let config = director.config();
+    let resource = config.storage(&storage.name).ok_or_else(|| {
+        DirectorError::Plan(format!("Storage \"{}\" is no longer configured", storage.name))
+    })?;
+    let links = director.links();
+    let link = links.storage(resource)?;
+    let conn = links.open_storage(&link, false).await?;
+    job.hold_storage_once(link);
+    Ok(conn)
+}
+
+/// Asks an SD that answers.
+async fn ask(
+    director: &Director,
+    job: &Arc<Job>,
+    attempt: &AttemptRow,
+    storage: &StoragePlan,
+    mut conn: StorageConn,
+) -> Result<Held, Fail> {
+    if !conn.holdfast {
+        conn.terminate().await;
+        return Ok(Held::Lost(format!(
+            "Storage daemon {} is no Holdfast daemon: it ends a job whose Director goes away",
+            storage.name
+        )));
+    }
+    let lines = conn.command("jobs\n").await?;
+    let prefix = format!("job JobId={} ", job.id);
+    let number = format!(" attempt={} ", attempt.attempt);
+    let line = lines.iter().find(|line| line.starts_with(&prefix) && line.contains(&number));
+    let Some(line) = line else {
+        conn.terminate().await;
+        return Ok(Held::Lost(format!("Storage daemon {} does not hold the job any more", storage.name)));
+    };
+    if line.contains(" state=reserved ") || line.contains(" state=waiting ") {
+        let said = conn.command(close_line(job, attempt.attempt)).await;
+        tracing::info!(job = %job.id, ?said, "closed what the Storage daemon held in reserve");
+        conn.terminate().await;
+        return Ok(Held::NotStarted);
+    }
+    let taken = attach_storage(director, job, attempt.attempt, storage, conn, attempt.session).await?;
+    match taken {
+        Some(sd) => Ok(Held::Taken(Box::new(sd))),
+        None => Ok(Held::Lost(format!("Storage daemon {} does not hold the job any more", storage.name))),
+    }
+}
+
+fn close_line(job: &Job, attempt: Attempt) -> String {
+    format!("close JobId={} Job={} attempt={attempt}\n", job.id, job.unique)
+}
+
+/// A reservation whose session is not in the catalog; an SD that does not answer frees it by itself.
+async fn give_up_reservation(director: &Director, job: &Job, attempt: Attempt, storage: &StoragePlan) {
+    let asked = tokio::time::timeout(Duration::from_secs(5), async {
+        let mut conn = reach(director, job, storage).await?;
+        if conn.holdfast {
+            conn.conn.send(close_line(job, attempt)).await.map_err(|e| DirectorError::Plan(chain(&e)))?;
+            let _ = conn.conn.recv_within(Duration::from_secs(5)).await;
+        }
+        conn.terminate().await;
+        Ok::<(), DirectorError>(())
+    });
+    if !matches!(asked.await, Ok(Ok(()))) {
+        tracing::debug!(job = %job.id, storage = storage.name, "a possible reservation was not given up");
+    }
+}
+
+/// Follows a job that was taken over to the end of its data.
+async fn follow(director: &Director, job: &Arc<Job>, course: &mut Course, sd: SdSession) -> Result<(), Fail> {
+    let plan = job.plan();
+    job.messages.info(&format!("Director took over the running JobId {}, Job={}", job.id, job.unique));
+    let fd = ask_client(director, job, course.attempt).await;
+    let reached = &mut course.reached;
+    reached.data = true;
+    let sd = reached.sd.insert(sd);
+    let stock = matches!(fd, Asked::Stock);
+    let lost = match fd {
+        Asked::Holds(fd) => {
+            reached.fd = Some(*fd);
+            None
+        }
+        Asked::Stock => None,
+        Asked::Lost(why) => Some(why),
+    };
+    job.step(&Step::Run);
+    let mut flow = Flow {
+        job,
+        sd: Some(&mut sd.peer),
+        fd: reached.fd.as_mut().map(|fd| &mut fd.peer),
+        until_storage_end: plan.job_type == JobType::Restore,
+        limit: None,
+    };
+    reached.ends = flow.wait().await;
+    finish_restore(job, course).await;
+    if stock {
+        course.reached.ends.fd = stock_end(director, job).await;
+    }
+    course.outcome = backup::outcome(&plan, &course.reached);
+    if stock || lost.is_some() {
+        course.outcome.fd = Some(course.reached.ends.fd.map(|end| end.status));
+    }
+    if let (Some(why), None) = (lost, course.reached.ends.fd) {
+        job.messages.fatal(&why);
+    }
+    course.outcome.may_be_incomplete &= plan.job_type == JobType::Backup;
+    Ok(())
+}
+
+/// An FD that waits for a further Storage is told that there is none.
+async fn finish_restore(job: &Job, course: &mut Course) {
+    let reached = &mut course.reached;
+    let Some(fd) = reached.fd.as_mut().filter(|_| reached.ends.fd.is_none()) else { return };
+    let _ = fd.peer.send("endrestore").await;
+    let mut flow = Flow { job, sd: None, fd: Some(&mut fd.peer), until_storage_end: false, limit: None };
+    reached.ends.fd = flow.wait().await.fd;
+}
+
+/// What the FD of a job holds.
+enum Asked {
+    Holds(Box<FdSession>),
+    /// A stock FD keeps nothing for a Director; its end is asked for when the SD has ended.
+    Stock,
+    Lost(String),
+}
+
+async fn ask_client(director: &Director, job: &Arc<Job>, attempt: Attempt) -> Asked {
+    let conn = match reach_client(director, job).await {
+        Ok(conn) => conn,
+        Err(error) => return Asked::Lost(format!("the client did not answer: {error}")),
+    };
+    if !conn.holdfast {
+        conn.terminate().await;
+        return Asked::Stock;
+    }
+    match attach_client(job, attempt, conn, String::new()).await {
+        Ok(Some(fd)) => Asked::Holds(Box::new(fd)),
+        Ok(None) => Asked::Lost("the client does not know the job any more".to_owned()),
+        Err(fail) => Asked::Lost(fail.text),
+    }
+}
+
+async fn reach_client(director: &Director, job: &Job) -> Result<ClientConn, DirectorError> {
+    let (config, name) = (director.config(), job.plan().client.name.clone());
+    let resource = config
+        .client(&name)
+        .ok_or_else(|| DirectorError::Plan(format!("Client \"{name}\" is no longer configured")))?;
+    let links = director.links();
+    let link = links.client(resource)?;
+    let conn = links.open_client(&link, false).await?;
+    job.hold_client(link);
+    Ok(conn)
+}
+
+/// How a job ended on a stock FD, from its list of terminated jobs; messages that it had for nobody are lost, only their
+/// count is known.
+async fn stock_end(director: &Director, job: &Job) -> Option<FdEnd> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        match stock_status(director, job).await {
+            Ok(Some(end)) => {
+                if end.errors > 0 {
+                    job.messages.warning(&format!(
+                        "{} messages of the client were sent while no Director was there, and are lost.",
+                        end.errors
+                    ));
+                }
+                return Some(end);
+            }
+            // It may still run its After scripts.
+            Ok(None) if Instant::now() < deadline => {}
+            Ok(None) => return None,
+            Err(error) => {
+                job.messages.error(&format!("The end status of the client could not be asked: {error}"));
+                return None;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn stock_status(director: &Director, job: &Job) -> Result<Option<FdEnd>, DirectorError> {
+    let mut conn = reach_client(director, job).await?;
+    conn.console_job(&director.console_name()).await?;
+    let lines = conn.command(".status terminated api=2 api_opts=").await;
+    conn.terminate().await;
+    Ok(end_of(&lines?, job.id))
+}
+
+/// The end of a job in `.status terminated` blocks of `key=value` lines.
+fn end_of(lines: &[String], id: JobId) -> Option<FdEnd> {
+    let text = lines.join("\n");
+    let block = text.split("jobid=").skip(1).find(|block| {
+        block.split(|c: char| !c.is_ascii_digit()).next().and_then(|n| n.parse().ok()) == Some(id)
+    })?;
+    let value = |key: &str| {
+        block.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix('=')).map(str::trim)
+    };
+    let number = |key| value(key).and_then(|v| v.replace(',', "").parse::<u64>().ok()).unwrap_or(0);
+    let status = value("status")?.chars().next().and_then(JobStatus::from_letter)?;
+    Some(FdEnd {
+        status,
+        files: number("jobfiles"),
+        read_bytes: 0,
+        bytes: number("jobbytes"),
+        errors: u32::try_from(number("errors")).unwrap_or(u32::MAX),
+        vss: false,
+        encrypted: false,
+        comm_bytes: 0,
+        comm_packed: 0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stock_fds_list_tells_how_a_job_ended() {
+        let lines: Vec<String> = "jobid=3\nlevel=F\ntype=B\nstatus=T\nstatus_desc=OK\njobbytes=13914\njobfiles=8\njob=A.2026\n\
+                                  errors=0\n\njobid=31\nlevel=F\nstatus=E\njobbytes=1\njobfiles=2\nerrors=4\n"
+            .lines()
+            .map(str::to_owned)
+            .collect();
+        let end = end_of(&lines, JobId(3)).unwrap();
+        assert_eq!((end.status, end.files, end.bytes), (JobStatus::Terminated, 8, 13914));
+        assert_eq!(end_of(&lines, JobId(31)).unwrap().errors, 4);
+        assert!(end_of(&lines, JobId(1)).is_none());
+        assert_eq!(epoch_in("3981 Stale Director: epoch 12 of Director \"d\" is"), Some(Epoch(12)));
+    }
+}

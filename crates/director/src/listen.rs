@@ -1,0 +1,131 @@
+//! The console port: who may come in (spec/01 §2.3, §6.5).
+
+use crate::handle::Director;
+use crate::peer::{chain, tls};
+use conf::address::Family;
+use net::{Incoming, Listener, NetError, Session};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use wire::cram::Secret;
+use wire::dialogue::handshake::{refuse_hello, refuse_unknown};
+use wire::hello::{DEFAULT_CONSOLE, Hello, HelloLine, Listener as At};
+
+/// Callers that are being authenticated at one time, beyond the open sessions.
+const KNOCKING_MAX: usize = 64;
+
+/// Opens the ports of the configuration.
+///
+/// # Errors
+/// [`NetError::Listen`] names the address.
+pub(crate) async fn bind(director: &conf::director::Director) -> Result<Vec<Listener>, NetError> {
+    let mut listeners: Vec<Listener> = Vec::new();
+    for address in director.listen() {
+        let port = address.port.unwrap_or(director.dir_port);
+        let host = match (&address.host, address.family) {
+            (Some(host), _) => host.clone(),
+            (None, Family::V6) => "::".to_owned(),
+            (None, Family::Any | Family::V4) => "0.0.0.0".to_owned(),
+        };
+        let failed = |source| NetError::Listen { address: format!("{host}:{port}"), source };
+        let found = tokio::net::lookup_host((host.as_str(), port)).await.map_err(failed)?;
+        let wanted = found.filter(|at| match address.family {
+            Family::Any => true,
+            Family::V4 => at.is_ipv4(),
+            Family::V6 => at.is_ipv6(),
+        });
+        for at in wanted {
+            if listeners.iter().all(|listener| listener.address() != at) {
+                listeners.push(Listener::bind(at)?);
+            }
+        }
+    }
+    Ok(listeners)
+}
+
+/// Takes consoles in for ever.
+pub(crate) async fn serve(director: Director, listeners: Vec<Listener>) {
+    let mut accepting = JoinSet::new();
+    let knocking = Arc::new(Semaphore::new(KNOCKING_MAX));
+    let sessions = Arc::new(Semaphore::new(director.config().director.maximum_console_connections.max(1) as usize + 1));
+    for listener in listeners {
+        tracing::info!(address = %listener.address(), "console port open");
+        accepting.spawn(accept(director.clone(), listener, Arc::clone(&knocking), Arc::clone(&sessions)));
+    }
+    while accepting.join_next().await.is_some() {}
+}
+
+async fn accept(director: Director, listener: Listener, knocking: Arc<Semaphore>, sessions: Arc<Semaphore>) {
+    let mut open = JoinSet::new();
+    loop {
+        while open.try_join_next().is_some() {}
+        let Ok(permit) = Arc::clone(&knocking).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok(incoming) => {
+                let (director, sessions) = (director.clone(), Arc::clone(&sessions));
+                open.spawn(async move {
+                    let address = incoming.address();
+                    let conn = admit(&director, incoming).await;
+                    drop(permit);
+                    match conn {
+                        // Consoles beyond the limit wait without an answer, as with Bacula.
+                        Ok(Some((conn, name))) => {
+                            if let Ok(_slot) = sessions.acquire_owned().await {
+                                crate::console::serve(director, conn, name).await;
+                            }
+                        }
+                        Ok(None) => {}
+                        Err(error) => tracing::warn!(%address, error = %chain(&error), "a caller was refused"),
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "accept a console");
+                // Out of descriptors: only time helps, and the loop must not spin.
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+    }
+}
+
+/// The handshake. The name is that of a restricted console; `None` is the default console.
+async fn admit(
+    director: &Director,
+    mut incoming: Incoming,
+) -> Result<Option<(net::Conn, Option<String>)>, NetError> {
+    let first = incoming.first_packet().await?;
+    let hello = match HelloLine::parse(&first, At::Director) {
+        Ok(hello) => hello,
+        Err(error) => {
+            net::refuse(incoming, refuse_hello(&error)).await;
+            return Ok(None);
+        }
+    };
+    let config = director.config();
+    let (password, tls_of, name) = match &hello.hello {
+        Hello::Console { name, .. } if name == DEFAULT_CONSOLE => {
+            (&config.director.password, &config.director.tls, None)
+        }
+        Hello::Console { name, .. } => match config.console(name) {
+            Some(console) => (&console.password, &console.tls, Some(name.clone())),
+            None => {
+                net::refuse(incoming, refuse_unknown(At::Director, &hello)).await;
+                return Ok(None);
+            }
+        },
+        _ => {
+            net::refuse(incoming, refuse_unknown(At::Director, &hello)).await;
+            return Ok(None);
+        }
+    };
+    let (tls, _) = match tls(tls_of, "Console", &incoming.address().to_string()) {
+        Ok(made) => made,
+        Err(error) => {
+            tracing::error!(%error, "the certificates of the console port");
+            return Ok(None);
+        }
+    };
+    let session = Session::new(&config.director.name, Secret::from_configured(password), tls);
+    net::accept(incoming, hello, &session).await.map(|conn| Some((conn, name)))
+}
