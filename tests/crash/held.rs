@@ -9,6 +9,11 @@ use testkit::wait;
 
 /// Files before and after the gate, each.
 pub(crate) const FILES: usize = 60;
+/// Size of each.
+const FILE_BYTES: usize = 200_000;
+/// Files that are on the Volume while the job stands at the gate; some of the others may wait in the daemons' buffers, which
+/// hold a megabyte or two.
+pub(crate) const SURELY_SENT: usize = 45;
 
 /// A running site whose job 1 waits at the gate.
 pub(crate) struct Held {
@@ -25,8 +30,8 @@ impl Held {
     pub(crate) fn start(builder: Builder) -> Result<Self> {
         let dir = scratch()?;
         let (before, after) = (dir.path().join("before"), dir.path().join("after"));
-        plain_tree(&before, FILES, 50_000)?;
-        plain_tree(&after, FILES, 50_000)?;
+        plain_tree(&before, FILES, FILE_BYTES)?;
+        plain_tree(&after, FILES, FILE_BYTES)?;
         let gate = Gate::create(dir.path().join("gate"))?;
         let site = builder
             .option("readfifo = yes")
@@ -38,7 +43,7 @@ impl Held {
         let job = site.run("run job=Backup level=Full yes")?;
         let open = gate.wait_reader(wait::START)?;
         let volume = site.volume_file("Vol-0001");
-        let least = (FILES as u64 - 5) * 50_000;
+        let least = (SURELY_SENT * FILE_BYTES) as u64;
         wait::until("the first files on the Volume", wait::START, || {
             Ok(std::fs::metadata(&volume).is_ok_and(|meta| meta.len() >= least).then_some(()))
         })?;

@@ -41,7 +41,7 @@ fn told_to_stop_it_ends_the_job_at_a_checkpoint() -> Result<()> {
     held.release()?;
     let job = held.site.wait_job(held.job, NOTICE)?;
     ensure!(job.status() == 'I', "{job:?}");
-    ensure!(job.files() as usize >= crate::held::FILES - 5, "{job:?}");
+    ensure!(job.files() as usize >= crate::held::SURELY_SENT, "{job:?}");
     held.site.start_role(Role::Storage)?;
     let listed = held.site.bls("Vol-0001", &["-j"])?;
     ensure!(listed.contains("JobId=1"), "{listed}");
