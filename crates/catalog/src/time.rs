@@ -71,7 +71,7 @@ impl Zone {
     #[must_use]
     pub fn instant(&self, at: LocalTime) -> Timestamp {
         let instant = self.0.to_ambiguous_timestamp(at.0).compatible();
-        Timestamp(instant.map_or(0, |t| t.as_second()))
+        Timestamp(instant.map_or(0, jiff::Timestamp::as_second))
     }
 }
 

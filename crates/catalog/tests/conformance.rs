@@ -1,5 +1,7 @@
 //! What every backend must do, checked over the port alone. Each check gets a fresh, empty, activated catalog.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+
 use catalog::attempt::{self, AttemptState, Totals};
 use catalog::file::{self, Ingest, NewFile};
 use catalog::jobmedia::{self, Piece};
@@ -182,14 +184,14 @@ async fn ids_are_never_given_out_twice(f: &Fixture) {
 
 async fn a_job_lives_from_creation_to_its_end(f: &Fixture) {
     let id = f.write(|tx| job::create(tx, &new_job("Nightly", 0))).await;
-    let unfinished = f.catalog.read(|r| job::list_unfinished(r)).await.unwrap();
+    let unfinished = f.catalog.read(job::list_unfinished).await.unwrap();
     assert_eq!(unfinished.iter().map(|j| (j.id, j.status)).collect::<Vec<_>>(), [(id, JobStatus::Created)]);
     f.write(move |tx| job::end(tx, id, &job_end(JobLevel::Full, 2))).await;
     let row = f.catalog.read(|r| job::get_by_unique_name(r, "Nightly.0")).await.unwrap().unwrap();
     assert_eq!((row.status, row.files, row.bytes), (JobStatus::Terminated, 2, u64::from(u32::MAX) * 10));
     assert_eq!(row.end_time, Some(Timestamp(T0.0 + 7)));
     assert_eq!(row.session, VolSession { id: 1, time: 9 });
-    assert!(f.catalog.read(|r| job::list_unfinished(r)).await.unwrap().is_empty());
+    assert!(f.catalog.read(job::list_unfinished).await.unwrap().is_empty());
     let unknown = f.refused(|tx| job::set_status(tx, JobId(77), JobStatus::Running)).await;
     assert!(unknown.to_string().contains("JobId 77"), "{unknown}");
 
@@ -646,7 +648,7 @@ async fn a_deleted_volume_takes_its_jobs_with_it(f: &Fixture) {
         purge::mark_purged(tx, &mut purged.clone())
     })
     .await;
-    let pools = f.catalog.read(|r| pool::list(r)).await.unwrap();
+    let pools = f.catalog.read(pool::list).await.unwrap();
     assert_eq!(
         pools.iter().map(|p| (p.name.as_str(), p.num_vols)).collect::<Vec<_>>(),
         [("File", 0), ("Old", 1)]

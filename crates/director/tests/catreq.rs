@@ -1,5 +1,7 @@
 //! A Storage Daemon's requests against a catalog: stock packets, journals, repetitions, replay.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+
 use attrs::{AttrRecord, FileType};
 use catalog::leader::Activation;
 use catalog::pool::{PoolRow, VolumeLimits};

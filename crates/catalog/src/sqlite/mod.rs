@@ -166,7 +166,7 @@ impl Connection for SqliteConnection {
         each: &mut dyn FnMut(&Row<'_>) -> Result<()>,
     ) -> Result<()> {
         let mut statement = self.connection.prepare_cached(sql).map_err(|e| failed(sql, e))?;
-        let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement
             .query(rusqlite::params_from_iter(params.iter().map(Bound)))
             .map_err(|e| failed(sql, e))?;
