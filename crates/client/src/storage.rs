@@ -260,11 +260,11 @@ impl Window {
         }
         self.bytes += bytes;
         let due = Duration::from_secs_f64(self.bytes as f64 / rate as f64);
-        // A sleep is what a bandwidth limit is; it is cut so that a cancelled job ends soon.
         while let Some(left) = due.checked_sub(self.start.elapsed()).filter(|left| !left.is_zero()) {
             if is_canceled() {
                 return;
             }
+            // No event: a sleep is what a bandwidth limit is; it is cut so that a cancelled job ends soon.
             std::thread::sleep(left.min(Duration::from_millis(200)));
         }
     }

@@ -98,6 +98,7 @@ impl Session {
             Local::Output(None) | Local::Tee(None) => self.output.close(),
             Local::Output(Some(file)) => self.open_output(&file, false)?,
             Local::Tee(Some(file)) => self.open_output(&file, true)?,
+            // No event: the operator's script asked for the pause.
             Local::Sleep(duration) => std::thread::sleep(duration),
             Local::Time => {
                 let now = jiff::Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::system());

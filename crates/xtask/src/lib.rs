@@ -4,6 +4,7 @@
 //! manifests (who may depend on whom, a reason for each outside crate), [`text`] at source files (pure crates, unfinished
 //! work, unsafe code, sleeping threads, paths of one machine, the page that introduces a crate).
 
+mod directives;
 mod layers;
 mod text;
 
@@ -41,6 +42,7 @@ pub fn tidy(root: &Path) -> Result<Vec<Breach>> {
             found.push(Breach { file: file.into(), line: 0, text: "is missing".to_owned() });
         }
     }
+    found.extend(directives::check(root)?);
     for dir in ["crates", "tests", "fuzz"] {
         let walk = WalkDir::new(root.join(dir)).sort_by_file_name().into_iter();
         for entry in walk.filter_entry(|entry| entry.file_name() != "target" && entry.file_name() != "corpus")

@@ -57,7 +57,7 @@ pub(crate) fn check(file: &Path, content: &str, found: &mut Vec<Breach>) {
         in_tests |= line.trim_start().starts_with("#[cfg(test)]");
         let code = line.split("//").next().unwrap_or_default();
         for (word, remedy) in BANNED {
-            if line.contains(word) {
+            if stands_alone(line, word) {
                 breach(at + 1, format!("“{word}”: {remedy}"));
             }
         }
@@ -95,6 +95,14 @@ fn page(file: &Path, content: &str) -> Option<String> {
         .then(|| format!("{lines} lines of introduction; say in {PAGE_LINES_MIN} or more what the crate is"))
 }
 
+/// Whether a word is in the line and no part of a longer one: a path that goes on to the left is another path.
+fn stands_alone(line: &str, word: &str) -> bool {
+    line.match_indices(word).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        !word.starts_with('/') || before.is_none_or(|c| !c.is_alphanumeric())
+    })
+}
+
 fn is_test_file(file: &Path) -> bool {
     file.components().any(|part| part.as_os_str() == "tests")
         || file.file_name().is_some_and(|name| name == "tests.rs" || name == "build.rs")
@@ -124,6 +132,7 @@ mod tests {
         check_lines("crates/net/src/a.rs", "// ok\nlet x = unsafe { y };\n", &[2]);
         check_lines("crates/sys/src/a.rs", "let x = unsafe { y };\n", &[]);
         check_lines("crates/net/src/a.rs", concat!("\n\ntodo", "!()"), &[3]);
+        check_lines("crates/net/src/a.rs", concat!("a(\"/wo", "rk/a\")\nb(\"/opt/wo", "rk/a\")"), &[1]);
         check_lines("crates/net/src/a.rs", "std::thread::sleep(d)", &[1]);
         check_lines("crates/net/src/a.rs", "// No event: a penalty\nstd::thread::sleep(d)", &[]);
         check_lines("crates/net/src/a.rs", &"\n".repeat(801), &[0]);

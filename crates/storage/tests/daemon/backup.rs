@@ -1,10 +1,8 @@
 //! Backups and restores through a running daemon, with a Director of each kind.
 
-mod site;
-
-use site::client::{Client, TestFile, files};
-use site::director::{Catalog, Director, Heard};
-use site::{Site, eventually};
+use crate::site::client::{Client, TestFile, files};
+use crate::site::director::{Catalog, Director, Heard};
+use crate::site::{Site, eventually};
 use volume::{Assembler, Integrity, VolumeBlock, VolumeReader};
 
 /// Runs a backup to its end.
@@ -72,7 +70,7 @@ fn sessions_on(site: &Site, volume: &str) -> std::collections::BTreeMap<u32, Vec
 }
 
 fn data_of(records: &[(i32, i32, Vec<u8>)], index: usize) -> Vec<u8> {
-    let of = |r: &&(i32, i32, Vec<u8>)| r.0 == index as i32 && r.1 == site::client::DATA;
+    let of = |r: &&(i32, i32, Vec<u8>)| r.0 == index as i32 && r.1 == crate::site::client::DATA;
     records.iter().filter(of).flat_map(|r| r.2.clone()).collect()
 }
 

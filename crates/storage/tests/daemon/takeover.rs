@@ -1,10 +1,8 @@
 //! Epochs, adoption, crashes: what Holdfast adds (docs/extensions.md).
 
-mod site;
-
-use site::client::{Client, TestFile, files};
-use site::director::{Catalog, Director, Heard};
-use site::{Site, copy_as_crashed, eventually};
+use crate::site::client::{Client, TestFile, files};
+use crate::site::director::{Catalog, Director, Heard};
+use crate::site::{Site, copy_as_crashed, eventually};
 
 fn start(site: &Site, director: &mut Director, id: u32, heard: &mut Heard) -> Client {
     let name = format!("J.{id}");

@@ -1,12 +1,10 @@
 //! Damaged Volumes: a restore names what is affected, gives the rest, and never gives a damaged record as good.
 
-mod site;
-
 use std::collections::BTreeSet;
 
-use site::Site;
-use site::client::{ATTRIBUTES, Client, DATA, DIGEST, TestFile, attributes, digest, files};
-use site::director::{Catalog, Director, Heard};
+use crate::site::Site;
+use crate::site::client::{ATTRIBUTES, Client, DATA, DIGEST, TestFile, attributes, digest, files};
+use crate::site::director::{Catalog, Director, Heard};
 
 const FILES: usize = 60;
 

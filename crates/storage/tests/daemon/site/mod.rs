@@ -1,5 +1,5 @@
 //! A Storage Daemon on loopback with a Director and clients that the tests play.
-#![allow(dead_code, unreachable_pub, reason = "shared by the test files, each of which uses a part of it")]
+#![allow(unreachable_pub, reason = "shared by the test files")]
 
 pub mod client;
 pub mod director;
@@ -91,6 +91,7 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let until = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < until, "{what}: not within {PATIENCE:?}");
+        // No event: what is waited for is seen from outside only.
         std::thread::sleep(Duration::from_millis(5));
     }
 }
