@@ -183,7 +183,7 @@ fn after_a_crash_the_job_is_offered_incomplete_and_the_volume_goes_on() {
     let catalog = Catalog::default();
     let set = files(400, 60_000, 6);
     let crashed = tempfile::tempdir().unwrap();
-    let mut row = site::director::Row::default();
+    let mut row = crate::site::director::Row::default();
     let mut heard = Heard::default();
     let mut director = Director::ours(site.port, &catalog, 1);
     let mut client = start(&site, &mut director, 1, &mut heard);
