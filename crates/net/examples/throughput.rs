@@ -64,7 +64,11 @@ fn measure(name: &str, tls: &Tls, payload: usize, total: usize) -> Result<()> {
     }
     sender.join().map_err(|_| "the sender panicked")??;
     let seconds = started.elapsed().as_secs_f64();
-    println!("{name:6} {payload:7} B packets: {:7.0} MB/s, {:9.0} packets/s", bytes as f64 / seconds / 1e6, count as f64 * 3.0 / seconds);
+    println!(
+        "{name:6} {payload:7} B packets: {:7.0} MB/s, {:9.0} packets/s",
+        bytes as f64 / seconds / 1e6,
+        count as f64 * 3.0 / seconds
+    );
     Ok(())
 }
 
