@@ -15,15 +15,15 @@ pub mod messages;
 mod error;
 mod handle;
 mod listen;
-mod scheduler;
-mod service;
 mod peer;
 mod report;
+mod scheduler;
+mod service;
 pub mod text;
 
 pub use error::DirectorError;
 pub use handle::{Director, Load, TerminatedJob};
-pub use service::{RunError, run, start};
 pub use jobs::{JobView, WaitReason};
 pub use peer::{ClientConn, StorageConn};
 pub use policy::plan::{JobPlan, JobRequest, Origin, Overrides, RestoreRequest};
+pub use service::{RunError, run, start};

@@ -48,7 +48,8 @@ pub(crate) async fn bind(director: &conf::director::Director) -> Result<Vec<List
 pub(crate) async fn serve(director: Director, listeners: Vec<Listener>) {
     let mut accepting = JoinSet::new();
     let knocking = Arc::new(Semaphore::new(KNOCKING_MAX));
-    let sessions = Arc::new(Semaphore::new(director.config().director.maximum_console_connections.max(1) as usize + 1));
+    let sessions =
+        Arc::new(Semaphore::new(director.config().director.maximum_console_connections.max(1) as usize + 1));
     for listener in listeners {
         tracing::info!(address = %listener.address(), "console port open");
         accepting.spawn(accept(director.clone(), listener, Arc::clone(&knocking), Arc::clone(&sessions)));
@@ -76,7 +77,9 @@ async fn accept(director: Director, listener: Listener, knocking: Arc<Semaphore>
                             }
                         }
                         Ok(None) => {}
-                        Err(error) => tracing::warn!(%address, error = %chain(&error), "a caller was refused"),
+                        Err(error) => {
+                            tracing::warn!(%address, error = %chain(&error), "a caller was refused")
+                        }
                     }
                 });
             }

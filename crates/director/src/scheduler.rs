@@ -34,7 +34,8 @@ pub(crate) async fn run(director: Director) {
         let off = switched_off(&director).await.unwrap_or_default();
         let config = director.config();
         let next = next_wake(&config, &zone, now, HORIZON, |job| !off.contains(&job.name));
-        let ahead = next.map_or(SLEEP_MAX, |at| Duration::from_secs(u64::try_from(at.0 - now.0).unwrap_or(0)));
+        let ahead =
+            next.map_or(SLEEP_MAX, |at| Duration::from_secs(u64::try_from(at.0 - now.0).unwrap_or(0)));
         tokio::select! {
             () = tokio::time::sleep(ahead.min(SLEEP_MAX)) => {}
             () = director.schedule_changed() => {}
@@ -78,14 +79,19 @@ async fn round(director: &Director, zone: &TimeZone) -> Result<(), String> {
         if run.is_missed(now) {
             director.messages().daemon(
                 conf::messages::MessageType::Warning,
-                &format!("Job \"{}\" was due at {} while no Director was active; it is started now.", due.job, text::report_time(due.due_at)),
+                &format!(
+                    "Job \"{}\" was due at {} while no Director was active; it is started now.",
+                    due.job,
+                    text::report_time(due.due_at)
+                ),
             );
         }
         start(director, &due, run.line).await?;
     }
     // After the jobs are in the catalog: a crash between the two repeats the look, and the ledger keeps runs unique.
-    let pairs: Vec<(String, String)> =
-        scheduled_jobs(&config, |_| true).map(|(job, schedule)| (job.name.clone(), schedule.name.clone())).collect();
+    let pairs: Vec<(String, String)> = scheduled_jobs(&config, |_| true)
+        .map(|(job, schedule)| (job.name.clone(), schedule.name.clone()))
+        .collect();
     let written = director.catalog().write(director.epoch(), move |tx| {
         for (job, schedule) in &pairs {
             ledger::set_watermark(tx, job, schedule, now)?;
@@ -131,10 +137,13 @@ async fn start(director: &Director, due: &DueRun, line: &RunLine) -> Result<(), 
         Ok(None) => {}
         Err(error @ crate::DirectorError::Plan(_)) => {
             // It can never be started as it is configured; that must not stop the others.
-            director.messages().daemon(conf::messages::MessageType::Error, &format!("Job \"{}\": {error}", due.job));
+            director
+                .messages()
+                .daemon(conf::messages::MessageType::Error, &format!("Job \"{}\": {error}", due.job));
             let due = due.clone();
-            let settled =
-                director.catalog().write(director.epoch(), move |tx| ledger::settle(tx, &due, Outcome::Missed));
+            let settled = director
+                .catalog()
+                .write(director.epoch(), move |tx| ledger::settle(tx, &due, Outcome::Missed));
             settled.await.map_err(|error| chain(&error))?;
         }
         Err(error) => return Err(chain(&error)),

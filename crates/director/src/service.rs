@@ -137,7 +137,9 @@ fn instance(config: &DirectorConfig) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = host.trim();
     let known = config.instances.iter().find(|instance| instance.name == host);
-    known.map_or_else(|| if host.is_empty() { "localhost" } else { host }, |instance| instance.name.as_str()).to_owned()
+    known
+        .map_or_else(|| if host.is_empty() { "localhost" } else { host }, |instance| instance.name.as_str())
+        .to_owned()
 }
 
 /// Puts the last jobs of earlier lives into `status director`.

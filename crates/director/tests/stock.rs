@@ -84,8 +84,7 @@ impl Lab {
         let config = load(&text);
         let (context, control) = net::daemon::pair();
         let again = text.clone();
-        let director =
-            director::start(config, Box::new(move || Ok(load(&again))), &context).await.unwrap();
+        let director = director::start(config, Box::new(move || Ok(load(&again))), &context).await.unwrap();
         Self { dir, director, _control: control, _daemons: daemons }
     }
 
@@ -186,9 +185,14 @@ async fn backups_and_a_restore_with_stock_daemons() {
     println!("full: {took:?}\n{log}");
     let files = lab.director.catalog().read(move |r| catalog::file::count(r, first)).await.unwrap();
     assert_eq!(files, 102, "100 files and 2 directories");
-    for wanted in
-        ["Start Backup JobId", "Using Device \"Dev1\" to write.", "Backup OK", "after Save", "on client", "Created new Volume=\"Vol-0001\""]
-    {
+    for wanted in [
+        "Start Backup JobId",
+        "Using Device \"Dev1\" to write.",
+        "Backup OK",
+        "after Save",
+        "on client",
+        "Created new Volume=\"Vol-0001\"",
+    ] {
         assert!(log.contains(wanted), "{wanted} in {log}");
     }
     let bsr = std::fs::read_to_string(lab.dir.path().join("work/t-fd.bsr")).unwrap();
@@ -228,7 +232,10 @@ async fn failing_scripts_admin_jobs_and_a_cancel() {
     let (id, status, _) = lab.run(JobRequest::new("Fail")).await;
     let log = lab.log(id).await;
     assert_eq!(status, JobStatus::ErrorTerminated, "{log}");
-    assert!(log.contains("Runscript: BeforeJob returned non-zero status=1. ERR=Child exited with code 1"), "{log}");
+    assert!(
+        log.contains("Runscript: BeforeJob returned non-zero status=1. ERR=Child exited with code 1"),
+        "{log}"
+    );
 
     let (id, status, _) = lab.run(JobRequest::new("Admin")).await;
     assert_eq!(status, JobStatus::Terminated, "{}", lab.log(id).await);

@@ -276,7 +276,7 @@ impl Session {
              reloaded={}\npid={}\njobs_run={}\njobs_running={}\nnclients={}\nnstores={}\nnpools={}\nncats={}\nnfset={}\n\
              nscheds={}\nplugins=\n\n",
             config.director.name,
-            super::simple::VERSION,
+            super::simple::version(),
             super::simple::platform(),
             iso(started),
             iso(reloaded),

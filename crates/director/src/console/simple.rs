@@ -9,8 +9,10 @@ use super::select::Pick;
 use super::session::{Session, now};
 use super::ua::{Done, Ua};
 
-/// Version that the Director tells consoles; scripts and Bacula's console look at it (spec/04 §8.1).
-pub(super) const VERSION: &str = "9.6.7 (10 December 2020)";
+/// Version that the Director tells consoles, that of its greeting; scripts and Bacula's console look at it (spec/04 §8.1).
+pub(super) fn version() -> String {
+    format!("{} ({})", wire::version::BACULA_LEVEL, wire::version::BACULA_LEVEL_DATE)
+}
 
 /// System and distribution, as in the greeting of `version` and the status header.
 pub(super) fn platform() -> String {
@@ -38,7 +40,7 @@ impl Session {
 
     pub(super) async fn version(&mut self) -> Done {
         let config = self.core.config();
-        self.ua.send(format!("{} Version: {VERSION} {} \n", config.director.name, platform())).await
+        self.ua.send(format!("{} Version: {} {} \n", config.director.name, version(), platform())).await
     }
 
     pub(super) async fn use_command(&mut self, args: &Args) -> Done {

@@ -11,7 +11,7 @@ use super::fmt::{iso_time, long_time, short_time, week_time, with_suffix};
 use super::schedule::{self, Planned};
 use super::select::Pick;
 use super::session::{Session, now};
-use super::simple::{VERSION, platform};
+use super::simple::{platform, version};
 use super::ua::Done;
 
 /// Rows that `status schedule` shows when it is not told otherwise.
@@ -103,9 +103,10 @@ impl Session {
         let (started, reloaded) = self.core.times();
         let (run, running) = (self.core.jobs_run(), self.core.jobs().len());
         let text = format!(
-            "{} Version: {VERSION} {}\nDaemon started {}, conf reloaded {}\n Jobs: run={run}, running={running} mode=0,0\n{} \
+            "{} Version: {} {}\nDaemon started {}, conf reloaded {}\n Jobs: run={run}, running={running} mode=0,0\n{} \
              Res: njobs={} nclients={} nstores={} npools={} ncats={} nfsets={} nscheds={}\n",
             config.director.name,
+            version(),
             platform(),
             short_time(started.0),
             long_time(reloaded.0),

@@ -54,7 +54,9 @@ pub(crate) async fn take_up(director: &Director) -> Result<(), DirectorError> {
         take(director, job).await?;
     }
     for setting in settings.into_iter().filter(|setting| setting.kind == RESCHEDULE) {
-        let (Ok(id), Ok(at)) = (setting.name.parse::<JobId>(), setting.value.parse::<i64>()) else { continue };
+        let (Ok(id), Ok(at)) = (setting.name.parse::<JobId>(), setting.value.parse::<i64>()) else {
+            continue;
+        };
         if director.registry().get(id).is_none() {
             ending::again(director, id, Timestamp(at)).await.map_err(|f| DirectorError::Catalog(f.text))?;
         }
@@ -139,12 +141,8 @@ async fn adopt(director: Director, job: Arc<Job>, row: JobRow, attempt: AttemptR
     let mut course = Course::new();
     course.attempt = attempt.attempt;
     course.start = row.start_time.unwrap_or(course.start);
-    course.ground = Ground {
-        client: row.client_id,
-        fileset: row.fileset_id,
-        pool: row.pool_id,
-        ..Ground::default()
-    };
+    course.ground =
+        Ground { client: row.client_id, fileset: row.fileset_id, pool: row.pool_id, ..Ground::default() };
     let held = tokio::select! {
         held = ask_storage(&director, &job, &attempt) => held,
         _ = job.wished() => Ok(Held::Lost("the job was canceled before its Storage daemon answered".to_owned())),
@@ -422,11 +420,12 @@ mod tests {
 
     #[test]
     fn a_stock_fds_list_tells_how_a_job_ended() {
-        let lines: Vec<String> = "jobid=3\nlevel=F\ntype=B\nstatus=T\nstatus_desc=OK\njobbytes=13914\njobfiles=8\njob=A.2026\n\
+        let lines: Vec<String> =
+            "jobid=3\nlevel=F\ntype=B\nstatus=T\nstatus_desc=OK\njobbytes=13914\njobfiles=8\njob=A.2026\n\
                                   errors=0\n\njobid=31\nlevel=F\nstatus=E\njobbytes=1\njobfiles=2\nerrors=4\n"
-            .lines()
-            .map(str::to_owned)
-            .collect();
+                .lines()
+                .map(str::to_owned)
+                .collect();
         let end = end_of(&lines, JobId(3)).unwrap();
         assert_eq!((end.status, end.files, end.bytes), (JobStatus::Terminated, 8, 13914));
         assert_eq!(end_of(&lines, JobId(31)).unwrap().errors, 4);

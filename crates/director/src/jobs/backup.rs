@@ -58,7 +58,8 @@ pub(crate) async fn run(
     fd.peer.command(format!("backup FileIndex={next}\n"), "2000 OK backup").await?;
     job.step(&Step::Run);
     reached.data = true;
-    let mut flow = Flow { job, sd: Some(&mut sd.peer), fd: Some(&mut fd.peer), until_storage_end: false, limit: None };
+    let mut flow =
+        Flow { job, sd: Some(&mut sd.peer), fd: Some(&mut fd.peer), until_storage_end: false, limit: None };
     reached.ends = flow.wait().await;
     Ok(())
 }

@@ -149,7 +149,11 @@ fn restore(director: &Director, job: &Job, plan: &JobPlan, course: &Course, writ
         bytes: written.bytes,
         fd_errors: ends.fd.map_or(0, |end| end.errors).max(job.messages.errors()),
         fd_status: end_of(ends.fd.map(|end| end.status), course.reached.fd.is_some(), written.status),
-        sd_status: end_of(ends.sd.as_ref().map(|end| end.status), course.reached.sd.is_some(), written.status),
+        sd_status: end_of(
+            ends.sd.as_ref().map(|end| end.status),
+            course.reached.sd.is_some(),
+            written.status,
+        ),
         status: written.status,
     }
     .text()
