@@ -79,6 +79,22 @@ pub(crate) struct StorageArgs {
     /// Accepted for compatibility: I/O errors end the job that meets them
     #[arg(short = 'p')]
     proceed: bool,
+    /// What to do instead of running the daemon
+    #[command(subcommand)]
+    pub(crate) tool: Option<StorageTool>,
+}
+
+/// Work on the Storage Daemon's durable files.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StorageTool {
+    /// Forget the epochs of a Director that has gone back to Bacula, so that it is served again without them
+    ForgetDirector {
+        /// Name of the Director resource
+        name: String,
+        /// Configuration file of the Storage Daemon
+        #[arg(short = 'c', value_name = "FILE", default_value = "/etc/bacula/bacula-sd.conf")]
+        config: PathBuf,
+    },
 }
 
 /// Options of the File Daemon.

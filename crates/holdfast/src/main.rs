@@ -13,7 +13,7 @@ mod roles;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{CommandFactory, Parser};
 
 use cli::{Cli, Command};
@@ -37,9 +37,20 @@ fn main() -> ExitCode {
     }
 }
 
+/// `holdfast storage forget-director`; the running daemon notices by itself.
+fn forget_director(tool: &cli::StorageTool) -> Result<ExitCode> {
+    let cli::StorageTool::ForgetDirector { name, config } = tool;
+    let config = configtest::load::<conf::StorageConfig>(config)?;
+    let count =
+        storage::forget_director(&config, name).with_context(|| format!("forget Director \"{name}\""))?;
+    anyhow::ensure!(count > 0, "Director \"{name}\" has never had an epoch here");
+    Ok(ExitCode::SUCCESS)
+}
+
 fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Director(args) => daemon::start::<roles::Director>(&args.common, &args.extra()),
+        Command::Storage(cli::StorageArgs { tool: Some(tool), .. }) => forget_director(&tool),
         Command::Storage(args) => daemon::start::<roles::Storage>(&args.common, &roles::Extra::default()),
         Command::Client(args) => daemon::start::<roles::Client>(&args.common, &roles::Extra::default()),
         Command::Console(args) => {

@@ -15,4 +15,4 @@ mod lock;
 pub mod session;
 pub mod text;
 
-pub use daemon::{StartError, run};
+pub use daemon::{StartError, forget_director, run};

@@ -227,6 +227,15 @@ impl NonceGiver for RegistrationNonces {
     }
 }
 
+/// Forgets the epochs of a Director that has gone back to Bacula; gives how many catalogs of that name were known.
+///
+/// # Errors
+/// The durable files cannot be read or changed.
+pub fn forget_director(config: &StorageConfig, name: &str) -> std::io::Result<usize> {
+    let home = Home::open(&home_directory(config))?;
+    DirectorRegistry::load(home.directors())?.forget(name)
+}
+
 /// Journal Directory, else the first Archive Device that is a directory, else the Working Directory.
 fn home_directory(config: &StorageConfig) -> PathBuf {
     if let Some(directory) = &config.storage.journal_directory {

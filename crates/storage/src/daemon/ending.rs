@@ -9,7 +9,7 @@ use wire::Signal;
 use super::Daemon;
 use crate::job::message::Kind;
 use crate::job::{EndedJob, Job, JobEnd, JobPhase, Outbox, StopRequest};
-use crate::session::{end_line, run_backup, run_restore, say_started};
+use crate::session::{chain, end_line, load_state, run_backup, run_restore, say_started};
 
 /// Runs a job on its own thread: waits for the client, moves the data, ends.
 pub(crate) fn run_job(daemon: &Arc<Daemon>, job: &Arc<Job>) {
@@ -118,6 +118,9 @@ pub(crate) fn shelve(daemon: &Daemon, job: &Arc<Job>) {
     let path = journal.path();
     let mut shelf = crate::lock::lock(&daemon.shelf);
     if is_replicated || journal.is_closed() {
+        if !is_replicated {
+            disown(daemon, &journal.unacknowledged_spans());
+        }
         if let Err(error) = shelf.remove(&path) {
             tracing::warn!(path = %path.display(), %error, "a journal that is no longer needed could not be removed");
         }
@@ -126,4 +129,31 @@ pub(crate) fn shelve(daemon: &Daemon, job: &Arc<Job>) {
     }
     let bytes = std::fs::metadata(&path).map_or(0, |m| m.len());
     shelf.put(path, bytes, SystemTime::now(), is_acknowledged);
+}
+
+/// Marks what a closed attempt has written, and no catalog knows, as unowned (docs/extensions.md §5).
+fn disown(daemon: &Daemon, spans: &[crate::job::JobMediaSpan]) {
+    for span in spans {
+        let (from, to) = (span.start.0, span.end.0 + 1);
+        let is_it = |m: &Arc<crate::device::Mounted>| {
+            m.volume == span.media.volume && m.label.labelled == span.media.label_time
+        };
+        if let Some(mounted) = daemon.devices.iter().filter_map(|d| d.mounted()).find(is_it) {
+            mounted.add_unowned(from, to);
+            if let Err(error) = mounted.checkpoint() {
+                tracing::warn!(error = chain(&error), "an unowned range could not be recorded");
+            }
+            continue;
+        }
+        let path = daemon.home.volume_state(&span.media.volume);
+        let marked = load_state(daemon, &span.media.volume, Some(span.media.label_time)).and_then(|state| {
+            let Some(mut state) = state else { return Ok(()) };
+            state.seq += 1;
+            state.add_unowned(from, to);
+            state.save(&path)
+        });
+        if let Err(error) = marked {
+            tracing::warn!(error = chain(&error), "an unowned range could not be recorded");
+        }
+    }
 }

@@ -13,7 +13,7 @@ mod reserving;
 mod start;
 mod status;
 
-pub use context::Daemon;
+pub use context::{Daemon, forget_director};
 pub use guard::PermitError;
 pub(crate) use reserving::find_volume;
 pub use start::{StartError, run};

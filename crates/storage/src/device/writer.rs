@@ -232,6 +232,13 @@ impl Mounted {
         change(&mut inner.info)
     }
 
+    /// Notes that a range belongs to no session in a catalog.
+    pub fn add_unowned(&self, from: u64, to: u64) {
+        let mut inner = lock(&self.inner);
+        inner.is_changed = true;
+        inner.state.add_unowned(from, to);
+    }
+
     /// Takes no more blocks: it is full or has failed.
     pub fn close(&self, status: &str) {
         let mut inner = lock(&self.inner);

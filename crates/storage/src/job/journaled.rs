@@ -125,6 +125,21 @@ impl JournalOutbox {
         (all, all && inner.is_replicated)
     }
 
+    /// Spans of Volumes in records that no catalog has acknowledged.
+    #[must_use]
+    pub fn unacknowledged_spans(&self) -> Vec<JobMediaSpan> {
+        let inner = self.inner();
+        let Ok(mut reader) = inner.journal.reader(inner.acked + 1) else { return Vec::new() };
+        let mut spans = Vec::new();
+        while let Ok(Some(record)) = reader.next() {
+            let text = String::from_utf8_lossy(&record.payload);
+            if text.starts_with("CatReq ") && text.contains(" CreateJobMedia") {
+                spans.extend(text.lines().skip(1).filter_map(JobMediaSpan::parse_journal_row));
+            }
+        }
+        spans
+    }
+
     /// Whether no Director has been there for the time that one may take to come back.
     #[must_use]
     pub fn is_forsaken(&self) -> bool {

@@ -180,7 +180,8 @@ impl Journal {
     /// Gives back the room that was taken ahead: the journal is complete.
     pub fn give_back_room(&mut self) {
         self.room_until = self.end;
-        if let Err(error) = self.flush().and_then(|()| self.file.set_len(self.end).map_err(io_at(&self.path))) {
+        if let Err(error) = self.flush().and_then(|()| self.file.set_len(self.end).map_err(io_at(&self.path)))
+        {
             tracing::warn!(path = %self.path.display(), %error, "room taken ahead for a journal could not be given back");
         }
     }

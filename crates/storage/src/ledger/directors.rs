@@ -107,8 +107,8 @@ impl DirectorRegistry {
                 return Ok(());
             }
         }
-        let path = self.directory.join(format!("{}.epoch", offered.key.file_name()));
-        sys::durable_write(&path, format(offered).as_bytes()).map_err(RegisterError::Save)?;
+        sys::durable_write(&self.path(&offered.key), format(offered).as_bytes())
+            .map_err(RegisterError::Save)?;
         newest.insert(offered.key.clone(), offered.clone());
         Ok(())
     }
@@ -124,10 +124,16 @@ impl DirectorRegistry {
         }
     }
 
-    /// Whether a Director of this name ever had an epoch here.
+    /// Whether a Director of this name ever had an epoch here. One whose records were removed meanwhile (`forget-director`) has none.
     #[must_use]
     pub fn has_epochs(&self, name: &str) -> bool {
-        lock(&self.newest).keys().any(|key| key.name == name)
+        let mut newest = lock(&self.newest);
+        newest.retain(|key, _| key.name != name || self.path(key).exists());
+        newest.keys().any(|key| key.name == name)
+    }
+
+    fn path(&self, key: &DirectorKey) -> PathBuf {
+        self.directory.join(format!("{}.epoch", key.file_name()))
     }
 
     /// Forgets a Director that has gone back to Bacula.
@@ -138,7 +144,7 @@ impl DirectorRegistry {
         let mut newest = lock(&self.newest);
         let keys: Vec<DirectorKey> = newest.keys().filter(|k| k.name == name).cloned().collect();
         for key in &keys {
-            std::fs::remove_file(self.directory.join(format!("{}.epoch", key.file_name())))?;
+            std::fs::remove_file(self.path(key))?;
             newest.remove(key);
         }
         sys::fsync_dir(&self.directory)?;
@@ -211,7 +217,8 @@ mod tests {
             ..registration(1, 1)
         };
         again.register(&other_catalog).unwrap();
-        assert_eq!(again.forget("dc1-dir").unwrap(), 2);
+        assert_eq!(DirectorRegistry::load(dir.path().to_owned()).unwrap().forget("dc1-dir").unwrap(), 2);
+        assert!(!again.has_epochs("dc1-dir"));
         assert!(!DirectorRegistry::load(dir.path().to_owned()).unwrap().has_epochs("dc1-dir"));
     }
 

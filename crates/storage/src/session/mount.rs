@@ -386,7 +386,7 @@ impl Mounting<'_> {
     }
 
     /// What is behind the last synced byte belongs to no acknowledged record: whole blocks stay as an unowned range, a torn one goes
-    /// (docs/decisions/010-volume-tails.md).
+    /// (docs/decisions/003-volume-tails.md).
     fn take_tail(
         &self,
         name: &VolumeName,
