@@ -155,9 +155,8 @@ impl JobMessages {
         let address = || destination.addresses.first().map_or("", String::as_str);
         match destination.kind {
             DestinationKind::Console => center.to_console(line),
-            DestinationKind::Catalog => {
-                center.to_log(LogRow { job: self.shared.job, time: message.time, text: message.text.clone() })
-            }
+            // Stored by whoever called: with the journal's position, or through `to_log`.
+            DestinationKind::Catalog => {}
             DestinationKind::Append => center.to_files(|files| files.append(address(), line)),
             DestinationKind::File => {
                 let first = self.collect(position, "") == 0;
