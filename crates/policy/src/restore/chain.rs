@@ -24,23 +24,19 @@ pub struct ChainJob {
 #[must_use]
 pub fn plan_chain(jobs: &[ChainJob], before: Timestamp) -> Vec<JobId> {
     let candidates = jobs.iter().filter(|job| job.start_time < before);
-    let newest = |level: JobLevel, after: Timestamp| {
-        let of_level = candidates.clone().filter(move |job| job.level == level && job.job_tdate > after);
-        of_level.max_by_key(|job| (job.job_tdate, job.job_id)).copied()
-    };
+    // Jobs can start in one second: then the later JobId is the later job.
+    let age = |job: &ChainJob| (job.job_tdate, job.job_id);
     let full = candidates.clone().filter(|job| is_full(job.level) && job.media_enabled);
-    let Some(full) = full.max_by_key(|job| (job.job_tdate, job.job_id)).copied() else { return Vec::new() };
-    let mut chain = vec![full.job_id];
-    let mut since = full.job_tdate;
-    if let Some(differential) = newest(JobLevel::Differential, since) {
-        chain.push(differential.job_id);
-        since = differential.job_tdate;
-    }
+    let Some(full) = full.max_by_key(|job| age(job)).copied() else { return Vec::new() };
+    let mut chain = vec![full];
+    let newer = candidates.clone().filter(|job| job.level == JobLevel::Differential && age(job) > age(&full));
+    chain.extend(newer.max_by_key(|job| age(job)));
+    let since = chain.last().map_or(age(&full), age);
     let mut incrementals: Vec<_> =
-        candidates.filter(|job| job.level == JobLevel::Incremental && job.job_tdate > since).collect();
-    incrementals.sort_by_key(|job| (job.job_tdate, job.job_id));
-    chain.extend(incrementals.iter().map(|job| job.job_id));
-    chain
+        candidates.filter(|job| job.level == JobLevel::Incremental && age(job) > since).copied().collect();
+    incrementals.sort_by_key(age);
+    chain.extend(incrementals);
+    chain.into_iter().map(|job| job.job_id).collect()
 }
 
 fn is_full(level: JobLevel) -> bool {
@@ -95,6 +91,12 @@ mod tests {
         check(&jobs, 10, &[]);
         assert_eq!(chain_of(&jobs, JobId(6)), [1, 5, 6].map(JobId));
         assert_eq!(chain_of(&jobs, JobId(77)), []);
+    }
+
+    #[test]
+    fn jobs_that_started_in_one_second_are_told_apart_by_their_ids() {
+        use JobLevel::{Differential as D, Full as F, Incremental as I};
+        check(&[job(1, I, 10), job(2, F, 10), job(3, I, 10), job(4, D, 10), job(5, I, 10)], 100, &[2, 4, 5]);
     }
 
     #[test]
