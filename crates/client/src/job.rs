@@ -48,6 +48,8 @@ pub struct JobIdentity {
     pub daemon: String,
     /// Kinds of messages that go to the Director.
     pub wanted: Vec<MessageKind>,
+    /// More errors than these end the job; 0 for no limit.
+    pub errors_max: u64,
 }
 
 /// Texts of a job for %-codes and status; set as commands come.
@@ -369,7 +371,9 @@ impl Job {
 
 impl JobLog for Job {
     fn message(&self, kind: MessageKind, text: &str) {
-        if kind.is_error() {
+        if kind == MessageKind::Fatal {
+            self.counters.errors.fetch_max(1, Ordering::Relaxed);
+        } else if kind.is_error() {
             Counters::add(&self.counters.errors, 1);
         }
         if kind == MessageKind::Fatal {
@@ -398,6 +402,15 @@ impl JobLog for Job {
         let text = format!("{daemon} JobId {id}: {}{text}", kind.prefix());
         let message = Jmsg { job_id: id, kind: kind.wire(), time: now(), text };
         self.outbox.push(Bytes::from(message.format(self.identity.generation)));
+        // A restore goes on whatever it meets: each file that can be had is wanted.
+        let limit = if self.job_type() == JobType::Restore { 0 } else { self.identity.errors_max };
+        let counts = kind != MessageKind::Fatal && kind.is_error();
+        if counts && limit > 0 && Counters::get(&self.counters.errors) == limit + 1 {
+            self.message(
+                MessageKind::Fatal,
+                &format!("Too many errors: more than {limit} (Maximum Job Error Count).\n"),
+            );
+        }
     }
 
     fn wants(&self, kind: MessageKind) -> bool {
@@ -449,7 +462,8 @@ mod tests {
             catalog: None,
             generation: Generation::Old,
             daemon: "a2-fd".into(),
-            wanted: vec![MessageKind::Info, MessageKind::Error],
+            wanted: vec![MessageKind::Info, MessageKind::Error, MessageKind::Fatal],
+            errors_max: 3,
         })
     }
 
@@ -472,6 +486,20 @@ mod tests {
         job.set_status(JobStatus::FatalError);
         job.set_status(JobStatus::Terminated);
         assert_eq!(job.status(), JobStatus::Canceled);
+    }
+
+    #[test]
+    fn too_many_errors_end_the_job() {
+        let job = job();
+        for _ in 0..3 {
+            job.message(MessageKind::Error, "one\n");
+        }
+        assert!(!job.stop.is_canceled());
+        job.message(MessageKind::Error, "one too many\n");
+        assert!(job.stop.is_canceled());
+        assert_eq!(job.status(), JobStatus::FatalError);
+        let last = job.outbox.unsent().pop().unwrap().1;
+        assert!(last.ends_with(b"Fatal error: Too many errors: more than 3 (Maximum Job Error Count).\n"));
     }
 
     #[test]

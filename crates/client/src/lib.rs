@@ -17,6 +17,7 @@ pub mod daemon;
 pub mod digest;
 pub mod epochs;
 pub mod fileset;
+pub mod fuzz;
 pub mod job;
 pub mod jobs;
 pub mod lzo;

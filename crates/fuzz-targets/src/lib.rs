@@ -26,7 +26,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "packets", run: wire::fuzz::fuzz_packets },
     Target { name: "hello", run: wire::fuzz::fuzz_hello },
     Target { name: "messages", run: wire::fuzz::fuzz_messages },
-    Target { name: "unpack", run: client::codec::fuzz_unpack },
+    Target { name: "unpack", run: client::fuzz::fuzz_unpack },
+    Target { name: "fileset", run: client::fuzz::fuzz_fileset },
+    Target { name: "regexwhere", run: client::fuzz::fuzz_regexwhere },
+    Target { name: "accurate", run: client::fuzz::fuzz_accurate },
     Target { name: "journal", run: storage::journal::fuzz_journal },
     Target { name: "catalog_request", run: director::catreq::fuzz_decode },
 ];

@@ -25,6 +25,8 @@ pub enum Selection {
     Accurate(Since),
     /// What differs from the base jobs' files, which are in the accurate list.
     Base,
+    /// The rest of an incomplete job: what an ordinary run would take, but for what the accurate list has already.
+    Rerun(Option<Since>),
 }
 
 /// Since when, in seconds on this client's clock.
@@ -135,7 +137,7 @@ impl<'a, T: Take> Selector<'a, T> {
                 self.log.message(MessageKind::Info, &format!("Space saved with Base jobs: {megabytes} MB\n"));
                 true
             }
-            Selection::Full | Selection::Newer(_) => return None,
+            Selection::Full | Selection::Newer(_) | Selection::Rerun(_) => return None,
         };
         self.accurate.map(|list| Leftovers { list, base })
     }
@@ -152,6 +154,13 @@ impl<'a, T: Take> Selector<'a, T> {
             }
             Selection::Accurate(since) => self.compare(entry, stored, options, Some(since)),
             Selection::Base => self.compare(entry, stored, options, None),
+            Selection::Rerun(since) => {
+                if since.is_some_and(|since| !is_newer(entry, since, options)) {
+                    Change::Unchanged
+                } else {
+                    self.compare(entry, stored, options, Some(since.unwrap_or_default()))
+                }
+            }
         }
     }
 

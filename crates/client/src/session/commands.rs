@@ -157,6 +157,7 @@ impl DirectorSession {
             generation: if self.additions { Generation::New } else { self.generation },
             daemon: daemon.name.clone(),
             wanted: self.wanted_messages(),
+            errors_max: daemon.maximum_job_error_count.into(),
         }
     }
 

@@ -31,12 +31,17 @@ impl Setup {
         let since = Since(self.since.0);
         match self.level {
             None | Some(LevelWord::Full | LevelWord::Base) if self.rerunning && self.accurate.is_some() => {
-                Selection::Accurate(Since(0))
+                Selection::Rerun(None)
             }
             None | Some(LevelWord::Full) if self.accurate.is_some() => Selection::Base,
             None | Some(LevelWord::Full | LevelWord::Base) => Selection::Full,
             Some(LevelWord::Differential | LevelWord::Incremental) if self.accurate_mode => {
                 Selection::Accurate(since)
+            }
+            Some(LevelWord::Differential | LevelWord::Incremental)
+                if self.rerunning && self.accurate.is_some() =>
+            {
+                Selection::Rerun(Some(since))
             }
             Some(LevelWord::Differential | LevelWord::Incremental) => Selection::Newer(since),
         }
