@@ -355,10 +355,26 @@ impl ClientConn {
     }
 
     async fn answer(&mut self) -> Result<String, DirectorError> {
-        let packet = self.conn.recv_within(ANSWER_TIMEOUT).await;
-        let packet = packet.map_err(|error| broken(&self.conn, &chain(&error)))?;
-        let said = packet.data().map(|data| scan::text(data)).unwrap_or_default();
-        if said.starts_with("2000") { Ok(said) } else { Err(broken(&self.conn, &said)) }
+        loop {
+            let packet = self.conn.recv_within(ANSWER_TIMEOUT).await;
+            let packet = packet.map_err(|error| broken(&self.conn, &chain(&error)))?;
+            let answered = match packet {
+                Packet::Data(data) => {
+                    let said = scan::text(&data);
+                    return if said.starts_with("2000") { Ok(said) } else { Err(broken(&self.conn, &said)) };
+                }
+                // The client compares its clock with ours before it takes a time (spec/01 §5.5).
+                Packet::Signal(Signal::Btime) => {
+                    let now = jiff::Timestamp::now().as_microsecond();
+                    self.conn.send(format!("btime {now}\n")).await
+                }
+                Packet::Signal(Signal::Terminate) => {
+                    return Err(broken(&self.conn, "the daemon has ended the session"));
+                }
+                Packet::Signal(_) => Ok(()),
+            };
+            answered.map_err(|error| broken(&self.conn, &chain(&error)))?;
+        }
     }
 
     /// Ends the session politely.
