@@ -84,15 +84,6 @@ impl Session {
         Ok(())
     }
 
-    /// Sends one command to a client and shows the answer.
-    pub(super) async fn client_command(&mut self, name: &str, line: &str) -> Done {
-        let Some(mut conn) = self.open_client(name).await? else { return Ok(()) };
-        let answer = conn.command(line).await;
-        self.relay(answer).await?;
-        conn.terminate().await;
-        Ok(())
-    }
-
     /// `mount`, `unmount`, `release`, and `enable`/`disable` of a Storage's device.
     pub(super) async fn mount(&mut self, args: &Args, verb: &str) -> Done {
         let Some(storage) = self.storage_of_job(args).await? else { return Ok(()) };
@@ -155,8 +146,18 @@ impl Session {
                     tracing::info!(level, "setdebug: the level of the Director's log is set by RUST_LOG");
                 }
 
-                Daemon::Client(name) => self.client_command(&name, &line).await?,
-                Daemon::Storage(name) => self.storage_command(&name, &line).await?,
+                Daemon::Client(name) => {
+                    let Some(mut conn) = self.open_client(&name).await? else { continue };
+                    let answer = conn.lines(vec![line.clone()]).await;
+                    self.relay(answer.map(|said| vec![said])).await?;
+                    conn.terminate().await;
+                }
+                Daemon::Storage(name) => {
+                    let Some(mut conn) = self.open_storage(&name, false).await? else { continue };
+                    let answer = conn.line(line.clone()).await;
+                    self.relay(answer.map(|said| vec![said])).await?;
+                    conn.terminate().await;
+                }
             }
         }
         Ok(())
@@ -219,8 +220,16 @@ impl Session {
             Some(job) => (job.client, job.job),
             None => (self.pick(Pick::Client, args, &["client"]).await?, "*".to_owned()),
         };
-        tracing::info!(client, bytes, limit = with_suffix(bytes), "bandwidth set by a console");
-        self.client_command(&client, &format!("setbandwidth={bytes} Job={unique}\n")).await
+        let target = if unique == "*" { String::new() } else { unique };
+        let Some(mut conn) = self.open_client(&client).await? else { return Ok(()) };
+        let answer = conn.lines(vec![format!("setbandwidth={bytes} Job={target}\n")]).await;
+        conn.terminate().await;
+        if let Err(error) = answer {
+            return self.ua.fail(format!("{}\n", super::db::chain(&error))).await;
+        }
+        let on =
+            if target.is_empty() { "running and future jobs".to_owned() } else { format!("Job {target}") };
+        self.ua.send(format!("2000 OK Limiting bandwidth to {}B/s on {on}\n", with_suffix(bytes))).await
     }
 }
 

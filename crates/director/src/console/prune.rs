@@ -420,7 +420,14 @@ impl Session {
             row.vol_bytes = labelled.vol_bytes();
             row.vol_files = 0;
             row.vol_blocks = 0;
-            self.write(move |tx| media::update(tx, &row)).await?;
+            self.write(move |tx| {
+                media::update(tx, &row)?;
+                match labelled.state() {
+                    Some(state) => catalog::volume_state::advance(tx, row.id, state).map(drop),
+                    None => Ok(()),
+                }
+            })
+            .await?;
             self.ua.send(format!("The volume \"{name}\" has been truncated\n")).await?;
         }
         drop(config);

@@ -2,6 +2,7 @@
 
 use catalog::media::{self, MediaRow};
 use catalog::removal;
+use catalog::volume_state::VolumeState;
 use types::{JobId, MediaId, Timestamp, VolStatus, VolumeName, bash_spaces};
 
 use super::args::{Args, number_list};
@@ -88,7 +89,7 @@ impl Session {
         };
         let mut labelled = None;
         for line in &lines {
-            self.ua.send(format!("{line}\n")).await?;
+            self.ua.send(format!("{}\n", stock_line(line))).await?;
             labelled = labelled.or(Labelled::read(line));
         }
         if labelled.is_none() {
@@ -162,7 +163,11 @@ impl Session {
             if let Some(storage) = catalog::storage::get_by_name(tx, &new.storage)? {
                 row.storage_id = storage.id;
             }
-            media::create(tx, &row)
+            let id = media::create(tx, &row)?;
+            if let Some(state) = new.labelled.state {
+                catalog::volume_state::advance(tx, id, state)?;
+            }
+            Ok(id)
         })
         .await
     }
@@ -525,9 +530,16 @@ const VOLUMES_MAX: u64 = 1000;
 pub(super) struct Labelled {
     vol_bytes: u64,
     vol_type: u32,
+    /// State of the Volume at a Holdfast SD.
+    state: Option<VolumeState>,
 }
 
 impl Labelled {
+    /// State of the Volume, from a Holdfast SD.
+    pub(super) fn state(self) -> Option<VolumeState> {
+        self.state
+    }
+
     /// Bytes of the label.
     pub(super) fn vol_bytes(self) -> u64 {
         self.vol_bytes
@@ -540,8 +552,18 @@ impl Labelled {
             rest.split_ascii_whitespace()
                 .find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
         };
-        Some(Self { vol_bytes: field("VolBytes")?, vol_type: field("VolType").unwrap_or(0) as u32 })
+        let state = field("HfVolSeq").map(|state_seq| VolumeState {
+            state_seq,
+            label_date: field("HfLabelTime").unwrap_or(0),
+            write_counter: field("HfWrites").unwrap_or(0),
+        });
+        Some(Self { vol_bytes: field("VolBytes")?, vol_type: field("VolType").unwrap_or(0) as u32, state })
     }
+}
+
+/// A line of the daemon without Holdfast's fields, as scripts know it.
+fn stock_line(line: &str) -> &str {
+    line.split(" HfLabelTime=").next().unwrap_or(line)
 }
 
 /// A Volume that gets its row.
@@ -583,7 +605,11 @@ mod tests {
     #[test]
     fn the_answer_to_label_is_read() {
         let line = r#"3000 OK label. VolBytes=212 VolABytes=0 VolType=1 Volume="M" Device="D" (/v)"#;
-        assert_eq!(Labelled::read(line), Some(Labelled { vol_bytes: 212, vol_type: 1 }));
+        assert_eq!(Labelled::read(line), Some(Labelled { vol_bytes: 212, vol_type: 1, state: None }));
+        let ours = format!("{line} HfLabelTime=17 HfVolSeq=2 HfWrites=3");
+        let state = VolumeState { label_date: 17, state_seq: 2, write_counter: 3 };
+        assert_eq!(Labelled::read(&ours).and_then(|l| l.state), Some(state));
+        assert_eq!(stock_line(&ours), line);
         assert_eq!(Labelled::read("3920 Cannot label Volume"), None);
         assert_eq!(Labelled::read("3000 OK label. VolBytes=x"), None);
     }

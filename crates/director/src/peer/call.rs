@@ -280,6 +280,21 @@ impl StorageConn {
         command(&mut self.conn, line.as_ref()).await
     }
 
+    /// Sends a command whose answer is one line, and returns it, trailing feed and NUL taken off.
+    ///
+    /// # Errors
+    /// As [`Self::command`].
+    pub async fn line(&mut self, line: impl AsRef<[u8]>) -> Result<String, DirectorError> {
+        let sent = self.conn.send(line).await;
+        sent.map_err(|error| broken(&self.conn, &chain(&error)))?;
+        let packet = self.conn.recv_within(ANSWER_TIMEOUT).await;
+        let packet = packet.map_err(|error| broken(&self.conn, &chain(&error)))?;
+        Ok(packet
+            .data()
+            .map(|data| scan::text(data).trim_end_matches(['\0', '\n']).to_owned())
+            .unwrap_or_default())
+    }
+
     /// A nonce for one destructive command (docs/extensions.md §3); `None` with a stock daemon.
     ///
     /// # Errors

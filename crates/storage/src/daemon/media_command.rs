@@ -169,7 +169,9 @@ impl Console<'_> {
             return false;
         }
         let ours = match self.registration {
-            Some(_) => format!(" HfLabelTime={} HfVolSeq={}", label.labelled, state.seq),
+            Some(_) => {
+                format!(" HfLabelTime={} HfVolSeq={} HfWrites={}", label.labelled, state.seq, state.writes)
+            }
             None => String::new(),
         };
         self.say(&format!(
