@@ -413,8 +413,10 @@ async fn command(conn: &mut Conn, line: &[u8]) -> Result<Vec<String>, DirectorEr
         let packet = conn.recv_within(ANSWER_TIMEOUT).await.map_err(|error| broken(conn, &chain(&error)))?;
         match packet {
             Packet::Data(data) if lines.len() < ANSWER_LINES_MAX => {
-                let text = String::from_utf8_lossy(&data);
-                lines.push(text.trim_end_matches(['\0', '\n']).to_owned());
+                // Bacula's Storage Daemon counts a byte or two behind a text's NUL into some packets.
+                let end = data.iter().position(|&byte| byte == 0).unwrap_or(data.len());
+                let text = String::from_utf8_lossy(&data[..end]);
+                lines.push(text.strip_suffix('\n').unwrap_or(&text).to_owned());
             }
             Packet::Data(_) => return Err(broken(conn, "the answer is too long")),
             Packet::Signal(Signal::Eod | Signal::Terminate) => return Ok(lines),
