@@ -11,6 +11,9 @@ use rustyline::{Context, Helper};
 
 use crate::connect::Link;
 
+/// Prompt of the restore tree, as the Director sends it.
+pub(crate) const TREE_PROMPT: &str = "$ ";
+
 /// Which values an argument takes: its name, and the command that lists them.
 const VALUES: &[(&str, &str)] = &[
     ("client", ".clients"),
@@ -119,13 +122,33 @@ impl Completions {
         (start, arguments(&help.join(" ")))
     }
 
+    /// Commands of the restore tree, or the files that one of them takes.
     fn tree(&self, first: &str, start: usize, word: &str) -> Vec<String> {
         if start == 0 {
             return TREE.iter().map(|(name, _)| (*name).to_owned()).collect();
         }
-        let lists = TREE.iter().find(|(name, list)| *name == first && !list.is_empty());
-        lists.map(|(_, list)| self.ask(&format!("{list} {word}*"))).unwrap_or_default()
+        let Some((_, list)) = TREE.iter().find(|(name, list)| *name == first && !list.is_empty()) else {
+            return Vec::new();
+        };
+        // The lists are of the current directory: for another one, go there and back.
+        let Some((dir, _)) = word.rsplit_once('/') else {
+            return names(&self.ask(list));
+        };
+        let dir = format!("{dir}/");
+        let back = self.ask(".pwd").into_iter().find(|line| line.starts_with('/'));
+        self.ask(&format!("cd {dir}"));
+        let found = names(&self.ask(list)).into_iter().map(|name| format!("{dir}{name}")).collect();
+        if let Some(back) = back {
+            self.ask(&format!("cd {}", back.trim_end_matches(TREE_PROMPT.trim())));
+        }
+        found
     }
+}
+
+/// File names in a listing of the restore tree: without the marks in front and the prompt behind.
+fn names(lines: &[String]) -> Vec<String> {
+    let name = |line: &String| line.trim_start_matches(['*', '+', ' ']).to_owned();
+    lines.iter().filter(|line| line.as_str() != TREE_PROMPT.trim()).map(name).collect()
 }
 
 /// The argument words in a command's help: `client=<name>` gives `client=`, `listing` gives itself.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result};
 
-use crate::complete::Completions;
+use crate::complete::{Completions, TREE_PROMPT};
 use crate::config::Login;
 use crate::connect::{End, Link};
 use crate::input::Input;
@@ -16,8 +16,6 @@ use crate::output::Output;
 
 /// Prompt of the top level on a terminal.
 const PROMPT: &str = "*";
-/// Prompt of the restore tree, as the Director sends it.
-const TREE_PROMPT: &str = "$ ";
 
 pub(crate) struct Session {
     link: Rc<RefCell<Link>>,

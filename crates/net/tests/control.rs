@@ -68,7 +68,8 @@ async fn packets_flow_both_ways_in_clear_and_under_psk() {
 
 #[tokio::test]
 async fn a_peer_without_tls_is_refused_where_it_is_required() {
-    let required = Tls::new(TlsNeeds::from_directives(false, true, true), &net::Certificates::default()).unwrap();
+    let required =
+        Tls::new(TlsNeeds::from_directives(false, true, true), &net::Certificates::default()).unwrap();
     let (client, server) = join(Tls::clear(), required).await;
     assert!(client.is_err());
     assert!(matches!(server, Err(NetError::Handshake { source: HandshakeError::Tls(_), .. })));
