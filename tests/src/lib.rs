@@ -8,6 +8,7 @@ use anyhow::{Result, ensure};
 use testkit::compare::{Compare, Comparison};
 use testkit::site::{Builder, JobRow, Maker, Role, Site};
 use testkit::tree::{Kinds, change, every_kind};
+use testkit::wait;
 
 /// The longest that a peer may take to notice that another was killed.
 pub const NOTICE: Duration = Duration::from_secs(30);
@@ -100,7 +101,7 @@ pub fn full_incremental_restore_list(builder: Builder) -> Result<()> {
     let dir = scratch()?;
     let tree = tree_of_every_kind(dir.path())?;
     let site = builder.tree(&tree).start()?;
-
+    wait::next_second()?;
     let full = site.backup("Full")?;
     expect_good(&full)?;
     ensure!(full.level() == 'F' && full.files() > 400, "{full:?}");

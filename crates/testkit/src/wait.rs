@@ -1,7 +1,7 @@
 //! Waiting on a condition with a bound.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 
@@ -44,4 +44,17 @@ pub fn until_every<T>(
         thread::sleep(pause);
         pause = (pause * 2).min(longest);
     }
+}
+
+/// Waits until the clock shows another second, at most one second long.
+///
+/// Times in a backup have whole seconds, and a file changed in the second in which a job starts counts as changed after
+/// it: between making a tree and a Full on which an Incremental shall build, a second must have passed.
+///
+/// # Errors
+/// When the clock stands still.
+pub fn next_second() -> Result<()> {
+    let second = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let now = second();
+    until("the next second", START, || Ok((second() > now).then_some(())))
 }
