@@ -108,3 +108,29 @@ fn two_devices_write_at_once() -> Result<()> {
     }
     site.finish()
 }
+
+#[test]
+fn a_job_prunes_what_is_too_old_and_keeps_what_a_restore_needs() -> Result<()> {
+    let dir = scratch()?;
+    let tree = dir.path().join("tree");
+    plain_tree(&tree, 5, 1000)?;
+    let site = our_site().tree(&tree).job("Prune Jobs = yes").pool("Job Retention = 1 second").start()?;
+    let old = site.backup("Full")?;
+    expect_good(&old)?;
+    let since = std::time::Instant::now();
+    wait::until("the retention to pass", wait::START, || Ok((since.elapsed().as_secs() > 2).then_some(())))?;
+    let new = site.backup("Full")?;
+    expect_good(&new)?;
+    site.wait_job_log("End auto prune.", wait::START)?;
+    let log = site.job_log();
+    for words in
+        ["Begin pruning Jobs older than 1 sec .", "No Jobs found to prune.", "Pruned 1 Job for client kit-fd"]
+    {
+        ensure!(log.contains(words), "“{words}” is not in:\n{log}");
+    }
+    let list = site.console(&["list jobs"])?;
+    ensure!(list.contains("No results") || !list.contains(" 1 | Backup "), "{list}");
+    expect_good(&site.restore_current()?)?;
+    compare_restored(&site, &tree)?.expect_equal()?;
+    site.finish()
+}

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use catalog::media::{self, MediaRow};
+use catalog::purge;
 use catalog::removal::{self, Prunable};
-use catalog::{ReadTx, purge};
 use policy::volume::{JobFacts, JobOnVolume, JobPrunePlan, VolumePrunePlan};
 use types::{JobId, PoolId, Timestamp, VolStatus};
 
@@ -16,6 +16,7 @@ use super::select::Pick;
 use super::session::{Session, now};
 use super::ua::{Done, Halt};
 use super::volumes::Relabel;
+use crate::jobs::auto_prune::with_bases;
 
 /// Jobs removed in one transaction: a plan of any length is executed in such steps.
 const STEP_JOBS: usize = 100;
@@ -447,24 +448,4 @@ fn is_expired(volume: &MediaRow, now: Timestamp) -> bool {
 
 fn on_volume(row: &Prunable) -> JobOnVolume {
     JobOnVolume { job: row.job_id, tdate: row.job_tdate, status: row.status }
-}
-
-fn with_bases(r: &ReadTx<'_>, rows: Vec<Prunable>) -> catalog::Result<Vec<JobFacts>> {
-    let mut bases: BTreeMap<JobId, Vec<JobId>> = BTreeMap::new();
-    for (job, base) in removal::base_jobs(r)? {
-        bases.entry(job).or_default().push(base);
-    }
-    let facts = rows.into_iter().map(|row| JobFacts {
-        base_jobs: bases.remove(&row.job_id).unwrap_or_default(),
-        job: row.job_id,
-        job_type: row.job_type,
-        level: row.level,
-        status: row.status,
-        client: row.client,
-        fileset: row.fileset,
-        tdate: row.job_tdate,
-        files: row.files,
-        purged_files: row.purged_files,
-    });
-    Ok(facts.collect())
 }

@@ -6,7 +6,7 @@ use super::job::Job;
 use super::life::{Course, codes};
 use super::outcome::{Facts, decide};
 use super::session::{Fail, Flow, SdSession};
-use super::{cancel, create, reporting, scripts};
+use super::{auto_prune, cancel, create, reporting, scripts};
 use crate::catreq::CatalogSession;
 use crate::handle::{Director, TerminatedJob};
 use crate::peer::chain;
@@ -100,6 +100,9 @@ pub(crate) async fn finish(director: &Director, job: &Arc<Job>, mut course: Cour
     if plan.job_type == JobType::Backup && written.status.is_success() {
         let session = session_of(&course);
         bootstrap::write(director, job, &codes, session, written.end).await;
+    }
+    if written.status.is_success() {
+        auto_prune::run(director, job, &plan, written.end).await;
     }
     scripts::run_after(director, job, course.attempt, &codes, written.status).await;
     let again = plan_again(director, job, &plan, &written).await;

@@ -6,6 +6,7 @@
 
 mod accurate;
 pub(crate) mod adopt;
+pub(crate) mod auto_prune;
 mod backup;
 mod bootstrap;
 pub(crate) mod cancel;
