@@ -3,12 +3,12 @@
 //! The hierarchy of paths and which job holds something below which path are tables of the schema (`PathHierarchy`,
 //! `PathVisibility`) that other programs read too; [`update`] fills them.
 
-use crate::error::Result;
+use crate::error::{CatalogError, Result};
 use crate::file;
 use crate::params;
 use crate::tx::{ReadTx, WriteTx};
 use std::collections::BTreeSet;
-use types::{FileId, JobId, PathId};
+use types::{FileId, FileIndex, JobId, PathId};
 
 /// An entry of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -243,9 +243,104 @@ pub fn jobs_of_client(r: &ReadTx<'_>, client: &str) -> Result<Vec<(JobId, i64, S
     )
 }
 
+/// What `.bvfs_restore` picks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Picked {
+    /// These rows.
+    pub files: Vec<FileId>,
+    /// Everything below these paths, in its newest version.
+    pub directories: Vec<PathId>,
+    /// Files that hard links stand for: job and FileIndex.
+    pub hard_links: Vec<(JobId, FileIndex)>,
+    /// Jobs that `directories` are looked for in.
+    pub jobs: Vec<JobId>,
+}
+
+/// Whether a text is the name of a selection's table: `b2` and digits, nothing else, since it becomes SQL.
+#[must_use]
+pub fn is_table_name(name: &str) -> bool {
+    let digits = name.strip_prefix("b2").unwrap_or_default();
+    (1..=24).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn check_name(name: &str) -> Result<()> {
+    match is_table_name(name) {
+        true => Ok(()),
+        false => Err(CatalogError::Refused(format!(
+            "\"{name}\" is no name of a selection: it must be b2 and digits"
+        ))),
+    }
+}
+
+/// Keeps a selection in a table of its own, so that another session can restore it (`restore file=?b2…`). Returns its rows.
+///
+/// # Errors
+/// [`CatalogError::Refused`] for a name that is none; those of the database.
+pub fn keep_selection(tx: &WriteTx<'_>, name: &str, picked: &Picked) -> Result<u64> {
+    check_name(name)?;
+    tx.execute(&format!("DROP TABLE IF EXISTS {name}"), &[])?;
+    tx.execute(&format!("CREATE TABLE {name} (JobId INTEGER, FileIndex INTEGER)"), &[])?;
+    let mut rows = 0;
+    for file in &picked.files {
+        rows += tx.execute(
+            &format!(
+                "INSERT INTO {name} SELECT JobId, FileIndex FROM File WHERE FileId = ?1 AND FileIndex > 0"
+            ),
+            params![*file],
+        )?;
+    }
+    let below = format!(
+        "INSERT INTO {name} SELECT JobId, FileIndex FROM (SELECT File.JobId, File.FileIndex, ROW_NUMBER() OVER \
+         (PARTITION BY File.PathId, File.Filename ORDER BY Job.JobTDate DESC, Job.JobId DESC, File.FileId DESC) AS Newest \
+         FROM Path JOIN File ON File.PathId = Path.PathId JOIN Job ON Job.JobId = File.JobId \
+         WHERE substr(Path.Path, 1, length(?1)) = ?1 AND File.JobId IN ({})) F WHERE Newest = 1 AND FileIndex > 0",
+        list(&picked.jobs)
+    );
+    for directory in &picked.directories {
+        let path: Option<Vec<u8>> =
+            tx.scalar("SELECT Path FROM Path WHERE PathId = ?1", params![*directory])?;
+        if let Some(path) = path {
+            rows += tx.execute(&below, params![&path])?;
+        }
+    }
+    for (job, index) in &picked.hard_links {
+        rows += tx.execute(&format!("INSERT INTO {name} VALUES (?1, ?2)"), params![*job, *index])?;
+    }
+    Ok(rows)
+}
+
+/// A kept selection.
+///
+/// # Errors
+/// [`CatalogError::Refused`] for a name that is none; those of the database when there is no such table.
+pub fn selection(r: &ReadTx<'_>, name: &str) -> Result<Vec<(JobId, FileIndex)>> {
+    check_name(name)?;
+    r.all(&format!("SELECT DISTINCT JobId, FileIndex FROM {name} ORDER BY JobId, FileIndex"), &[], |row| {
+        Ok((row.at(0)?, row.at(1)?))
+    })
+}
+
+/// Forgets a kept selection.
+///
+/// # Errors
+/// [`CatalogError::Refused`] for a name that is none; those of the database.
+pub fn drop_selection(tx: &WriteTx<'_>, name: &str) -> Result<()> {
+    check_name(name)?;
+    tx.execute(&format!("DROP TABLE IF EXISTS {name}"), &[]).map(drop)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_names_of_selections_become_sql() {
+        assert!(is_table_name("b21234"));
+        for name in ["b2", "b2x", "File", "b21; DROP TABLE Job", "", "b2１", "b2111111111111111111111111111"]
+        {
+            assert!(!is_table_name(name), "{name}");
+        }
+    }
 
     #[test]
     fn parents_of_paths() {

@@ -9,6 +9,8 @@ use super::jobs::JOB_IDS_MAX;
 use super::session::Session;
 use super::ua::Done;
 
+/// Files that one `.bvfs_restore` can name.
+const FILES_MAX: usize = 1_000_000;
 /// Rows of a directory listing when no limit is given.
 const ROWS: u32 = 2000;
 
@@ -29,6 +31,13 @@ impl Session {
             ".bvfs_lsfiles" => self.bvfs_lsfiles(args).await,
             ".bvfs_versions" => self.bvfs_versions(args).await,
             ".bvfs_decode_lstat" => self.bvfs_decode(args).await,
+            ".bvfs_restore" => self.bvfs_restore(args).await,
+            ".bvfs_cleanup" => {
+                let Some(name) = args.get("path").map(str::to_owned) else {
+                    return self.ua.fail("Can't find path argument\n").await;
+                };
+                self.write(move |tx| query::drop_selection(tx, &name)).await
+            }
             other => self.ua.fail(format!("{other}: is an invalid command.\n")).await,
         }
     }
@@ -157,6 +166,32 @@ impl Session {
                 .await?;
         }
         Ok(())
+    }
+
+    /// Keeps what a GUI picked under the name `path=b2<n>`, for `restore file=?b2<n>`.
+    async fn bvfs_restore(&mut self, args: &Args) -> Done {
+        let numbers = |key: &str| args.get(key).map(|list| number_list(list, FILES_MAX).unwrap_or_default());
+        let links =
+            args.get("hardlink").map(|list| list.split(',').filter_map(|n| n.trim().parse().ok()).collect());
+        let links: Vec<u32> = links.unwrap_or_default();
+        let picked = query::Picked {
+            files: numbers("fileid")
+                .unwrap_or_default()
+                .into_iter()
+                .map(|id| types::FileId(id.into()))
+                .collect(),
+            directories: numbers("dirid").unwrap_or_default().into_iter().map(PathId).collect(),
+            hard_links: links
+                .chunks_exact(2)
+                .map(|pair| (JobId(pair[0]), types::FileIndex(i32::try_from(pair[1]).unwrap_or(0))))
+                .collect(),
+            jobs: numbers("jobid").unwrap_or_default().into_iter().map(JobId).collect(),
+        };
+        let Some(name) = args.get("path").map(str::to_owned) else {
+            return self.ua.fail("Can't find path argument\n").await;
+        };
+        self.write(move |tx| query::keep_selection(tx, &name, &picked)).await?;
+        self.ua.send("OK\n").await
     }
 
     async fn bvfs_decode(&mut self, args: &Args) -> Done {

@@ -457,6 +457,19 @@ async fn programs_get_their_lists() {
 }
 
 #[tokio::test]
+async fn what_a_gui_picks_is_restored_by_another_session() {
+    let core = FakeCore::new().await.with_first_job().await;
+    let lines = [".bvfs_update", ".bvfs_restore fileid=3 dirid=3 hardlink=1,2 jobid=1 path=b2001"];
+    assert_eq!(session(&core, &lines).await, "OK\n");
+    let got = session(&core, &["restore file=?b2001 client=lab-fd where=/r done yes"]).await;
+    assert!(got.contains("6 files selected to be restored.\n"), "{got}");
+    let got = session(&core, &[".bvfs_cleanup path=b2001", ".bvfs_restore fileid=1 path=Job"]).await;
+    assert!(got.contains("is no name of a selection"), "{got}");
+    let got = session(&core, &["restore file=?b2001 client=lab-fd done yes"]).await;
+    assert!(got.contains("no such table"), "{got}");
+}
+
+#[tokio::test]
 async fn a_restricted_console_sees_only_its_own() {
     let core = FakeCore::new().await.with_first_job().await;
     let mut resource = core.config.console("mon").unwrap().clone();

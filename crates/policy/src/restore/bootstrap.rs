@@ -239,6 +239,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_is_read_back_by_the_storage_daemons_decoder() {
+        let pieces = vec![piece("PSP-3", 1, 3, 207, 28_878), piece("PSP-4", 3, 9, 207, 8_716)];
+        let plan = plan_bootstrap(&[selection(pieces, files(&[2, 3, 5, 6, 9]))]);
+        let bsr: volume::bsr::Bsr = plan.to_text().parse().unwrap();
+        assert_eq!(bsr.sections.len(), 2);
+        let names: Vec<_> = bsr.volumes().iter().map(|v| v.name.to_string()).collect();
+        assert_eq!(names, ["PSP-3", "PSP-4"]);
+        assert!(bsr.is_positionable());
+    }
+
+    #[test]
     fn a_file_over_two_volumes_counts_once() {
         let pieces = vec![piece("PSP-3", 1, 3, 207, 28_878), piece("PSP-4", 3, 4, 207, 8_716)];
         let plan = plan_bootstrap(&[selection(pieces.clone(), Wanted::All)]);

@@ -43,6 +43,9 @@ impl Session {
         before: Option<i64>,
         selection: &mut Selection,
     ) -> Done {
+        if let Some(table) = name.strip_prefix('?') {
+            return self.name_kept(table, selection).await;
+        }
         for name in self.expand(name).await? {
             let (path, base) = match name.rfind('/') {
                 Some(at) => name.split_at(at + 1),
@@ -59,6 +62,17 @@ impl Session {
                 }
                 None => self.ua.error(format!("No database record found for: {name}\n")).await?,
             }
+        }
+        Ok(())
+    }
+
+    /// Adds what `.bvfs_restore` kept under a name.
+    async fn name_kept(&mut self, table: &str, selection: &mut Selection) -> Done {
+        let table = table.to_owned();
+        let rows = self.read(move |r| catalog::bvfs::selection(r, &table)).await?;
+        let named = selection.named.get_or_insert_with(BTreeMap::new);
+        for (job, index) in rows {
+            named.entry(job).or_default().push(index);
         }
         Ok(())
     }
