@@ -10,6 +10,7 @@ use crate::held::{Held, SURELY_SENT};
 fn the_job_becomes_incomplete_with_what_was_sent_and_the_next_one_runs() -> Result<()> {
     let mut held = Held::start(our_site())?;
     held.site.kill(Role::Client)?;
+    held.release()?;
     let job = held.site.wait_job(held.job, NOTICE)?;
     ensure!(
         held.site.is_running(Role::Director) && held.site.is_running(Role::Storage),
@@ -24,7 +25,7 @@ fn the_job_becomes_incomplete_with_what_was_sent_and_the_next_one_runs() -> Resu
     let gate = testkit::site::Gate::existing(held.before.with_file_name("gate"));
     drop(gate.wait_reader(testkit::wait::START)?);
     expect_good(&held.site.wait_job(next, testkit::wait::JOB)?)?;
-    expect_good(&held.site.restore_jobs(&[next], &held.site.restored())?)?;
+    expect_good(&held.restore(next)?)?;
     compare_restored(&held.site, &held.before)?.expect_equal()?;
     let listed = held.site.bls("Vol-0001", &["-j"])?;
     ensure!(listed.contains("JobId=1") && listed.contains("JobId=2"), "{listed}");

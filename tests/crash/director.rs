@@ -24,7 +24,7 @@ fn a_new_director_takes_the_job_up(builder: Builder, while_away: bool) -> Result
         .site
         .sql("SELECT FileIndex, count(*) FROM File WHERE JobId = 1 GROUP BY FileIndex HAVING count(*) > 1")?;
     ensure!(rows.is_empty(), "files that are in the catalog twice: {rows:?}");
-    let restore = held.site.restore_jobs(&[held.job], &held.site.restored())?;
+    let restore = held.restore(held.job)?;
     ensure!(restore.status() == 'T', "{restore:?}");
     compare_restored(&held.site, &held.before)?.expect_equal()?;
     compare_restored(&held.site, &held.after)?.expect_equal()?;

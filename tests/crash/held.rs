@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use holdfast_tests::{plain_tree, scratch};
-use testkit::site::{Builder, Gate, OpenGate, Site};
+use testkit::site::{Builder, Gate, JobRow, OpenGate, Site};
 use testkit::wait;
 
 /// Files before and after the gate, each.
@@ -56,5 +56,14 @@ impl Held {
         // A reader that was killed is no fault here.
         let _ = open.write(b"what came through the FIFO\n");
         Ok(())
+    }
+
+    /// Restores what a job saved, but for the FIFO, whose restore would wait for a reader.
+    pub(crate) fn restore(&self, job: u32) -> Result<JobRow> {
+        let start = format!("restore jobid={job} client=kit-fd where={} all", self.site.restored().display());
+        let folder = self.before.parent().context("the trees have a folder")?;
+        let cd = format!("cd {}", folder.display());
+        let id = self.site.run_dialogue(&[&start, &cd, "unmark gate", "done", "yes"])?;
+        self.site.wait_job(id, wait::JOB)
     }
 }

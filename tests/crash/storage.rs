@@ -1,7 +1,7 @@
 //! The Storage Daemon is killed while a backup runs.
 
 use anyhow::{Result, ensure};
-use holdfast_tests::{NOTICE, clear_restored, compare_restored, expect_good, our_site};
+use holdfast_tests::{NOTICE, compare_restored, expect_good, our_site};
 use testkit::site::Role;
 
 use crate::held::Held;
@@ -23,8 +23,7 @@ fn the_job_becomes_incomplete_and_the_next_one_runs() -> Result<()> {
     drop(gate.wait_reader(testkit::wait::START)?);
     let next = held.site.wait_job(next, testkit::wait::JOB)?;
     expect_good(&next)?;
-    clear_restored(&held.site)?;
-    expect_good(&held.site.restore_jobs(&[next.id], &held.site.restored())?)?;
+    expect_good(&held.restore(next.id)?)?;
     compare_restored(&held.site, &held.before)?.expect_equal()?;
     compare_restored(&held.site, &held.after)?.expect_equal()?;
     for volume in held.site.volume_names()? {

@@ -44,11 +44,12 @@ pub(super) fn write(site: &Site) -> Result<()> {
         fs::write(&path, text).with_context(|| format!("write {}", path.display()))
     };
     put(Role::Director.config(), director(site)?)?;
-    put(Role::Storage.config(), storage(site, &site.description.device.join("\n  "))?)?;
+    let d = &site.description;
+    put(Role::Storage.config(), storage(site, &lines(&d.storage_daemon), &d.device.join("\n  "))?)?;
     put(Role::Client.config(), client(site)?)?;
     put("bconsole.conf", console(site)?)?;
     // Real Volume tools read a Storage Daemon's file too, but not the directives that only Holdfast knows.
-    put("tools.conf", storage(site, "")?)
+    put("tools.conf", storage(site, "", "")?)
 }
 
 fn lines(lines: &[String]) -> String {
@@ -182,7 +183,7 @@ fn file_set(site: &Site) -> Result<String> {
     Ok(text)
 }
 
-fn storage(site: &Site, device_lines: &str) -> Result<String> {
+fn storage(site: &Site, daemon_lines: &str, device_lines: &str) -> Result<String> {
     let (dir, address, port) = (site.dir().display(), site.address, Role::Storage.port());
     let mut text = format!(
         r#"Storage {{
@@ -191,12 +192,11 @@ fn storage(site: &Site, device_lines: &str) -> Result<String> {
   SDAddress = {address}
   WorkingDirectory = "{dir}/storage"
   Pid Directory = "{dir}/run"
-  Maximum Concurrent Jobs = 20{}
+  Maximum Concurrent Jobs = 20{daemon_lines}
 }}
 Director {{ Name = kit-dir; Password = "storage-password" }}
 Messages {{ Name = Standard; director = kit-dir = all }}
-"#,
-        lines(&site.description.storage_daemon)
+"#
     );
     for number in [1, 2] {
         write!(

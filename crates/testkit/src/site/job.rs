@@ -80,7 +80,16 @@ impl Site {
     /// # Errors
     /// When nothing was queued; the text has the console's output.
     pub fn run(&self, command: &str) -> Result<u32> {
-        let output = self.console(&[command])?;
+        self.run_dialogue(&[command])
+    }
+
+    /// Gives commands of which the last queues a job and returns the JobId.
+    ///
+    /// # Errors
+    /// When nothing was queued; the text has the console's output.
+    pub fn run_dialogue(&self, commands: &[&str]) -> Result<u32> {
+        let output = self.console(commands)?;
+        let command = commands.join("; ");
         let Some((_, rest)) = output.rsplit_once("Job queued. JobId=") else {
             bail!("“{command}” queued no job:\n{output}");
         };
