@@ -91,9 +91,10 @@ pub async fn start(
 ) -> Result<Director, RunError> {
     let name = config.director.name.clone();
     let (catalog, lock) = open_catalog(&config).await?;
-    let leadership = lead::activate(&catalog, &lock, &instance(&config), Vec::new(), text::now())
-        .await
-        .map_err(|source| RunError::Lead { director: name, source })?;
+    let leadership =
+        lead::activate(&catalog, &lock, &instance(context.instance.as_deref()), Vec::new(), text::now())
+            .await
+            .map_err(|source| RunError::Lead { director: name, source })?;
     let director = Director::new(config.clone(), load, catalog, leadership, context.stop.clone());
     director.sync_resources(config).await?;
     recall(&director).await?;
@@ -132,14 +133,16 @@ async fn open_catalog(config: &DirectorConfig) -> Result<(Catalog, PathBuf), Run
     Ok((catalog, lock))
 }
 
-/// Name of this instance: the host's.
-fn instance(config: &DirectorConfig) -> String {
+/// Name of this instance: as said at the start, else the host's.
+fn instance(said: Option<&str>) -> String {
+    if let Some(name) = said {
+        return name.to_owned();
+    }
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = host.trim();
-    let known = config.instances.iter().find(|instance| instance.name == host);
-    known
-        .map_or_else(|| if host.is_empty() { "localhost" } else { host }, |instance| instance.name.as_str())
-        .to_owned()
+    match host.trim() {
+        "" => "localhost".to_owned(),
+        host => host.to_owned(),
+    }
 }
 
 /// Puts the last jobs of earlier lives into `status director`.

@@ -27,7 +27,6 @@ Examples:
 
 /// What to be.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "made once")]
 pub(crate) enum Command {
     /// Run the Director: jobs, schedules, the catalog (bacula-dir)
     #[command(visible_alias = "dir")]

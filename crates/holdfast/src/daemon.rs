@@ -135,11 +135,12 @@ fn is_ready(job: Option<RunJob>) {
 
 async fn until_stopped<R: Role>(extra: &Extra, config: R::Config, path: PathBuf) -> Result<()> {
     let signals = Signals::new()?;
-    let (context, mut control) = daemon::pair();
+    let (mut context, mut control) = daemon::pair();
+    context.instance.clone_from(&extra.instance);
     let job = extra.run_job.as_deref().and_then(|job| R::run_job(&config, job));
     let name = R::name(&config).to_owned();
     tracing::info!(daemon = R::PROGRAM, name, version = wire::version::PRODUCT_VERSION, "starting");
-    let running = R::run(config, path, extra, context);
+    let running = R::run(config, path, context);
     tokio::pin!(running);
     tokio::select! {
         result = &mut running => return result.with_context(|| format!("{} \"{name}\"", R::PROGRAM)),

@@ -37,7 +37,6 @@ pub(crate) trait Role {
     fn run(
         config: Self::Config,
         path: PathBuf,
-        extra: &Extra,
         context: DaemonContext,
     ) -> impl Future<Output = Result<()>> + Send;
     /// Runs a job at once, for `-r`: called when the daemon is ready.
@@ -87,12 +86,7 @@ impl Role for Director {
         check_directory("Working Directory", &config.director.working_directory)
     }
 
-    async fn run(
-        config: DirectorConfig,
-        path: PathBuf,
-        _extra: &Extra,
-        context: DaemonContext,
-    ) -> Result<()> {
+    async fn run(config: DirectorConfig, path: PathBuf, context: DaemonContext) -> Result<()> {
         let load: director::Load = Box::new(move || load_again(&path));
         director::run(config, load, context).await?;
         Ok(())
@@ -138,12 +132,7 @@ impl Role for Storage {
         check_directory("Working Directory", &config.storage.working_directory)
     }
 
-    async fn run(
-        config: StorageConfig,
-        _path: PathBuf,
-        _extra: &Extra,
-        context: DaemonContext,
-    ) -> Result<()> {
+    async fn run(config: StorageConfig, _path: PathBuf, context: DaemonContext) -> Result<()> {
         Ok(storage::run(config, context).await?)
     }
 }
@@ -174,7 +163,7 @@ impl Role for Client {
         check_directory("Working Directory", &config.daemon.working_directory)
     }
 
-    async fn run(config: ClientConfig, _path: PathBuf, _extra: &Extra, context: DaemonContext) -> Result<()> {
+    async fn run(config: ClientConfig, _path: PathBuf, context: DaemonContext) -> Result<()> {
         Ok(client::run(config, context).await?)
     }
 }

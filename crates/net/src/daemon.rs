@@ -14,6 +14,8 @@ pub struct DaemonContext {
     pub stop: CancellationToken,
     /// Counts reloads asked for (SIGHUP); wait with `changed()`.
     pub reload: watch::Receiver<u64>,
+    /// Which instance of a clustered Director this process is, where that was said.
+    pub instance: Option<String>,
     ready: watch::Sender<bool>,
     status: watch::Sender<String>,
 }
@@ -48,7 +50,13 @@ pub fn pair() -> (DaemonContext, DaemonControl) {
     let (ready_tx, ready_rx) = watch::channel(false);
     let (status_tx, status_rx) = watch::channel(String::new());
     (
-        DaemonContext { stop: stop.clone(), reload: reload_rx, ready: ready_tx, status: status_tx },
+        DaemonContext {
+            stop: stop.clone(),
+            reload: reload_rx,
+            instance: None,
+            ready: ready_tx,
+            status: status_tx,
+        },
         DaemonControl { stop, reload: reload_tx, ready: ready_rx, status: status_rx, told_ready: false },
     )
 }

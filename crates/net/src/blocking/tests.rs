@@ -38,6 +38,7 @@ fn take_hello(stream: &TcpStream) -> HelloLine {
     HelloLine::parse(&line, Listener::Storage).unwrap()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "reads better at the calls")]
 fn join(client: Session, server: Session) -> (Result<Conn, NetError>, Result<Conn, NetError>) {
     let (a, b) = sockets();
     let caller = thread::spawn(move || open(a, hello(), &client));
