@@ -151,7 +151,7 @@ fn ended_status(job: &EndedJob) -> &'static str {
 
 fn ended_line(job: &EndedJob) -> String {
     format!(
-        "{:6}  {:<8.8} {:>6}  {:>9}  {:<8.8} {:<8}  {}\n\0",
+        "{:6}  {:<6} {:>8} {:>10}  {:<7}  {:<8} {}\n\0",
         job.id.get(),
         short_level(job.job_type, job.level),
         commas(job.files),
@@ -162,20 +162,20 @@ fn ended_line(job: &EndedJob) -> String {
     )
 }
 
-/// `42.11 K`: four significant digits and the unit, as Bacula has it.
+/// `42.11 K`: four significant digits, cut and not rounded, and the unit; below 1000 the bare number and a blank.
 fn suffixed(bytes: u64) -> String {
-    const UNITS: [&str; 7] = ["", "K", "M", "G", "T", "P", "E"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 1000.0 && unit < UNITS.len() - 1 {
-        value /= 1000.0;
-        unit += 1;
+    const UNITS: [&str; 6] = ["K", "M", "G", "T", "P", "E"];
+    let (mut whole, mut thousandths, mut units) = (bytes, 0, UNITS.iter());
+    let mut unit = "";
+    while whole >= 1000 {
+        (whole, thousandths) = (whole / 1000, whole % 1000);
+        unit = units.next().copied().unwrap_or("");
     }
-    match unit {
-        0 => bytes.to_string(),
-        _ if value >= 100.0 => format!("{value:.1} {}", UNITS[unit]),
-        _ if value >= 10.0 => format!("{value:.2} {}", UNITS[unit]),
-        _ => format!("{value:.3} {}", UNITS[unit]),
+    match whole {
+        _ if unit.is_empty() => format!("{bytes} "),
+        0..=9 => format!("{whole}.{thousandths:03} {unit}"),
+        10..=99 => format!("{whole}.{:02} {unit}", thousandths / 10),
+        _ => format!("{whole}.{} {unit}", thousandths / 100),
     }
 }
 
@@ -289,9 +289,9 @@ mod tests {
     #[test]
     fn bytes_have_units_as_recorded() {
         assert_eq!(suffixed(42_110), "42.11 K");
-        assert_eq!(suffixed(275_200), "275.2 K");
-        assert_eq!(suffixed(0), "0");
-        assert_eq!(suffixed(19), "19");
+        assert_eq!(suffixed(89_557), "89.55 K");
+        assert_eq!(suffixed(0), "0 ");
+        assert_eq!(suffixed(19), "19 ");
         assert_eq!(suffixed(1_234_000), "1.234 M");
     }
 
