@@ -189,7 +189,14 @@ impl Acceptor {
                 };
                 Greeting::Storage { version, holdfast }
             }
-            Hello::StorageCalls { .. } | Hello::Ping => unreachable_greeting(),
+            // An SD that called has got the client's Hello before it greets, and a ping has no handshake.
+            Hello::StorageCalls { .. } | Hello::Ping => {
+                let got = "no Hello that is greeted".to_owned();
+                return vec![Output::Fail(HandshakeError::Unexpected {
+                    expecting: "greeting the peer",
+                    got,
+                })];
+            }
         };
         let mut out = vec![Output::Send(greeting.format().into())];
         if is_call {
@@ -234,11 +241,6 @@ impl Acceptor {
             | Hello::Ping => Vec::new(),
         }
     }
-}
-
-/// An SD that called has got the client's Hello before it greets, and a ping never gets here.
-fn unreachable_greeting() -> Greeting {
-    Greeting::Storage { version: SdVersion::CURRENT, holdfast: 0 }
 }
 
 impl Machine for Acceptor {

@@ -46,7 +46,8 @@ impl Connector {
     #[must_use]
     pub fn new(hello: Hello, local: Local) -> Self {
         let own = Challenge::new(&local.name, local.seed, local.tls.certificates.number());
-        let hello = HelloLine::new(hello, local.tls, local.additions);
+        let additions = local.additions && may_carry_marker(&hello);
+        let hello = HelloLine::new(hello, local.tls, additions);
         Self { local, hello, tls: TlsKind::Clear, own, remote_ssl: 0, greeting: None, state: State::Opening }
     }
 
@@ -162,6 +163,18 @@ impl Connector {
             }
             _ => vec![Output::Fail(error)],
         }
+    }
+}
+
+/// Whether the pair has additions (docs/extensions.md §1). A Bacula Director takes a Hello of 142 bytes at most: a console
+/// with a long name would be refused for the marker.
+const fn may_carry_marker(hello: &Hello) -> bool {
+    match hello {
+        Hello::DirectorToStorage { .. }
+        | Hello::DirectorToClient { .. }
+        | Hello::ClientToStorage { .. }
+        | Hello::StorageToStorage { .. } => true,
+        Hello::Console { .. } | Hello::ClientCalls { .. } | Hello::StorageCalls { .. } | Hello::Ping => false,
     }
 }
 

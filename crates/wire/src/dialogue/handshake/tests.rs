@@ -136,11 +136,11 @@ fn a_console_session_in_clear() {
     let hello = Hello::Console { name: "mon con".into(), version: ConsoleVersion(100) };
     let (client, server, log) = join(hello, Listener::Director, local("bconsole", 0), local("a1-dir", 100));
     assert_eq!(done(&client).tls, TlsKind::Clear);
-    assert_eq!(done(&server).holdfast, 1);
+    assert_eq!(done(&server).holdfast, 0);
     assert_eq!(
         log,
         [
-            "C: Hello mon\\x01con calling 100 tlspsk=0 holdfast=1",
+            "C: Hello mon\\x01con calling 100 tlspsk=0",
             "S: auth cram-md5 <42.1795446327@a1-dir> ssl=0",
             "C: 9h+EHGe8a//Vd++P6x+PPA",
             "S: 1000 OK auth",
