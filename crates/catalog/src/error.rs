@@ -29,7 +29,7 @@ pub enum CatalogError {
     },
     /// The disk under the catalog is full.
     #[error(
-        "{act}: the disk that holds the catalog is full; free some space, the Director goes on by itself"
+        "{act}: the disk that holds the catalog is full; free some space and run the job again"
     )]
     DiskFull {
         /// What was being done.
