@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use net::{Conn, ConnReader, ConnWriter};
 use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use wire::frame::{Packet, Signal};
 
 use crate::handle::Director;
@@ -41,9 +42,10 @@ pub async fn serve(director: Director, conn: Conn, console: Option<String>) {
     let (reader, writer, _) = conn.split();
     let (out, to_write) = mpsc::channel(OUT_PACKETS_MAX);
     let (from_read, input) = mpsc::channel(IN_PACKETS_MAX);
+    let gone = CancellationToken::new();
     let writing = tokio::spawn(write(writer, to_write));
-    let reading = tokio::spawn(read(reader, from_read));
-    session(director, out, input, acl).await;
+    let reading = tokio::spawn(read(reader, from_read, gone.clone().drop_guard()));
+    session(director, out, input, acl, gone).await;
     reading.abort();
     if tokio::time::timeout(FAREWELL, writing).await.is_err() {
         tracing::debug!(%address, "console did not read its last answer");
@@ -51,13 +53,20 @@ pub async fn serve(director: Director, conn: Conn, console: Option<String>) {
     tracing::info!(%address, "console left");
 }
 
-async fn session(director: Director, out: mpsc::Sender<Out>, input: mpsc::Receiver<In>, acl: Acl) {
+async fn session(
+    director: Director,
+    out: mpsc::Sender<Out>,
+    input: mpsc::Receiver<In>,
+    acl: Acl,
+    gone: CancellationToken,
+) {
     let messages = director.clone();
-    let ua = Ua::new(out, input, Box::new(move || messages.messages().take_console()));
+    let ua = Ua::new(out, input, Box::new(move || messages.messages().take_console())).until(gone);
     Session::new(ua, Arc::new(director), acl, now()).run().await;
 }
 
-async fn read(mut reader: ConnReader, to: mpsc::Sender<In>) {
+/// Hands on what the console sends. Dropping `_gone` at the end tells a waiting command that nobody waits with it.
+async fn read(mut reader: ConnReader, to: mpsc::Sender<In>, _gone: DropGuard) {
     loop {
         let next = match reader.recv().await {
             Ok(Packet::Data(line)) => {

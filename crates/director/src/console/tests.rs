@@ -457,6 +457,17 @@ async fn programs_get_their_lists() {
 }
 
 #[tokio::test]
+async fn a_waiting_command_ends_with_its_console() {
+    let (ua, _sent) = scripted(&[]);
+    let gone = tokio_util::sync::CancellationToken::new();
+    let ua = ua.until(gone.clone());
+    let waiting = ua.unless_gone(None, std::future::pending::<()>());
+    let leaving = async { gone.cancel() };
+    let (waited, ()) = tokio::join!(waiting, leaving);
+    assert_eq!(waited, Err(super::ua::Halt::Gone));
+}
+
+#[tokio::test]
 async fn what_a_gui_picks_is_restored_by_another_session() {
     let core = FakeCore::new().await.with_first_job().await;
     let lines = [".bvfs_update", ".bvfs_restore fileid=3 dirid=3 hardlink=1,2 jobid=1 path=b2001"];

@@ -1,6 +1,7 @@
 //! Talking to one console: packets out, lines in, prompts and selections in every api mode (spec/01 §6.1, §6.2).
 
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// Signals that a Director sends to a console (spec/01 §1.3, §6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,13 +129,22 @@ pub(crate) struct Ua {
     out: mpsc::Sender<Out>,
     input: mpsc::Receiver<In>,
     messages: TakeMessages,
+    gone: CancellationToken,
 }
 
 impl Ua {
     /// A dialogue over two channels. `messages` takes the messages that wait for the console.
     #[must_use]
     pub(crate) fn new(out: mpsc::Sender<Out>, input: mpsc::Receiver<In>, messages: TakeMessages) -> Self {
-        Self { api: 0, gui: false, autodisplay: false, automount: true, out, input, messages }
+        let gone = CancellationToken::new();
+        Self { api: 0, gui: false, autodisplay: false, automount: true, out, input, messages, gone }
+    }
+
+    /// With a token that tells that the console has left: waiting commands end then.
+    #[must_use]
+    pub(crate) fn until(mut self, gone: CancellationToken) -> Self {
+        self.gone = gone;
+        self
     }
 
     /// Whether tables go without commas.
@@ -324,6 +334,7 @@ impl Ua {
         tokio::select! {
             done = bounded => Ok(done),
             () = self.out.closed() => Err(Halt::Gone),
+            () = self.gone.cancelled() => Err(Halt::Gone),
         }
     }
 
