@@ -63,7 +63,9 @@ impl Session {
         if self.state == End::Closed && !leaving {
             anyhow::bail!("the Director closed the connection");
         }
-        if let Ok(link) = Rc::try_unwrap(self.link) {
+        if self.state != End::Closed
+            && let Ok(link) = Rc::try_unwrap(self.link)
+        {
             link.into_inner().close();
         }
         Ok(if self.script_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -32,6 +32,7 @@ pub struct ConnReader {
     io: ReadIo,
     decoder: FrameDecoder,
     peer: String,
+    peer_has_ended: bool,
 }
 
 /// Sending half.
@@ -48,7 +49,7 @@ impl Conn {
         let name = address.to_string();
         let decoder = FrameDecoder::with_capacity(CONTROL_BUFFER_BYTES);
         Self {
-            reader: ConnReader { io: read, decoder, peer: name.clone() },
+            reader: ConnReader { io: read, decoder, peer: name.clone(), peer_has_ended: false },
             writer: ConnWriter { io: write, encoder: FrameEncoder::default(), peer: name },
             peer,
             address,
@@ -128,9 +129,15 @@ impl Conn {
         (&mut self.reader, &mut self.writer)
     }
 
-    /// Ends the session politely: signal TERMINATE, then close. Errors are of no interest any more.
+    /// Ends the session politely: signal TERMINATE unless the peer has sent its own, then close. Errors are of no interest
+    /// any more.
     pub async fn terminate(mut self) {
-        self.writer.terminate().await;
+        if self.reader.peer_has_ended {
+            // A peer that has ended TLS takes data after that for an error (Bacula 9.6 puts it into the job's messages).
+            self.writer.close().await;
+        } else {
+            self.writer.terminate().await;
+        }
     }
 
     /// The bare socket without TLS, for a session that starts anew on it (spec/01 §2.8); `None` if bytes of the peer are
@@ -152,7 +159,10 @@ impl ConnReader {
     pub async fn recv(&mut self) -> Result<Packet, NetError> {
         loop {
             match self.decoder.next_packet() {
-                Ok(Some(packet)) => return Ok(packet),
+                Ok(Some(packet)) => {
+                    self.peer_has_ended |= packet == Packet::Signal(Signal::Terminate);
+                    return Ok(packet);
+                }
                 Ok(None) => {}
                 Err(source) => return Err(NetError::Frame { peer: self.peer.clone(), source }),
             }
@@ -234,6 +244,11 @@ impl ConnWriter {
     /// Ends the session politely: signal TERMINATE, then close for writing.
     pub async fn terminate(&mut self) {
         self.queue_signal(Signal::Terminate);
+        self.close().await;
+    }
+
+    /// Sends what was collected and closes for writing.
+    pub async fn close(&mut self) {
         if self.flush().await.is_ok() {
             // The peer may be gone already; there is nobody left to tell.
             let _ = self.io.shutdown().await;

@@ -50,7 +50,7 @@ pub enum TlsError {
         directive: &'static str,
     },
     /// The TLS handshake failed. With PSK: most often the passwords differ.
-    #[error("TLS handshake")]
+    #[error("TLS handshake (with TLS-PSK most often: the passwords of both ends differ)")]
     Handshake(#[from] openssl::ssl::Error),
     /// The socket failed.
     #[error("TLS handshake")]

@@ -94,10 +94,10 @@ pub enum TlsKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TlsMismatch {
     /// This end requires what the other does not offer.
-    #[error("the peer did not advertise required TLS support")]
+    #[error("authorization problem: the peer did not advertise required TLS support")]
     RemoteLacks,
     /// The other end requires what this one does not offer.
-    #[error("the peer requires TLS, which is not configured here")]
+    #[error("authorization problem: the peer requires TLS, which is not configured here")]
     LocalLacks,
 }
 

@@ -107,7 +107,7 @@ pub enum HandshakeError {
     #[error("authorization failed: the password given by the peer is wrong")]
     WrongPassword,
     /// No common protection.
-    #[error("authorization problem: {0}")]
+    #[error(transparent)]
     Tls(#[from] TlsMismatch),
     /// The caller is not known here.
     #[error("connection from unknown {kind} \"{name}\"")]
