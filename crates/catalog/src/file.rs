@@ -6,7 +6,7 @@ use crate::params;
 use crate::tx::{ReadTx, WriteTx};
 use crate::value::Row;
 use std::collections::HashMap;
-use types::{FileId, FileIndex, JobId, PathId, Seq, Timestamp};
+use types::{FileId, FileIndex, JobId, PathId, Seq, Timestamp, VolSession};
 
 /// Paths whose keys an ingest remembers. Files of a directory arrive together; 4096 paths of 100 bytes are half a MiB.
 const PATH_CACHE_MAX: usize = 4096;
@@ -195,6 +195,30 @@ pub fn find_path(r: &ReadTx<'_>, path: &[u8]) -> Result<Option<PathId>> {
 /// Those of the database.
 pub fn count(r: &ReadTx<'_>, job: JobId) -> Result<u64> {
     Ok(r.scalar("SELECT count(*) FROM File WHERE JobId = ?1", params![job])?.unwrap_or(0))
+}
+
+/// Full names, raw bytes, of the files that these FileIndexes stand for in a session on the Volumes, at most `limit`.
+///
+/// # Errors
+/// Those of the database.
+pub fn names_in_session(
+    r: &ReadTx<'_>,
+    session: VolSession,
+    first: FileIndex,
+    last: FileIndex,
+    limit: u32,
+) -> Result<Vec<Vec<u8>>> {
+    r.all(
+        "SELECT Path.Path, File.Filename FROM Job JOIN File ON File.JobId = Job.JobId JOIN Path ON Path.PathId = File.PathId \
+         WHERE Job.VolSessionId = ?1 AND Job.VolSessionTime = ?2 AND Job.Type = 'B' AND File.FileIndex BETWEEN ?3 AND ?4 \
+         ORDER BY File.FileIndex LIMIT ?5",
+        params![session.id, session.time, first, last, limit],
+        |row| {
+            let mut name: Vec<u8> = row.at(0)?;
+            name.extend(row.at::<Vec<u8>>(1)?);
+            Ok(name)
+        },
+    )
 }
 
 /// Each file of a job in the order of FileIndex (`list files`, verify); entries marked deleted are left out.

@@ -1,5 +1,6 @@
 //! One living job, as its own task, the queue, consoles and its connections see it.
 
+use super::lost::{Lost, RANGES_MAX};
 use super::machine::{JobState, Step};
 use super::outcome::Wish;
 use super::view::JobView;
@@ -52,6 +53,8 @@ pub(crate) struct Job {
     /// Storages that count as used while it runs; those with room until one was chosen.
     storages: Mutex<Option<Admitted>>,
     admitted: Mutex<Option<Admitted>>,
+    /// What its Volumes did not give, of a restore.
+    lost: Mutex<Vec<Lost>>,
     files: AtomicU64,
     bytes: AtomicU64,
 }
@@ -81,6 +84,7 @@ impl Job {
             admission: Mutex::default(),
             storages: Mutex::default(),
             admitted: Mutex::default(),
+            lost: Mutex::default(),
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         }
@@ -128,6 +132,18 @@ impl Job {
             let reported = (status != JobStatus::Running).then_some(status);
             self.live.send_if_modified(|live| std::mem::replace(&mut live.reported, reported) != reported);
         }
+    }
+
+    /// Remembers files that a Storage Daemon could not deliver.
+    pub(crate) fn note_lost(&self, lost: Lost) {
+        let mut all = lock(&self.lost);
+        if all.len() < RANGES_MAX {
+            all.push(lost);
+        }
+    }
+
+    pub(crate) fn take_lost(&self) -> Vec<Lost> {
+        std::mem::take(&mut *lock(&self.lost))
     }
 
     pub(crate) fn progress(&self, files: u64, bytes: u64) {

@@ -16,6 +16,7 @@ pub(crate) mod fileset;
 mod job;
 mod level;
 mod life;
+mod lost;
 mod machine;
 pub(crate) mod names;
 mod outcome;

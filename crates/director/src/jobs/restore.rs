@@ -60,6 +60,7 @@ pub(crate) async fn run(
             limit: None,
         };
         reached.ends = flow.wait().await;
+        super::lost::report(director, job).await;
         let Some((storage, text)) = following.filter(|_| good(&reached.ends)) else { break };
         if let Some(end) = &reached.ends.sd {
             reached.sd_files += end.files;

@@ -1,6 +1,7 @@
 //! What a job's daemons say without being asked.
 
 use super::job::Job;
+use super::lost::Lost;
 use crate::catreq::{CatReqError, CatalogSession, Handled, Verdict};
 use crate::messages::Message;
 use crate::peer::{Outbox, Traffic, chain, parse_jmsg};
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::oneshot;
-use types::{JobStatus, Seq};
+use types::{JobStatus, JobType, Seq};
 use wire::scan::{self, Fields};
 use wire::version::Generation;
 
@@ -92,6 +93,9 @@ impl Traffic for StorageTraffic {
         if let Some(message) = message {
             // A message that comes as a journal record gets into the catalog with the record's position: exactly once.
             let message = Message { time: message.time, kind: message.kind, text: message.text };
+            if let (JobType::Restore, Some(lost)) = (self.job.plan().job_type, Lost::parse(&message.text)) {
+                self.job.note_lost(lost);
+            }
             if self.job.messages.send_but_catalog(&message) {
                 session.log(message.time, message.text);
             }
