@@ -101,6 +101,14 @@ impl TlsSession {
         Ok(std::mem::replace(&mut stream.get_mut().output, spare))
     }
 
+    /// The record that ends TLS; empty if there is none to be sent.
+    pub(super) fn close_notify(&self) -> Vec<u8> {
+        let mut stream = self.lock();
+        // Fails where TLS has broken already: then there is nothing to say.
+        let _ = stream.shutdown();
+        std::mem::take(&mut stream.get_mut().output)
+    }
+
     fn decrypt(&self, buf: &mut [u8]) -> io::Result<Option<usize>> {
         let mut stream = self.lock();
         let mut filled = 0;

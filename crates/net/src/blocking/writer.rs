@@ -119,6 +119,17 @@ impl PacketWriter {
     }
 }
 
+/// The end of TLS is told, so that the peer does not take the close for a cut. Without waiting: it may be gone.
+impl Drop for PacketWriter {
+    fn drop(&mut self) {
+        if let Some(tls) = &self.tls {
+            let farewell = tls.close_notify();
+            let flags = rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL;
+            let _ = rustix::net::send(&self.socket, &farewell, flags);
+        }
+    }
+}
+
 fn write_all(mut socket: &TcpStream, pieces: &[&[u8]]) -> io::Result<()> {
     let mut slices: Vec<IoSlice<'_>> =
         pieces.iter().filter(|p| !p.is_empty()).map(|p| IoSlice::new(p)).collect();
