@@ -29,7 +29,7 @@ pub(crate) use emit::encoded_stat;
 pub use emit::{Emitter, FrameSink};
 pub use select::{Leftovers, Selection, Selector, Since, Take};
 pub use worker::Worker;
-pub(crate) use worker::digest_of;
+pub(crate) use worker::{FIFO_WAIT, digest_of};
 
 /// Batches between walker and emitter.
 const BATCHES_AHEAD: usize = 12;

@@ -21,8 +21,8 @@ use crate::message::{JobLog, MessageKind, path_text};
 pub(crate) const UNIT_BYTES: usize = 65536;
 /// The same for sparse streams, whose packets start with an offset.
 pub(crate) const SPARSE_UNIT_BYTES: usize = UNIT_BYTES - attrs::OFFSET_BYTES;
-/// How long a FIFO may have no writer.
-const FIFO_WAIT: Duration = Duration::from_secs(60);
+/// How long a FIFO may have nobody at its other end (spec/02 §6, §9).
+pub(crate) const FIFO_WAIT: Duration = Duration::from_secs(60);
 /// Files from this size on are read ahead and, behind the reading, dropped from the cache.
 const LARGE_FILE_BYTES: u64 = 8 << 20;
 

@@ -11,6 +11,7 @@ use super::data::{DataWriter, DigestPlan};
 use super::meta::MetaWriter;
 use super::names::Names;
 use super::tree::{Place, RestoreTree};
+use crate::backup::FIFO_WAIT;
 use crate::codec::Unpacker;
 use crate::counters::Counters;
 use crate::message::{JobLog, MessageKind, path_text};
@@ -306,7 +307,10 @@ impl<'a> Restorer<'a> {
                 if stat_at(dir, name).is_err() {
                     self.make_special(place, stat)?;
                 }
-                let file = dir.open_write(name)?;
+                let file = match record.file_type {
+                    FileType::Fifo => dir.open_fifo_write(name, FIFO_WAIT)?,
+                    _ => dir.open_write(name)?,
+                };
                 Ok(Some(DataWriter::new(file, true, &self.digest_plan)))
             }
             file_type if file_type.is_directory() => {
