@@ -28,9 +28,7 @@ pub enum CatalogError {
         detail: String,
     },
     /// The disk under the catalog is full.
-    #[error(
-        "{act}: the disk that holds the catalog is full; free some space and run the job again"
-    )]
+    #[error("{act}: the disk that holds the catalog is full; free some space and run the job again")]
     DiskFull {
         /// What was being done.
         act: String,

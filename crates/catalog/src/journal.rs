@@ -64,6 +64,19 @@ pub fn store_answer(tx: &WriteTx<'_>, key: &JournalKey, request: Seq, reply: &st
     .map(drop)
 }
 
+/// Forgets the answers of one journal, in the transaction that ends its attempt: an SD that has sent its end line has had
+/// them all.
+///
+/// # Errors
+/// Those of the database.
+pub fn forget_answers(tx: &WriteTx<'_>, key: &JournalKey) -> Result<()> {
+    tx.execute(
+        "DELETE FROM hf_request WHERE JobId = ?1 AND Attempt = ?2 AND Storage = ?3",
+        params![key.job_id, key.attempt, &key.storage],
+    )
+    .map(drop)
+}
+
 /// Forgets the positions and answers of a job, once its journals are gone from every Storage.
 ///
 /// # Errors

@@ -447,6 +447,7 @@ async fn journals_only_move_forward(f: &Fixture) {
     let k = key.clone();
     let again = f.refused(move |tx| journal::store_answer(tx, &k, Seq(9), "other")).await;
     assert!(matches!(again, CatalogError::Conflict { .. }), "{again}");
+    let k2 = key.clone();
     let found = f
         .catalog
         .read(move |r| {
@@ -459,6 +460,13 @@ async fn journals_only_move_forward(f: &Fixture) {
         .await
         .unwrap();
     assert_eq!(found, (Seq(10), Seq(0), Some("1000 OK\n".to_owned())));
+    let left = f
+        .write(move |tx| {
+            journal::forget_answers(tx, &k2)?;
+            Ok((journal::position(tx, &k2)?, journal::answer(tx, &k2, Seq(9))?))
+        })
+        .await;
+    assert_eq!(left, (Seq(10), None));
 }
 
 async fn due_runs_are_settled_once(f: &Fixture) {

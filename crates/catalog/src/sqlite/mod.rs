@@ -26,6 +26,9 @@ const BUSY_LIMIT: Duration = Duration::from_secs(30);
 /// Prepared statements kept per connection; there are about as many texts.
 const STATEMENTS_MAX: usize = 256;
 
+/// Bytes of write-ahead log kept on disk between bursts.
+const WAL_BYTES_KEPT: i64 = 64 << 20;
+
 /// Page cache of the writing connection, KiB; the readers have a quarter. Part of the Director's memory bound.
 const CACHE_KIB: i64 = 16 * 1024;
 
@@ -99,6 +102,8 @@ fn set_up(connection: &rusqlite::Connection, mode: TxMode) -> rusqlite::Result<(
     // WAL with FULL: each commit syncs the log, so what is acknowledged survives a power cut.
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // After a burst the log is cut back to this, instead of staying as long as it ever was.
+    connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_KEPT, |_| Ok(()))?;
     connection.pragma_update(None, "foreign_keys", "OFF")?;
     // Sorts beyond the page cache go to a file: a restore tree of millions of files must not be sorted in memory.
     connection.pragma_update(None, "temp_store", "FILE")?;

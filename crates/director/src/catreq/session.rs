@@ -183,7 +183,14 @@ impl CatalogSession {
         end: impl FnOnce(&WriteTx<'_>) -> catalog::Result<T> + Send + 'static,
     ) -> Result<(T, Handled<'static>), CatReqError> {
         let mut handled = Handled::new(Verdict::Taken);
-        let result = self.write(end).await?;
+        let key = self.journal.clone();
+        let work = move |tx: &WriteTx<'_>| {
+            if let Some(key) = &key {
+                journal::forget_answers(tx, key)?;
+            }
+            end(tx)
+        };
+        let result = self.write(work).await?;
         self.acknowledge(&mut handled);
         Ok((result, handled))
     }
