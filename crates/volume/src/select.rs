@@ -181,7 +181,7 @@ impl Selector {
                     }
                     match out.last_mut() {
                         Some((p, last)) if *p == position && *last.end() + 1 == index => {
-                            *last = *last.start()..=index
+                            *last = *last.start()..=index;
                         }
                         _ => out.push((position, index..=index)),
                     }

@@ -1,4 +1,5 @@
 //! Real Volumes decode to what an independent decoder found, and encode to the same bytes.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
 //! `decode(encode(x)) == x`, and no panic on any bytes.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use proptest::prelude::*;
 use types::{FileIndex, VolAddr, VolSession, VolTime};

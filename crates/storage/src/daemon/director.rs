@@ -134,10 +134,10 @@ impl Session {
             return Next::Go;
         }
         if self.is_busy.load(Ordering::Acquire) && !self.has_additions {
-            if let Some(answers) = &self.answers {
-                if answers.try_send(packet.to_vec()).is_err() {
-                    tracing::warn!(director = self.director, "more answers than questions");
-                }
+            if let Some(answers) = &self.answers
+                && answers.try_send(packet.to_vec()).is_err()
+            {
+                tracing::warn!(director = self.director, "more answers than questions");
             }
             return Next::Go;
         }

@@ -71,10 +71,10 @@ pub(crate) fn end_job(daemon: &Arc<Daemon>, job: &Arc<Job>, end: &JobEnd) {
     let line = end_line(job, end);
     match &job.outbox {
         Outbox::Direct(direct) => {
-            if matches!(end.status, JobStatus::Terminated | JobStatus::Warnings | JobStatus::Incomplete) {
-                if let Err(error) = direct.despool() {
-                    tracing::error!(job = %job.spec.id, %error, "the attributes could not be sent");
-                }
+            if matches!(end.status, JobStatus::Terminated | JobStatus::Warnings | JobStatus::Incomplete)
+                && let Err(error) = direct.despool()
+            {
+                tracing::error!(job = %job.spec.id, %error, "the attributes could not be sent");
             }
             job.set_status(JobPhase::Ended, end.status);
             // A stock Director that is gone learns nothing any more.

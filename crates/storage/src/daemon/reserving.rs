@@ -83,10 +83,10 @@ fn wait_for_drive(
         state.reserve_reasons.clear();
         state.phase = JobPhase::Reserved;
     }
-    if let Outbox::Direct(direct) = &job.outbox {
-        if !direct.line().is_open() {
-            return Err(OutboxError::Lost.into());
-        }
+    if let Outbox::Direct(direct) = &job.outbox
+        && !direct.line().is_open()
+    {
+        return Err(OutboxError::Lost.into());
     }
     if job.stop.get() != StopRequest::None || daemon.is_stopping() {
         Err(ReserveError::Stopped)

@@ -168,10 +168,10 @@ impl JournalOutbox {
     /// Makes a connection the job's; an older one is ended.
     pub fn attach(&self, line: &Arc<Line>, nonces: NonceSource) {
         let mut inner = self.inner();
-        if let Some(old) = inner.line.replace(Arc::clone(line)) {
-            if !Arc::ptr_eq(&old, line) {
-                old.close();
-            }
+        if let Some(old) = inner.line.replace(Arc::clone(line))
+            && !Arc::ptr_eq(&old, line)
+        {
+            old.close();
         }
         inner.nonces = Some(nonces);
         drop(inner);

@@ -140,10 +140,10 @@ impl Checkpoints {
         pending.drain(..ready);
         p.whole_files = whole_files;
         drop(p);
-        if let Outbox::Journaled(journal) = &self.job.outbox {
-            if journal.unsynced_bytes() >= JOURNAL_BYTES {
-                self.changed.notify_all();
-            }
+        if let Outbox::Journaled(journal) = &self.job.outbox
+            && journal.unsynced_bytes() >= JOURNAL_BYTES
+        {
+            self.changed.notify_all();
         }
         Ok(())
     }

@@ -1,6 +1,9 @@
 //! The Storage Daemon on loopback, with a Director and clients that the tests play.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod backup;
+mod commands;
 mod damage;
 mod site;
 mod takeover;

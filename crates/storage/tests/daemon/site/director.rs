@@ -263,11 +263,16 @@ impl Director {
 
     /// `use storage=`; requests are answered meanwhile.
     pub fn use_device(&mut self, heard: &mut Heard, is_append: bool) -> String {
+        self.use_named(heard, is_append, "Dev", "P")
+    }
+
+    /// The same for a device or changer and a pool.
+    pub fn use_named(&mut self, heard: &mut Heard, is_append: bool, device: &str, pool: &str) -> String {
         self.send(&format!(
-            "use storage=S media_type=File pool_name=P pool_type=Backup append={} copy=0 stripe=0 wait=1\n",
+            "use storage=S media_type=File pool_name={pool} pool_type=Backup append={} copy=0 stripe=0 wait=1\n",
             u32::from(is_append)
         ));
-        self.send("use device=Dev\n");
+        self.send(&format!("use device={device}\n"));
         self.writer.signal(Signal::Eod).unwrap();
         self.writer.signal(Signal::Eod).unwrap();
         self.writer.flush().unwrap();
