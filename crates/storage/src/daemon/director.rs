@@ -24,6 +24,8 @@ use crate::journal::{Header, Journal};
 use crate::ledger::{DirectorKey, RegisterError, Registration};
 use crate::session::chain;
 
+/// Time between attempts to call a client.
+const CALL_EVERY: std::time::Duration = std::time::Duration::from_secs(10);
 /// Answers of a stock Director that wait to be taken.
 const ANSWERS_MAX: usize = 64;
 
@@ -559,20 +561,18 @@ impl Session {
         self.say("3000 OK client command\n");
         self.spawn("call-client", move || {
             let limit = daemon.config.storage.client_connect_timeout;
-            let stop = Arc::clone(&job.stop);
-            let called = crate::session::call_client(
-                daemon.name(),
-                &job.spec.job,
-                &job.key,
-                &host,
-                port,
-                limit,
-                || stop.get() != StopRequest::None || !line.is_open(),
-            );
+            let target = net::Target::new(host, port).retrying(CALL_EVERY, limit);
+            let tls = super::listener::tls_of(&daemon.config.storage.tls);
+            let called = tls.map_err(|e| chain(&e)).and_then(|tls| {
+                let secret = wire::cram::Secret::from_session_key(&job.key);
+                let session = net::Session::new(daemon.name(), secret, tls);
+                let is_over = || job.stop.get() != StopRequest::None || !line.is_open();
+                crate::session::call_client(&session, &job.spec.job, &target, is_over).map_err(|e| chain(&e))
+            });
             match called {
                 Ok(conn) if !job.has_client.swap(true, Ordering::AcqRel) => job.give_client(conn),
                 Ok(_) => {}
-                Err(error) => job.error(&format!("Could not call the client: {}", chain(&error))),
+                Err(error) => job.error(&format!("Could not call the client: {error}")),
             }
         });
     }

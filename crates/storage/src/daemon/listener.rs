@@ -12,8 +12,12 @@ use super::Daemon;
 use crate::job::JobPhase;
 use crate::session::chain;
 
-/// Reads a caller's first packet and gives it its own thread.
-pub(crate) async fn receive(daemon: Arc<Daemon>, mut incoming: Incoming) {
+/// Reads a caller's first packet and gives it its own thread; `place` is held as long as the session lasts.
+pub(crate) async fn receive(
+    daemon: Arc<Daemon>,
+    mut incoming: Incoming,
+    place: tokio::sync::OwnedSemaphorePermit,
+) {
     let address = incoming.address();
     let first = match incoming.first_packet().await {
         Ok(first) => first,
@@ -43,7 +47,10 @@ pub(crate) async fn receive(daemon: Arc<Daemon>, mut incoming: Incoming) {
             return;
         }
     };
-    let serve = move || serve(&daemon, caller, stream, hello);
+    let serve = move || {
+        serve(&daemon, caller, stream, hello);
+        drop(place);
+    };
     if let Err(error) = std::thread::Builder::new().name("session".to_owned()).spawn(serve) {
         tracing::error!(%address, %error, "no thread for a session: the limit of threads or memory is reached");
     }

@@ -109,10 +109,7 @@ async fn listen(daemon: Arc<Daemon>, listener: net::Listener) {
             Ok(incoming) => {
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
                 let daemon = Arc::clone(&daemon);
-                tokio::spawn(async move {
-                    super::listener::receive(daemon, incoming).await;
-                    drop(place);
-                });
+                tokio::spawn(super::listener::receive(daemon, incoming, place));
             }
             Err(error) => {
                 tracing::error!(error = crate::session::chain(&error), "a call could not be taken");

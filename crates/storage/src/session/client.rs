@@ -1,7 +1,5 @@
 //! The client's side of a session: commands before and after the data (spec/03 §8).
 
-use std::time::Duration;
-
 use net::NetError;
 use net::blocking::{Conn, PacketReader, PacketWriter};
 use wire::{PacketRef, Signal};
@@ -54,17 +52,11 @@ pub(crate) fn say_failed(writer: &mut PacketWriter, text: &str) {
 
 /// Calls a client ("SD Calls Client", spec/01 §2.6).
 pub(crate) fn call_client(
-    name: &str,
+    session: &net::Session,
     job: &str,
-    key: &str,
-    host: &str,
-    port: u16,
-    limit: Duration,
+    target: &net::Target,
     is_canceled: impl Fn() -> bool,
 ) -> Result<Conn, NetError> {
-    let target = net::Target::new(host, port).retrying(Duration::from_secs(10), limit);
-    let stream = net::blocking::connect(&target, is_canceled)?;
-    let secret = wire::cram::Secret::from_session_key(key);
-    let session = net::Session::new(name, secret, net::Tls::psk());
-    net::blocking::call_client(stream, job, wire::version::SdVersion::CURRENT, &session)
+    let stream = net::blocking::connect(target, is_canceled)?;
+    net::blocking::call_client(stream, job, wire::version::SdVersion::CURRENT, session)
 }

@@ -153,7 +153,7 @@ impl Heard {
     pub fn names(&self) -> Vec<String> {
         let of = |r: &Vec<u8>| {
             let text = String::from_utf8_lossy(r);
-            let rest = text.strip_prefix("UpdCat ")?.splitn(2, "/data/").nth(1)?.to_owned();
+            let rest = text.strip_prefix("UpdCat ")?.split_once("/data/")?.1.to_owned();
             Some(format!("/data/{}", rest.split('\0').next()?))
         };
         self.records.values().filter_map(of).collect()
