@@ -32,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "accurate", run: client::fuzz::fuzz_accurate },
     Target { name: "journal", run: storage::journal::fuzz_journal },
     Target { name: "catalog_request", run: director::catreq::fuzz_decode },
+    Target { name: "console_line", run: director::console::fuzz_line },
 ];
 
 /// The target of a name.

@@ -19,6 +19,7 @@ mod db;
 mod dot;
 mod estimate;
 mod fmt;
+mod fuzz;
 mod glob;
 mod jobs;
 mod list;
@@ -43,6 +44,7 @@ mod ua;
 mod update;
 mod volumes;
 
+pub use fuzz::fuzz_line;
 pub use serve::serve;
 
 pub(crate) use serve::run_line;

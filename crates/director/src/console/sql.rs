@@ -6,7 +6,7 @@ use super::ua::{Done, Halt};
 
 /// One entry of the query file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Query {
+pub(super) struct Query {
     title: String,
     prompts: Vec<String>,
     sql: String,
@@ -83,7 +83,7 @@ impl Session {
 }
 
 /// Reads a query file: `:title`, `*prompt` lines, SQL up to a semicolon; `#` starts a comment line.
-fn read_queries(text: &str) -> Vec<Query> {
+pub(super) fn read_queries(text: &str) -> Vec<Query> {
     let mut queries: Vec<Query> = Vec::new();
     for line in text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')) {
         match (line.strip_prefix(':'), line.strip_prefix('*'), queries.last_mut()) {

@@ -288,6 +288,11 @@ impl Session {
     }
 }
 
+/// What a relocation makes of a name, for the fuzzer.
+pub(super) fn relocated(expression: &str, name: &str) -> Option<String> {
+    relocate::apply(expression, name)
+}
+
 /// The draft's restore part, made when it is first needed.
 pub(super) fn restore_of(draft: &mut Draft) -> &mut RestoreRequest {
     draft.request.overrides.restore.get_or_insert_with(RestoreRequest::default)
