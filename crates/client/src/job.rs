@@ -383,7 +383,7 @@ impl JobLog for Job {
         let (id, daemon) = (self.identity.id, &self.identity.daemon);
         match kind {
             MessageKind::Fatal | MessageKind::Error => {
-                tracing::error!(job = %self.identity.name, "{}", text.trim_end())
+                tracing::error!(job = %self.identity.name, "{}", text.trim_end());
             }
             MessageKind::Warning | MessageKind::NotSaved => {
                 tracing::warn!(job = %self.identity.name, "{}", text.trim_end());

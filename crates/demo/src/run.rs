@@ -120,7 +120,7 @@ impl Demo {
                 match ended.recv_timeout(Duration::from_millis(100)) {
                     Ok(result) => return result,
                     Err(RecvTimeoutError::Timeout) => {
-                        bar.set_position(done().saturating_sub(base).min(bytes))
+                        bar.set_position(done().saturating_sub(base).min(bytes));
                     }
                     Err(RecvTimeoutError::Disconnected) => {
                         anyhow::bail!("the job's thread ended without a result")

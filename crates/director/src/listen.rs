@@ -78,7 +78,7 @@ async fn accept(director: Director, listener: Listener, knocking: Arc<Semaphore>
                         }
                         Ok(None) => {}
                         Err(error) => {
-                            tracing::warn!(%address, error = %chain(&error), "a caller was refused")
+                            tracing::warn!(%address, error = %chain(&error), "a caller was refused");
                         }
                     }
                 });

@@ -183,7 +183,7 @@ impl<'a> Emitter<'a> {
         for op in &chunk.ops {
             match *op {
                 Op::File { item } | Op::MaybeLink { item } => {
-                    self.file(batch, &batch.items[item as usize])?
+                    self.file(batch, &batch.items[item as usize])?;
                 }
                 Op::Begin { stream, hint } => self.begin(stream, hint),
                 Op::Packet { len, plain } => {

@@ -133,7 +133,7 @@ impl<'a> Restorer<'a> {
                 }
             }
             StreamKind::PluginName | StreamKind::PluginData | StreamKind::RestoreObject => {
-                self.finish_current()
+                self.finish_current();
             }
             StreamKind::Unknown => {
                 let text = format!("Unknown stream={stream} ignored. This shouldn't happen!\n");
@@ -474,7 +474,7 @@ pub(crate) fn commas(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);

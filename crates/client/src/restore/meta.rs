@@ -72,10 +72,10 @@ impl<'a> MetaWriter<'a> {
         let target = XattrTarget::At(&place.dir, &place.name);
         match stream.kind() {
             StreamKind::LinuxAccessAcl | StreamKind::UnixAccessAcl => {
-                self.acl(path, target, ACCESS_ACL, payload)
+                self.acl(path, target, ACCESS_ACL, payload);
             }
             StreamKind::LinuxDefaultAcl | StreamKind::UnixDefaultAcl => {
-                self.acl(path, target, DEFAULT_ACL, payload)
+                self.acl(path, target, DEFAULT_ACL, payload);
             }
             StreamKind::LinuxXattr => self.xattrs(path, target, payload),
             StreamKind::OtherAcl => {

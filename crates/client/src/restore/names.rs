@@ -155,7 +155,7 @@ fn fill(pieces: &[Piece], captures: &Captures<'_>, mtime: i64, out: &mut Vec<u8>
         match piece {
             Piece::Text(text) => out.extend_from_slice(text),
             Piece::Group(number) => {
-                out.extend_from_slice(captures.get(*number).map_or(&[], |m| m.as_bytes()))
+                out.extend_from_slice(captures.get(*number).map_or(&[], |m| m.as_bytes()));
             }
             Piece::Mtime => out.extend_from_slice(mtime.to_string().as_bytes()),
         }

@@ -183,7 +183,7 @@ impl DirectorSession {
                 let scripts = std::mem::take(&mut self.setup.scripts);
                 let thread = Arc::clone(&job);
                 self.blocking(move || {
-                    work::guarded(&thread, "the end of the job", || work::finish(&thread, &scripts))
+                    work::guarded(&thread, "the end of the job", || work::finish(&thread, &scripts));
                 })
                 .await;
                 self.daemon.jobs.end(&job);

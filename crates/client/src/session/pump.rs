@@ -70,7 +70,7 @@ impl DirectorSession {
         }
         match holdfast::Command::parse(line) {
             Ok(holdfast::Command::Ack { seq, .. } | holdfast::Command::Answer { seq, .. }) => {
-                job.outbox.ack(seq.get())
+                job.outbox.ack(seq.get());
             }
             Ok(holdfast::Command::Closed(attempt)) if attempt == job.identity.attempt => {
                 // The catalog has closed this attempt: nobody wants what it does any more.

@@ -141,10 +141,10 @@ fn compares_digest(letters: &str) -> bool {
     let mut rest = letters.chars();
     while let Some(letter) = rest.next() {
         match letter {
-            'C' | 'J' | 'V' => {
-                if rest.by_ref().take_while(|c| *c != ':').any(|c| matches!(c, '1' | '2' | '3' | '5')) {
-                    return true;
-                }
+            'C' | 'J' | 'V'
+                if rest.by_ref().take_while(|c| *c != ':').any(|c| matches!(c, '1' | '2' | '3' | '5')) =>
+            {
+                return true;
             }
             'P' => rest.by_ref().take_while(|c| *c != ':').for_each(drop),
             'Z' | 'd' => drop(rest.next()),

@@ -25,7 +25,7 @@ pub(crate) async fn run(
     }
     match plan.rerun {
         Some(_) => {
-            job.messages.info(&format!("Restart Incomplete Backup JobId {}, Job={}", job.id, job.unique))
+            job.messages.info(&format!("Restart Incomplete Backup JobId {}, Job={}", job.id, job.unique));
         }
         None => job.messages.info(&format!("Start Backup JobId {}, Job={}", job.id, job.unique)),
     }

@@ -144,7 +144,7 @@ async fn write_end(director: &Director, job: &Arc<Job>, course: &mut Course) -> 
                 written = Some(done);
             }
             Err(error) => {
-                job.messages.fatal(&format!("The end of the job was not stored: {}", chain(&error)))
+                job.messages.fatal(&format!("The end of the job was not stored: {}", chain(&error)));
             }
         }
     }

@@ -397,9 +397,9 @@ impl Flow<'_> {
                 Said::StorageEnd if self.until_storage_end => fd_open = false,
                 Said::Lost(who, problem) => {
                     if who == "fd" {
-                        fd_open = false
+                        fd_open = false;
                     } else {
-                        sd_open = false
+                        sd_open = false;
                     }
                     if !asked {
                         self.job.messages.fatal(&problem);

@@ -22,7 +22,7 @@ pub(super) async fn run(command: String, body: String) {
         Ok(Ok(status)) => tracing::error!(%program, %status, "the mail command failed"),
         Ok(Err(error)) => tracing::error!(%program, %error, "the mail command could not be run"),
         Err(_) => {
-            tracing::error!(%program, "the mail command took over {} s and was stopped", MAIL_TIMEOUT.as_secs())
+            tracing::error!(%program, "the mail command took over {} s and was stopped", MAIL_TIMEOUT.as_secs());
         }
     }
 }

@@ -13,5 +13,4 @@ mod sinks;
 pub use center::MessageCenter;
 pub use job::{JobMessages, Message};
 
-pub(crate) use center::LogRow;
 pub(crate) use codes::Codes;

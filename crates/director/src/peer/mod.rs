@@ -9,7 +9,7 @@ mod jmsg;
 
 pub use call::{ClientConn, StorageConn};
 pub(crate) use call::{ClientLink, Identity, Links, StorageLink, tls};
-pub(crate) use jmsg::{Jmsg, parse_jmsg};
+pub(crate) use jmsg::parse_jmsg;
 
 use bytes::Bytes;
 use net::{Conn, ConnReader, ConnWriter, NetError};

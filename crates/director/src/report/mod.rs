@@ -4,7 +4,7 @@ mod backup;
 mod others;
 
 pub(crate) use backup::{BackupReport, Compression};
-pub(crate) use others::{AdminReport, RestoreReport, VerifyReport};
+pub(crate) use others::{AdminReport, RestoreReport};
 
 use crate::text;
 use types::{JobStatus, Timestamp};
