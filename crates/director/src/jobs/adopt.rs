@@ -148,7 +148,7 @@ async fn adopt(director: Director, job: Arc<Job>, row: JobRow, attempt: AttemptR
         _ = job.wished() => Ok(Held::Lost("the job was canceled before its Storage daemon answered".to_owned())),
     };
     let led = match held {
-        Ok(Held::NotStarted) => return start_anew(&director, &job, attempt.attempt).await,
+        Ok(Held::NotStarted) => return Box::pin(start_anew(&director, &job, attempt.attempt)).await,
         Ok(Held::Taken(sd)) => follow(&director, &job, &mut course, *sd).await,
         Ok(Held::Lost(why)) => {
             cancel::tell_all(&director, &job).await;
@@ -174,7 +174,7 @@ async fn start_anew(director: &Director, job: &Arc<Job>, attempt: Attempt) {
         return life::close(director, job, course, Err(error.into())).await;
     }
     tracing::info!(job = %id, %attempt, "the attempt had not begun; the job starts anew");
-    life::live(director.clone(), Arc::clone(job)).await;
+    Box::pin(life::live(director.clone(), Arc::clone(job))).await;
 }
 
 /// Asks the SD that holds the attempt until it answers, at most for the configured time.

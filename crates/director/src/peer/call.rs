@@ -49,8 +49,6 @@ pub(crate) struct Links {
 #[derive(Debug, Clone)]
 pub(crate) struct StorageLink {
     pub(crate) name: String,
-    pub(crate) address: String,
-    pub(crate) port: u16,
     pub(crate) tls_needs: TlsNeeds,
     target: Target,
     session: Session,
@@ -60,8 +58,6 @@ pub(crate) struct StorageLink {
 #[derive(Debug, Clone)]
 pub(crate) struct ClientLink {
     pub(crate) name: String,
-    pub(crate) address: String,
-    pub(crate) port: u16,
     pub(crate) tls_needs: TlsNeeds,
     target: Target,
     session: Session,
@@ -101,10 +97,6 @@ impl Links {
         }
     }
 
-    pub(crate) fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
     /// The way to a Storage of the configuration.
     ///
     /// # Errors
@@ -115,8 +107,6 @@ impl Links {
         let (tls, tls_needs) = tls(&storage.tls, &peer, &storage.address)?;
         Ok(StorageLink {
             name: storage.name.clone(),
-            address: storage.address.clone(),
-            port,
             tls_needs,
             target: self.target(&storage.address, port, storage.heartbeat_interval),
             session: self.session(&storage.password, tls, &storage.address),
@@ -134,11 +124,9 @@ impl Links {
         let (tls, tls_needs) = tls(&client.tls, &peer, &address)?;
         Ok(ClientLink {
             name: client.name.clone(),
-            port,
             tls_needs,
             target: self.target(&address, port, client.heartbeat_interval),
             session: self.session(&client.password, tls, &address),
-            address,
         })
     }
 

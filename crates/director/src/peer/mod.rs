@@ -46,9 +46,6 @@ pub(crate) enum PeerError {
     /// The daemon answered something else.
     #[error("{peer} answered \"{said}\" to \"{command}\"")]
     Refused { peer: String, command: String, said: String },
-    /// No answer in time.
-    #[error("{peer}: no answer to \"{command}\" for {} s", limit.as_secs())]
-    Silent { peer: String, command: String, limit: Duration },
 }
 
 /// Takes what a daemon says without being asked.
@@ -223,20 +220,6 @@ impl Peer {
             return Ok(said);
         }
         Err(PeerError::Refused { peer: self.name.clone(), command: first_words(command), said })
-    }
-
-    /// [`Self::command`] with a limit for daemons that may be stuck.
-    pub(crate) async fn command_within(
-        &mut self,
-        command: impl AsRef<[u8]>,
-        wanted: &str,
-        limit: Duration,
-    ) -> Result<String, PeerError> {
-        let text = first_words(command.as_ref());
-        match tokio::time::timeout(limit, self.command(command, wanted)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(PeerError::Silent { peer: self.name.clone(), command: text, limit }),
-        }
     }
 
     /// Says goodbye. The reader ends with this value.
