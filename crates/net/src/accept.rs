@@ -71,7 +71,10 @@ impl Listener {
     pub async fn accept(&self) -> Result<Incoming, NetError> {
         let failed = |source| NetError::Listen { address: self.address.to_string(), source };
         let (stream, address) = self.listener.accept().await.map_err(failed)?;
-        prepare(&stream, KEEPALIVE).map_err(failed)?;
+        if let Err(error) = prepare(&stream, KEEPALIVE) {
+            // Of this call alone (its peer may be gone already), so no reason to stop listening.
+            tracing::debug!(%address, %error, "the options of an accepted connection could not be set");
+        }
         Ok(Incoming { stream, address })
     }
 }

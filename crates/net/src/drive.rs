@@ -149,7 +149,9 @@ pub(crate) async fn read_packet(
         read_exact(stream, &mut word, peer).await?;
         head.extend_from_slice(&word);
         let frame = |source| NetError::Frame { peer: peer.to_owned(), source };
-        match Header::parse(&head).map_err(frame)? {
+        let header = Header::parse(&head).map_err(frame)?;
+        header.map_or(Ok(()), |header| header.check_handshake()).map_err(frame)?;
+        match header {
             None => {}
             Some(Header::Signal(signal)) => return Ok(Packet::Signal(signal)),
             Some(Header::Data { payload, lz4_from, .. }) => {

@@ -9,6 +9,8 @@ pub use signal::Signal;
 
 /// Largest payload a receiver takes, in bytes (spec/01 §1.1).
 pub const PAYLOAD_BYTES_MAX: usize = 1_000_000;
+/// Largest packet before a peer has authenticated, in bytes: a Hello has at most 500, an answer 24.
+pub const HANDSHAKE_BYTES_MAX: usize = 8 << 10;
 /// Largest text or data after decompression, in bytes (spec/01 §1.4).
 pub const PLAIN_BYTES_MAX: usize = 4 << 20;
 /// Bytes of the length word.
@@ -25,10 +27,12 @@ const FLAG_OFFSET: u32 = 1 << 27;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// Over [`PAYLOAD_BYTES_MAX`]: another protocol is spoken, or the stream lost its place.
-    #[error("packet of {len} bytes announced; at most {PAYLOAD_BYTES_MAX} are permitted")]
+    #[error("packet of {len} bytes announced; at most {max} are permitted")]
     TooBig {
         /// Announced length in bytes.
         len: usize,
+        /// The limit at this place, in bytes.
+        max: usize,
     },
     /// Deduplication commands are not spoken here.
     #[error("packet is a deduplication command, which was not agreed on")]
@@ -112,7 +116,7 @@ impl Header {
         let word = word as u32;
         let payload = (word & !(COMPRESSED | EXTENDED)) as usize;
         if payload > PAYLOAD_BYTES_MAX {
-            return Err(FrameError::TooBig { len: payload });
+            return Err(FrameError::TooBig { len: payload, max: PAYLOAD_BYTES_MAX });
         }
         let whole = (word & COMPRESSED != 0).then_some(0);
         if word & EXTENDED == 0 {
@@ -127,6 +131,19 @@ impl Header {
         }
         let offset = (flags & FLAG_OFFSET != 0).then_some((flags & 0xff) as usize);
         Ok(Some(Self::Data { header: 2 * HEADER_BYTES, payload, lz4_from: whole.or(offset) }))
+    }
+
+    /// Refuses what nobody may send before the handshake is over, so that a stranger cannot make us allocate.
+    ///
+    /// # Errors
+    /// [`FrameError::TooBig`].
+    pub const fn check_handshake(&self) -> Result<(), FrameError> {
+        match self {
+            Self::Data { payload, .. } if *payload > HANDSHAKE_BYTES_MAX => {
+                Err(FrameError::TooBig { len: *payload, max: HANDSHAKE_BYTES_MAX })
+            }
+            Self::Data { .. } | Self::Signal(_) => Ok(()),
+        }
     }
 
     /// Bytes of header and payload together.

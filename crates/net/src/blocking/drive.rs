@@ -107,7 +107,9 @@ impl Io<'_> {
             self.read_exact(&mut word, limit)?;
             head.extend_from_slice(&word);
             let frame = |source| NetError::Frame { peer: self.peer.clone(), source };
-            match Header::parse(&head).map_err(frame)? {
+            let header = Header::parse(&head).map_err(frame)?;
+            header.map_or(Ok(()), |header| header.check_handshake()).map_err(frame)?;
+            match header {
                 None => {}
                 Some(Header::Signal(signal)) => return Ok(Packet::Signal(signal)),
                 Some(Header::Data { payload, lz4_from, .. }) => {

@@ -57,8 +57,13 @@ fn recorded_lz4_packets_expand() {
 
 #[test]
 fn oversized_and_command_packets_are_refused() {
-    assert_eq!(decode_all(&1_000_001u32.to_be_bytes()), Err(FrameError::TooBig { len: 1_000_001 }));
+    assert_eq!(
+        decode_all(&1_000_001u32.to_be_bytes()),
+        Err(FrameError::TooBig { len: 1_000_001, max: PAYLOAD_BYTES_MAX })
+    );
     assert!(matches!(decode_all(b"GET / HTTP/1.1\r\n"), Err(FrameError::TooBig { .. })));
+    let header = Header::parse(&9000u32.to_be_bytes()).unwrap().unwrap();
+    assert_eq!(header.check_handshake(), Err(FrameError::TooBig { len: 9000, max: HANDSHAKE_BYTES_MAX }));
     let mut command = (EXTENDED | 4).to_be_bytes().to_vec();
     command.extend_from_slice(&FLAG_IS_CMD.to_be_bytes());
     assert_eq!(decode_all(&command), Err(FrameError::Command));
