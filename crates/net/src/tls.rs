@@ -50,8 +50,11 @@ pub enum TlsError {
         directive: &'static str,
     },
     /// The TLS handshake failed. With PSK: most often the passwords differ.
-    #[error("TLS handshake (with TLS-PSK most often: the passwords of both ends differ)")]
-    Handshake(#[from] openssl::ssl::Error),
+    #[error("TLS handshake failed: {reason} (with TLS-PSK most often: the passwords of both ends differ)")]
+    Handshake {
+        /// The library's words.
+        reason: String,
+    },
     /// The socket failed.
     #[error("TLS handshake")]
     Io(#[from] std::io::Error),
@@ -66,6 +69,18 @@ pub enum TlsError {
     /// TLS was asked for twice.
     #[error("TLS is running already")]
     Twice,
+}
+
+impl From<openssl::ssl::Error> for TlsError {
+    fn from(error: openssl::ssl::Error) -> Self {
+        let reasons =
+            error.ssl_error().map(|stack| stack.errors().iter().filter_map(|e| e.reason()).collect());
+        let reasons: Vec<&str> = reasons.unwrap_or_default();
+        let ended = || {
+            error.io_error().map_or_else(|| "the peer closed the connection".to_owned(), ToString::to_string)
+        };
+        Self::Handshake { reason: if reasons.is_empty() { ended() } else { reasons.join(", ") } }
+    }
 }
 
 /// Certificates of one resource, as its directives say.
