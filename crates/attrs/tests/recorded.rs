@@ -1,5 +1,7 @@
 //! What real Bacula daemons sent decodes to the expected values and encodes to the same bytes (spec/02 §9).
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use attrs::{AttrRecord, EncodedStat, FileType, PosixAcl, Stream, XattrEntry, decode_xattrs, encode_xattrs};
 
 fn from_hex(text: &str) -> Vec<u8> {

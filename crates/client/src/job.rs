@@ -2,7 +2,7 @@
 
 use std::net::TcpStream;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -80,8 +80,10 @@ pub struct Job {
     level: AtomicU8,
     /// Counts connections of Directors: the highest owns the job.
     owner: AtomicU64,
-    /// Told when the owner changes.
+    /// Told when the owner changes, or the job is to end.
     pub owner_changed: Notify,
+    /// Data is on its way to the Storage Daemon: a stop waits for the end of the current file.
+    sending: AtomicBool,
     closer: Mutex<Option<Closer>>,
     /// A connection that the Storage Daemon opened for the job.
     called: Mutex<Option<TcpStream>>,
@@ -115,6 +117,7 @@ impl Job {
             level: AtomicU8::new(JobLevel::None.letter() as u8),
             owner: AtomicU64::new(1),
             owner_changed: Notify::new(),
+            sending: AtomicBool::new(false),
             closer: Mutex::default(),
             called: Mutex::default(),
             called_changed: Notify::new(),
@@ -182,9 +185,14 @@ impl Job {
         if let Ok(mut slot) = self.closer.lock() {
             *slot = closer;
         }
-        if self.stop.is_canceled() {
+        if self.stop.is_ending() {
             self.close_storage();
         }
+    }
+
+    /// Says whether data is on its way to the Storage Daemon.
+    pub fn set_sending(&self, sending: bool) {
+        self.sending.store(sending, Ordering::Release);
     }
 
     fn close_storage(&self) {
@@ -213,13 +221,23 @@ impl Job {
         self.set_status(JobStatus::Canceled);
         self.stop.cancel();
         self.close_storage();
-        self.called_changed.notify_one();
+        self.wake();
     }
 
-    /// Ends the job behind the current file.
+    /// Ends the job behind the current file; at once when it only waits, or restores.
     pub fn stop_incomplete(&self) {
         self.set_status(JobStatus::Incomplete);
         self.stop.stop();
+        if !self.sending.load(Ordering::Acquire) {
+            self.close_storage();
+        }
+        self.wake();
+    }
+
+    /// Wakes sessions that wait for something of the job.
+    fn wake(&self) {
+        self.called_changed.notify_one();
+        self.owner_changed.notify_waiters();
     }
 
     /// Text of the job's state at its end or now (spec/02 §8.2).

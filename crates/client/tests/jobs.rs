@@ -1,5 +1,7 @@
 //! Jobs of a real File Daemon between a Director and a Storage Daemon that follow a script.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -318,4 +320,35 @@ async fn scripts_estimates_and_status_answer_as_bacula_does() {
         .await;
     client.control.stop.cancel();
     (&mut client.task).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_told_to_stop_ends_its_jobs_as_incomplete() {
+    let mut client = Client::start().await;
+    let tree = tempfile::tempdir().unwrap();
+    for i in 0..2000 {
+        fs::write(tree.path().join(format!("f{i}")), vec![7; 20_000]).unwrap();
+    }
+    let mut waiting = client.director().await;
+    waiting.job(1).await;
+    waiting.ask("level = full  mtime_only=0 \n", "2000 OK level").await;
+    let storage = Storage::taking();
+    let mut running = client.director().await;
+    running.job(2).await;
+    running.ask("level = full  mtime_only=0 \n", "2000 OK level").await;
+    running.fileset(&["O M"], tree.path()).await;
+    running.ask("setbandwidth=3000000 Job=test.2026-11-23_15.04.16_02\n", "2000 OK Bandwidth").await;
+    running.storage(&storage, false).await;
+    running.ask("backup FileIndex=0\n", "2000 OK backup").await;
+    client.control.stop.cancel();
+    let end = waiting.end().await;
+    assert!(end.contains("TermCode=73 JobFiles=0 "), "{end}");
+    let end = running.end().await;
+    assert!(end.contains("TermCode=73 "), "{end}");
+    (&mut client.task).await.unwrap();
+    // What was sent is whole: each file with data has its digest.
+    let streams = storage.finish();
+    let data = streams.iter().filter(|(_, stream, _)| stream.data_layout().is_some()).count();
+    let digests = streams.iter().filter(|(_, stream, _)| *stream == attrs::Stream::MD5_DIGEST).count();
+    assert!(data == digests && records(&streams).len() < 2001, "{data} {digests}");
 }

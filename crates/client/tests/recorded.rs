@@ -1,6 +1,8 @@
 //! The recorded wire bytes of real Bacula clients decode to the expected content (spec/02 §9), and what the restore engine
 //! makes of them is the tree that was saved.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Mutex;

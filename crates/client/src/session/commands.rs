@@ -345,7 +345,7 @@ impl DirectorSession {
                     ..Target::new(host.clone(), port)
                 }
                 .retrying(STORAGE_RETRY, daemon.config.daemon.sd_connect_timeout);
-                let stream = blocking::connect(&target, || thread_job.stop.is_canceled())?;
+                let stream = blocking::connect(&target, || thread_job.stop.is_ending())?;
                 open_storage(&daemon, &thread_job, stream, &key, &host)
             })
             .await
@@ -446,10 +446,10 @@ impl DirectorSession {
             work::run_backup_job(&thread_job, work);
             daemon.jobs.end(&thread_job);
         });
+        self.job_elsewhere = true;
         let (_, direct) = tokio::sync::mpsc::channel(1);
         self.serve_while(work, direct).await;
         self.deliver_rest(&job).await;
-        self.handed_over = true;
         Next::End
     }
 
@@ -663,7 +663,7 @@ impl DirectorSession {
         self.owner = job.take_over();
         job.outbox.attach(attach.from.get());
         self.job = Some(Arc::clone(&job));
-        self.handed_over = true;
+        self.job_elsewhere = true;
         let (done, ended) = tokio::sync::oneshot::channel();
         let waiting = Arc::clone(&job);
         let daemon = Arc::clone(&self.daemon);

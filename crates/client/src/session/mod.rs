@@ -44,8 +44,8 @@ struct DirectorSession {
     /// Number of this connection among the job's.
     owner: u64,
     setup: Setup,
-    /// The job's thread has ended it, or another connection has it now.
-    handed_over: bool,
+    /// The job's end is the business of its thread, or of the session that made it.
+    job_elsewhere: bool,
 }
 
 /// Serves an authenticated Director until one side ends the session.
@@ -65,7 +65,7 @@ pub(crate) async fn run(daemon: Arc<Daemon>, conn: Conn, director: usize) {
         job: None,
         owner: 0,
         setup: Setup::default(),
-        handed_over: false,
+        job_elsewhere: false,
     };
     session.commands().await;
     session.finish().await;
@@ -173,7 +173,7 @@ impl DirectorSession {
     /// After scripts, the end line and the last messages; then the connection is closed.
     async fn finish(&mut self) {
         if let Some(job) = self.job.clone()
-            && !self.handed_over
+            && !self.job_elsewhere
         {
             if let Some(mut storage) = self.setup.storage.take() {
                 storage.terminate();

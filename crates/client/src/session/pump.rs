@@ -37,15 +37,25 @@ impl DirectorSession {
         }
     }
 
-    /// The next packet; `None` when the Director is gone. Messages that come up meanwhile are sent.
+    /// The next packet; `None` when the Director is gone, or the job is to end. Messages that come up meanwhile are sent.
     pub(super) async fn recv(&mut self) -> Option<Packet> {
+        let stop = self.daemon.stop.clone();
         loop {
             self.flush_outbox().await;
             let job = self.job.clone();
+            if job.as_ref().is_some_and(|job| job.stop.is_ending()) {
+                return None;
+            }
             let conn = self.conn.as_mut()?;
             let packet = tokio::select! {
                 biased;
                 () = outbox_changed(job.as_deref()) => continue,
+                () = stop.cancelled() => {
+                    if let Some(job) = &job {
+                        job.stop_incomplete();
+                    }
+                    return None;
+                }
                 packet = conn.recv() => packet,
             };
             match packet {
@@ -97,7 +107,9 @@ impl DirectorSession {
     pub(super) async fn flush_outbox(&mut self) {
         let (Some(job), Some(conn)) = (self.job.clone(), &mut self.conn) else { return };
         if job.owner() != self.owner {
-            return self.hand_over();
+            // Another connection has the job now; this one only ends what it has begun.
+            self.conn = None;
+            return;
         }
         for (seq, payload) in job.outbox.unsent() {
             match seq {
@@ -108,12 +120,6 @@ impl DirectorSession {
         if let Err(error) = conn.flush().await {
             self.lose(&error.to_string());
         }
-    }
-
-    /// Another connection has the job now.
-    fn hand_over(&mut self) {
-        self.handed_over = true;
-        self.conn = None;
     }
 
     /// Runs blocking work on a thread of its own and serves the Director meanwhile.

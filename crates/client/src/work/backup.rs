@@ -78,7 +78,9 @@ fn data(
         stop: &job.stop,
         log: &**job,
     };
-    let end = run_backup(plan, &mut storage.sink(job));
+    job.set_sending(true);
+    let end =
+        if job.stop.is_ending() { BackupEnd::Canceled } else { run_backup(plan, &mut storage.sink(job)) };
     match end {
         BackupEnd::Complete | BackupEnd::Stopped => {
             if let Err(error) = storage.append_close(ticket) {
@@ -97,9 +99,9 @@ fn data(
     }
 }
 
-/// A fatal message, unless the job was cancelled: then the broken connection is our own doing.
+/// A fatal message, unless the job was told to end: then the broken connection is our own doing.
 fn fatal(job: &Arc<Job>, error: &crate::storage::StorageError) {
-    if !job.stop.is_canceled() {
+    if !job.stop.is_ending() {
         job.message(MessageKind::Fatal, &format!("{error}\n"));
     }
 }

@@ -16,7 +16,7 @@ pub fn run(job: &Arc<Job>, options: RestoreOptions, mut storage: StorageSession)
     guarded(job, "the restore", || {
         job.set_status(JobStatus::Running);
         if let Err(error) = session(job, options, &mut storage)
-            && !job.stop.is_canceled()
+            && !job.stop.is_ending()
         {
             job.message(MessageKind::Fatal, &format!("{error}\n"));
         }

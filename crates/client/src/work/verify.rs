@@ -136,7 +136,7 @@ pub fn run_volume(
             report_volume(job, &mut storage, direct)
         };
         if let Err(error) = result
-            && !job.stop.is_canceled()
+            && !job.stop.is_ending()
         {
             job.message(MessageKind::Fatal, &format!("{error}\n"));
         }
