@@ -76,7 +76,7 @@ impl<'a> Fields<'a> {
     /// Over a line (with or without its line feed).
     #[must_use]
     pub fn new(line: &'a [u8]) -> Self {
-        Self { line: trim_line(line) }
+        Self { line: trim(line) }
     }
 
     /// The whole line.
@@ -88,7 +88,7 @@ impl<'a> Fields<'a> {
     /// The raw value of the first field with this key; empty values exist.
     #[must_use]
     pub fn raw(&self, key: &str) -> Option<&'a [u8]> {
-        self.tokens().find_map(|token| token.strip_prefix(key.as_bytes())?.strip_prefix(b"="))
+        self.tokens().find_map(|token| token.strip_prefix(key.as_bytes())?.strip_prefix(b"=")).map(trim)
     }
 
     /// Everything after `key=` to the end of the line.
@@ -112,13 +112,6 @@ impl<'a> Fields<'a> {
     pub fn tokens(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         self.line.split(|&b| b == b' ').filter(|token| !token.is_empty())
     }
-}
-
-fn trim_line(mut line: &[u8]) -> &[u8] {
-    while let [rest @ .., b'\0' | b'\n' | b'\r'] = line {
-        line = rest;
-    }
-    line
 }
 
 /// A value of a field.

@@ -228,7 +228,10 @@ impl StatusQuery {
         let fields = Fields::new(rest);
         let what = fields.tokens().next().filter(|word| !word.contains(&b'='));
         Ok(Self {
-            what: what.map(scan::text).ok_or_else(|| MsgError::field("what", line))?,
+            what: what
+                .map(scan::text)
+                .filter(|what| !what.is_empty())
+                .ok_or_else(|| MsgError::field("what", line))?,
             api: fields.get("api")?,
             api_opts: fields.get("api_opts")?,
             device: fields.get("device")?,
