@@ -169,6 +169,7 @@ impl<'a> Session<'a> {
         if let Err(error) = talk {
             tracing::info!(job = %self.job.spec.id, error = chain(&error), "the client left without saying good-bye");
         }
+        hear_out(reader);
     }
 
     fn read_volumes(&mut self) -> Result<(), RestoreError> {
@@ -518,6 +519,16 @@ impl<'a> Session<'a> {
                 section.session_times.first().copied().unwrap_or(0)
             ));
         }
+    }
+}
+
+/// Reads what a client still says until it hangs up: a File Daemon of 15 writes once more after the data, and counts it as an
+/// error of its job when the connection is gone by then.
+fn hear_out(reader: &mut PacketReader) {
+    const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(1);
+    const PACKETS_MAX: usize = 16;
+    if reader.set_timeout(Some(LAST_WORDS)).is_ok() {
+        let _ = (0..PACKETS_MAX).find(|_| reader.recv_ref().is_err());
     }
 }
 
