@@ -73,8 +73,9 @@ pub enum TlsError {
 
 impl From<openssl::ssl::Error> for TlsError {
     fn from(error: openssl::ssl::Error) -> Self {
-        let reasons =
-            error.ssl_error().map(|stack| stack.errors().iter().filter_map(openssl::error::Error::reason).collect());
+        let reasons = error
+            .ssl_error()
+            .map(|stack| stack.errors().iter().filter_map(openssl::error::Error::reason).collect());
         let reasons: Vec<&str> = reasons.unwrap_or_default();
         let ended = || {
             error.io_error().map_or_else(|| "the peer closed the connection".to_owned(), ToString::to_string)
