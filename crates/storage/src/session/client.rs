@@ -8,7 +8,7 @@ use wire::{PacketRef, Signal};
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The connection failed.
-    #[error(transparent)]
+    #[error("connection with the client")]
     Net(#[from] NetError),
     /// It said something else than was due.
     #[error("the client sent \"{got}\" where {wanted} was due")]
