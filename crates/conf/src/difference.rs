@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::Parsed;
-use crate::table::ResourceKind;
+use crate::table::{ResourceKind, is_secret};
 use crate::units::format_time;
 use crate::value::{Value, Values};
 
@@ -60,7 +60,7 @@ fn directives(kind: ResourceKind, old: &Values, new: &Values, lines: &mut Vec<St
             continue;
         }
         let show = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), text);
-        let what = if name.ends_with("Password") || name.ends_with("Secret Key") {
+        let what = if is_secret(name) {
             "changed".to_owned()
         } else {
             format!("{} → {}", show(before), show(after))

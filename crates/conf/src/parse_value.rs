@@ -48,6 +48,9 @@ impl Parser<'_> {
                 let token = self.text_token(directive.name)?;
                 let span = token.span;
                 let value = self.scalar(directive, &token);
+                if directive.is_secret() {
+                    self.lexer.sources.mask(span);
+                }
                 self.finish_line();
                 value.map(|v| (v, span))
             }

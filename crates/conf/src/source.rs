@@ -44,6 +44,14 @@ impl Sources {
         u32::try_from(self.list.len() - 1).unwrap_or(u32::MAX)
     }
 
+    /// Puts `*` for the letters of a secret, so that no finding about its neighbours shows it.
+    pub(crate) fn mask(&mut self, span: Span) {
+        let Some(source) = self.list.get_mut(span.file as usize) else { return };
+        let range = span.start as usize..(span.start + span.len) as usize;
+        let secret = source.text.get_mut(range).into_iter().flatten();
+        secret.filter(|byte| !matches!(byte, b'"' | b'\n')).for_each(|byte| *byte = b'*');
+    }
+
     /// The text of a number.
     #[must_use]
     pub fn get(&self, file: u32) -> Option<&Source> {

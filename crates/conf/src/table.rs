@@ -332,6 +332,12 @@ impl Directive {
         self
     }
 
+    /// Whether its value is a secret, which no finding and no difference may show.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        is_secret(self.name)
+    }
+
     /// Whether `text` would be taken as its value, references aside.
     #[must_use]
     pub fn accepts(&'static self, text: &str) -> bool {
@@ -381,6 +387,11 @@ impl ResourceTable {
         let key = squeeze(name);
         squeeze(self.name) == key || self.aliases.iter().any(|a| squeeze(a) == key)
     }
+}
+
+/// Whether a directive of this name holds a secret.
+pub(crate) fn is_secret(directive: &str) -> bool {
+    directive.ends_with("Password") || directive.ends_with("Secret Key")
 }
 
 /// Lower case without blanks: the form in which names of directives and resources are compared (spec/04 §1.1).

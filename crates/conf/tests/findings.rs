@@ -186,3 +186,10 @@ Director { Name = e; Password = p; Query File = q; Working Directory = /tmp; Pid
             12:93: error: addr or port, each once, is expected here"#]],
     );
 }
+
+#[test]
+fn findings_do_not_show_the_secrets_around_them() {
+    let text = "Client { Name = g; Address = x; Catalog = c\n Password = \"fd secret\"; Recyle = yes\n FD Password = other }\n";
+    let shown = read(text).unwrap_err().render(false);
+    assert!(shown.contains("Recyle") && !shown.contains("secret") && !shown.contains("other"), "{shown}");
+}
