@@ -55,6 +55,7 @@ fn run(name: &str, maker: Maker, tree: &Path, dir: &Path) -> Result<String> {
             small.display()
         ))
         .start()?;
+    wait::next_second()?;
     phase(&mut site, name, "full", "run job=Backup level=Full yes")?;
     phase(&mut site, name, "incremental, no change", "run job=Backup level=Incremental yes")?;
     phase(&mut site, name, "restore", "restore client=kit-fd fileset=Tree select current all done yes")?;
