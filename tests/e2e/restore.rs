@@ -84,6 +84,9 @@ fn replace_decides_about_files_that_exist() -> Result<()> {
     for (replace, kept) in [("never", true), ("ifnewer", true), ("ifolder", false), ("always", false)] {
         fs::create_dir_all(place.parent().unwrap())?;
         fs::write(&place, "what is there already, newer")?;
+        // Whole seconds decide, and the saved file may be of this very second.
+        let newer = std::time::SystemTime::now() + std::time::Duration::from_secs(10);
+        fs::File::options().write(true).open(&place)?.set_modified(newer)?;
         run_last(
             &site,
             &[&format!(

@@ -87,6 +87,7 @@ JobDefs {{
   Messages = Standard
   Pool = File
   Priority = 10
+  Reschedule Incomplete Jobs = no
 }}
 Job {{
   Name = Backup
