@@ -1,21 +1,25 @@
 //! Leadership: who may act for a Director, and under which epoch (DESIGN §2.5, §4).
 //!
-//! Here is the engine of a single host: an advisory lock on a file beside the catalog, held for the life of the process, then
-//! an epoch raised in the catalog. A second Director on one catalog is refused and told who holds it. The lock ends with its
-//! process, however that ends; so what a frozen or half-dead process could still do is stopped by the epoch, which the catalog
-//! and every Holdfast daemon check.
+//! Here is the engine of a single host: an advisory lock on a file beside the catalog, then an epoch raised in the catalog. A
+//! Director that stands alone takes the lock or is told who holds it ([`HostLock::take`]); an instance of a cluster waits for it
+//! ([`HostCandidate`]). What a half-dead process could still do is stopped by the epoch, which the catalog and every Holdfast
+//! daemon check.
 //!
 //! Absent on purpose: anything about jobs and topology. The Lease engine over PostgreSQL and fencing are to come.
 
 mod guard;
+mod host;
 mod lock;
 
 pub use guard::{EpochGuard, Lost};
-pub use lock::{HostLock, LockError};
+pub use host::HostCandidate;
+pub use lock::{Holder, HostLock, LockError};
 
 use catalog::leader::Activation;
 use catalog::{Catalog, CatalogError};
-use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::task::AbortOnDropHandle;
 use types::{ActivationId, CatalogId, Epoch, Timestamp};
 
 /// Why a Director did not become active.
@@ -41,38 +45,53 @@ pub struct Leadership {
     /// This instance.
     pub instance: String,
     guard: EpochGuard,
-    lock: HostLock,
+    lock: Arc<HostLock>,
+    _beats: AbortOnDropHandle<()>,
 }
 
-/// For how long, in milliseconds, a command is good that carries this leadership: a lock has no time (docs/extensions.md §3).
-pub const LEASE_MS_OF_A_LOCK: u64 = u64::MAX;
+/// How often the holder of a lock shows that it moves. A candidate's lease time must be several times this.
+const BEAT_EVERY: Duration = Duration::from_millis(500);
 
-/// Becomes active for the catalog's Director: takes the lock at `lock_path`, then raises the epoch above the catalog's and all
-/// that were `seen`.
+/// Becomes active for the catalog's Director as the holder of its lock: raises the epoch above the catalog's and all that were
+/// `seen`.
 ///
 /// # Errors
-/// [`LeadError::Lock`] names the holder; [`LeadError::Catalog`].
+/// [`LeadError::Catalog`].
 pub async fn activate(
     catalog: &Catalog,
-    lock_path: &Path,
+    lock: HostLock,
     instance: &str,
     seen: Vec<Epoch>,
     now: Timestamp,
 ) -> Result<Leadership, LeadError> {
-    let lock = HostLock::take(lock_path, instance)?;
     let activation = ActivationId(uuid::Uuid::new_v4().as_u128());
     let wish = Activation { holder: instance.to_owned(), activation, seen, timeline: 0, now };
     let row = catalog.raise_epoch(wish).await?;
     tracing::info!(director = catalog.director(), epoch = %row.epoch, instance, "active");
     let guard = EpochGuard::new(catalog.director(), instance, row.epoch, activation, None);
+    let lock = Arc::new(lock);
     Ok(Leadership {
         epoch: row.epoch,
         activation,
         catalog: catalog.id(),
         instance: instance.to_owned(),
         guard,
+        _beats: AbortOnDropHandle::new(tokio::spawn(beats(Arc::clone(&lock)))),
         lock,
     })
+}
+
+/// Shows for as long as the lock is held that this process moves.
+async fn beats(lock: Arc<HostLock>) {
+    let mut ticks = tokio::time::interval(BEAT_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = lock.beat() {
+            // The lock is held all the same; a candidate will take this process for frozen if it goes on.
+            tracing::error!(lock = %lock.path().display(), %error, "write the beat of the active instance");
+        }
+    }
 }
 
 impl Leadership {
@@ -97,9 +116,11 @@ impl Leadership {
         &self.guard
     }
 
-    /// Where the lock is.
-    #[must_use]
-    pub fn lock_path(&self) -> &Path {
-        self.lock.path()
+    /// Ends the right to act and gives the lock back, to `heir` when one is named.
+    pub fn release(self, heir: Option<&str>) {
+        self.guard.end(Lost::Released);
+        if let Some(heir) = heir {
+            self.lock.leave_to(heir);
+        }
     }
 }
