@@ -27,6 +27,12 @@ pub enum XattrError {
         /// Offset.
         at: usize,
     },
+    /// A name with a NUL inside, which no system takes.
+    #[error("extended attribute at byte {at} has a NUL in its name")]
+    NulInName {
+        /// Offset.
+        at: usize,
+    },
     /// The list ends inside an attribute.
     #[error("extended attribute list ends inside the attribute at byte {at}")]
     Cut {
@@ -65,6 +71,9 @@ pub fn decode_xattrs(bytes: &[u8]) -> Result<Vec<XattrEntry<'_>>, XattrError> {
         if name.is_empty() {
             return Err(XattrError::EmptyName { at });
         }
+        if name.contains(&0) {
+            return Err(XattrError::NulInName { at });
+        }
         let (value, tail) = split_counted(tail).ok_or(XattrError::Cut { at })?;
         entries.push(XattrEntry { name, value });
         rest = tail;
@@ -101,6 +110,8 @@ mod tests {
     fn broken_lists_are_refused() {
         assert_eq!(decode_xattrs(b"\0\0\0\x01"), Err(XattrError::Magic { at: 0 }));
         assert_eq!(decode_xattrs(b"\x00\x5c\x58\x84\0\0\0\0\0\0\0\0"), Err(XattrError::EmptyName { at: 0 }));
+        let nul = b"\x00\x5c\x58\x84\0\0\0\x02\0\0\0\0\0\0";
+        assert_eq!(decode_xattrs(nul), Err(XattrError::NulInName { at: 0 }));
         assert_eq!(decode_xattrs(b"\x00\x5c\x58\x84\xff\xff\xff\xff"), Err(XattrError::Cut { at: 0 }));
     }
 
