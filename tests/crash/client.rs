@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use holdfast_tests::{NOTICE, compare_restored, expect_good, our_site, ours};
 use testkit::site::Role;
 
-use crate::held::{Held, SURELY_SENT};
+use holdfast_tests::held::{Held, SURELY_SENT};
 
 #[test]
 fn the_job_becomes_incomplete_with_what_was_sent_and_the_next_one_runs() -> Result<()> {

@@ -5,7 +5,7 @@ use holdfast_tests::{compare_restored, our_site};
 use testkit::site::{Builder, Maker, Role};
 use testkit::wait;
 
-use crate::held::Held;
+use holdfast_tests::held::Held;
 
 fn a_new_director_takes_the_job_up(builder: Builder, while_away: bool) -> Result<()> {
     let mut held = Held::start(builder)?;

@@ -5,5 +5,4 @@
 
 mod client;
 mod director;
-mod held;
 mod storage;

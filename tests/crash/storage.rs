@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use holdfast_tests::{NOTICE, compare_restored, expect_good, our_site};
 use testkit::site::Role;
 
-use crate::held::Held;
+use holdfast_tests::held::Held;
 
 #[test]
 fn the_job_becomes_incomplete_and_the_next_one_runs() -> Result<()> {
@@ -40,7 +40,7 @@ fn told_to_stop_it_ends_the_job_at_a_checkpoint() -> Result<()> {
     held.release()?;
     let job = held.site.wait_job(held.job, NOTICE)?;
     ensure!(job.status() == 'I', "{job:?}");
-    ensure!(job.files() as usize >= crate::held::SURELY_SENT, "{job:?}");
+    ensure!(job.files() as usize >= holdfast_tests::held::SURELY_SENT, "{job:?}");
     held.site.start_role(Role::Storage)?;
     let listed = held.site.bls("Vol-0001", &["-j"])?;
     ensure!(listed.contains("JobId=1"), "{listed}");

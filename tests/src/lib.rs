@@ -1,5 +1,7 @@
 //! What the groups of whole-system tests share.
 
+pub mod held;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -52,3 +52,25 @@ pub fn list(r: &ReadTx<'_>, director: &str) -> Result<Vec<Setting>> {
         |row| Ok(Setting { kind: row.get("Kind")?, name: row.get("Name")?, value: row.get("Value")? }),
     )
 }
+
+/// One setting.
+///
+/// # Errors
+/// Those of the database.
+pub fn get(r: &ReadTx<'_>, director: &str, kind: &str, name: &str) -> Result<Option<String>> {
+    r.scalar(
+        "SELECT Value FROM hf_operator WHERE Director = ?1 AND Kind = ?2 AND Name = ?3",
+        params![director, kind, name],
+    )
+}
+
+/// Removes the settings of a kind that were made before `before`.
+///
+/// # Errors
+/// Those of the database.
+pub fn forget_before(tx: &WriteTx<'_>, kind: &str, before: Timestamp) -> Result<u64> {
+    tx.execute(
+        "DELETE FROM hf_operator WHERE Director = ?1 AND Kind = ?2 AND SetAt < ?3",
+        params![tx.director(), kind, before],
+    )
+}

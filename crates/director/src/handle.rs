@@ -12,7 +12,7 @@ use catalog::Catalog;
 use catalog::ledger::DueRun;
 use conf::DirectorConfig;
 use conf::director::{Client, Storage};
-use lead::{EpochGuard, Leadership};
+use lead::{EpochGuard, Leadership, Lost};
 use policy::plan::JobRequest;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use types::{Epoch, JobId, JobLevel, JobStatus, JobType, Timestamp};
 
 /// Reads the configuration anew; the text says what is wrong with it.
-pub type Load = Box<dyn Fn() -> Result<DirectorConfig, String> + Send + Sync>;
+pub type Load = Arc<dyn Fn() -> Result<DirectorConfig, String> + Send + Sync>;
 
 /// Jobs shown by `status director` after their end.
 const TERMINATED_MAX: usize = 10;
@@ -316,6 +316,17 @@ impl Director {
         self.inner.messages.set_daemon(daemon.into());
         self.inner.registry.set_limit(config.director.maximum_concurrent_jobs);
         self.inner.schedule_changed.notify_one();
+    }
+
+    /// Ends the right to act, stops all tasks and gives the role up, to `heir` when one is named. What ran is adopted by the
+    /// next active instance.
+    pub(crate) async fn give_up(&self, heir: Option<&str>) {
+        let leadership = lock(&self.inner.leadership).take();
+        self.guard().end(Lost::Released);
+        self.end_tasks().await;
+        if let Some(leadership) = leadership {
+            leadership.release(heir).await;
+        }
     }
 
     /// Raises the epoch above one that a Storage Daemon knew, at start only (DESIGN §2.5).

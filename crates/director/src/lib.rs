@@ -2,12 +2,14 @@
 //! requests in `catreq`.
 //!
 //! - [`Director`]: the shared handle. Everything that a console command, the scheduler or a job needs is reached through it.
+//! - `cluster`: whether this instance is active, and how consoles reach the one that is.
 //! - [`jobs`]: one task per job over its plan; the state machine, the queue, and what each job type does.
 //! - [`messages`]: where job and daemon messages go.
 //!
 //! Times are Unix seconds inside; text shown to people is local time. No lock is held across an `.await`.
 
 pub mod catreq;
+mod cluster;
 pub mod console;
 pub mod jobs;
 pub mod messages;
@@ -26,4 +28,4 @@ pub use handle::{Director, Load, TerminatedJob};
 pub use jobs::{JobView, WaitReason};
 pub use peer::{ClientConn, StorageConn};
 pub use policy::plan::{JobPlan, JobRequest, Origin, Overrides, RestoreRequest};
-pub use service::{RunError, run, start};
+pub use service::{RunError, port, run, start};

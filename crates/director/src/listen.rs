@@ -1,8 +1,9 @@
 //! The console port: who may come in (spec/01 §2.3, §6.5).
 
-use crate::handle::Director;
+use crate::cluster::{self, Seat};
 use crate::peer::{chain, tls};
-use conf::address::Family;
+use conf::address::{Family, ListenAddress};
+use conf::director::Instance;
 use net::{Incoming, Listener, NetError, Session};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +16,26 @@ use wire::hello::{DEFAULT_CONSOLE, Hello, HelloLine, Listener as At};
 /// Callers that are being authenticated at one time, beyond the open sessions.
 const KNOCKING_MAX: usize = 64;
 
-/// Opens the ports of the configuration.
+/// Opens the ports of the configuration: those of the Director resource, and that of this process' Instance resource. With one,
+/// the addresses of the Director resource count only where they are given.
 ///
 /// # Errors
 /// [`NetError::Listen`] names the address.
-pub(crate) async fn bind(director: &conf::director::Director) -> Result<Vec<Listener>, NetError> {
+pub(crate) async fn bind(
+    director: &conf::director::Director,
+    instance: Option<&Instance>,
+) -> Result<Vec<Listener>, NetError> {
     let mut listeners: Vec<Listener> = Vec::new();
-    for address in director.listen() {
-        let port = address.port.unwrap_or(director.dir_port);
+    let default_port = instance.map_or(director.dir_port, |instance| instance.dir_port);
+    let own = instance.map(|instance| ListenAddress {
+        host: Some(instance.address.clone()),
+        family: Family::Any,
+        port: Some(instance.dir_port),
+    });
+    let is_given = director.dir_address.is_some() || !director.dir_addresses.is_empty();
+    let wanted = if own.is_none() || is_given { director.listen() } else { Vec::new() };
+    for address in wanted.into_iter().chain(own) {
+        let port = address.port.unwrap_or(default_port);
         let host = match (&address.host, address.family) {
             (Some(host), _) => host.clone(),
             (None, Family::V6) => "::".to_owned(),
@@ -45,35 +58,35 @@ pub(crate) async fn bind(director: &conf::director::Director) -> Result<Vec<List
 }
 
 /// Takes consoles in for ever.
-pub(crate) async fn serve(director: Director, listeners: Vec<Listener>) {
+pub(crate) async fn serve(seat: Seat, listeners: Vec<Listener>) {
     let mut accepting = JoinSet::new();
     let knocking = Arc::new(Semaphore::new(KNOCKING_MAX));
     let sessions =
-        Arc::new(Semaphore::new(director.config().director.maximum_console_connections.max(1) as usize + 1));
+        Arc::new(Semaphore::new(seat.config().director.maximum_console_connections.max(1) as usize + 1));
     for listener in listeners {
         tracing::info!(address = %listener.address(), "console port open");
-        accepting.spawn(accept(director.clone(), listener, Arc::clone(&knocking), Arc::clone(&sessions)));
+        accepting.spawn(accept(seat.clone(), listener, Arc::clone(&knocking), Arc::clone(&sessions)));
     }
     while accepting.join_next().await.is_some() {}
 }
 
-async fn accept(director: Director, listener: Listener, knocking: Arc<Semaphore>, sessions: Arc<Semaphore>) {
+async fn accept(seat: Seat, listener: Listener, knocking: Arc<Semaphore>, sessions: Arc<Semaphore>) {
     let mut open = JoinSet::new();
     loop {
         while open.try_join_next().is_some() {}
         let Ok(permit) = Arc::clone(&knocking).acquire_owned().await else { return };
         match listener.accept().await {
             Ok(incoming) => {
-                let (director, sessions) = (director.clone(), Arc::clone(&sessions));
+                let (seat, sessions) = (seat.clone(), Arc::clone(&sessions));
                 open.spawn(async move {
                     let address = incoming.address();
-                    let conn = admit(&director, incoming).await;
+                    let conn = admit(&seat, incoming).await;
                     drop(permit);
                     match conn {
                         // Consoles beyond the limit wait without an answer, as with Bacula.
                         Ok(Some((conn, name))) => {
                             if let Ok(_slot) = sessions.acquire_owned().await {
-                                crate::console::serve(director, conn, name).await;
+                                cluster::serve(seat, conn, name).await;
                             }
                         }
                         Ok(None) => {}
@@ -93,10 +106,7 @@ async fn accept(director: Director, listener: Listener, knocking: Arc<Semaphore>
 }
 
 /// The handshake. The name is that of a restricted console; `None` is the default console.
-async fn admit(
-    director: &Director,
-    mut incoming: Incoming,
-) -> Result<Option<(net::Conn, Option<String>)>, NetError> {
+async fn admit(seat: &Seat, mut incoming: Incoming) -> Result<Option<(net::Conn, Option<String>)>, NetError> {
     let first = incoming.first_packet().await?;
     let hello = match HelloLine::parse(&first, At::Director) {
         Ok(hello) => hello,
@@ -105,7 +115,7 @@ async fn admit(
             return Ok(None);
         }
     };
-    let config = director.config();
+    let config = seat.config();
     let (password, tls_of, name) = match &hello.hello {
         Hello::Console { name, .. } if name == DEFAULT_CONSOLE => {
             (&config.director.password, &config.director.tls, None)

@@ -1,5 +1,6 @@
 //! The daemon: start, serve, reload, stop.
 
+use crate::cluster::{Ask, Seat};
 use crate::error::DirectorError;
 use crate::handle::{Director, Load, TerminatedJob};
 use crate::listen;
@@ -8,9 +9,17 @@ use crate::text;
 use crate::{jobs, scheduler};
 use catalog::Catalog;
 use conf::DirectorConfig;
+use conf::director::{Cluster, Instance};
+use lead::{HostCandidate, HostLock, Lost};
 use net::daemon::DaemonContext;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::AbortOnDropHandle;
 use types::JobId;
+
+/// How long an instance that could not become active waits before it tries again.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Why the Director did not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -38,41 +47,207 @@ pub enum RunError {
     Listen(#[from] net::NetError),
     /// The right to act has ended.
     #[error("this Director is no longer active: {0}")]
-    Lost(lead::Lost),
+    Lost(Lost),
 }
 
-/// Runs the Director until it is told to stop. Jobs that run then go on, and are adopted by the next start.
+/// Runs this instance until it is told to stop. Jobs that run then go on, and are adopted by the next active instance.
+///
+/// A Director that stands alone is active or does not start. An instance of a cluster is a standby first, becomes active when
+/// nobody else is, and a standby again when it has lost the role.
 ///
 /// `load` reads the configuration anew at a reload.
 ///
 /// # Errors
 /// [`RunError`] says what keeps it from running and what to do.
 pub async fn run(config: DirectorConfig, load: Load, mut context: DaemonContext) -> Result<(), RunError> {
-    let listeners = listen::bind(&config.director).await?;
-    let director = start(config, load, &context).await?;
-    director.spawn(listen::serve(director.clone(), listeners));
+    let name = instance(context.instance.as_deref());
+    let listeners = listen::bind(&config.director, own_instance(&config, &name)?).await?;
+    let (seat, asked) = Seat::new(config, load, &name);
+    let serving = AbortOnDropHandle::new(tokio::spawn(listen::serve(seat.clone(), listeners)));
+    let ended = match seat.config().cluster.clone() {
+        None => alone(&seat, asked, &mut context).await,
+        Some(cluster) => among(&seat, &cluster, asked, &mut context).await,
+    };
+    drop(serving);
+    ended
+}
+
+/// The Instance resource of this process; none without a Cluster.
+fn own_instance<'a>(config: &'a DirectorConfig, name: &str) -> Result<Option<&'a Instance>, RunError> {
+    if config.cluster.is_none() {
+        return Ok(None);
+    }
+    config.instance(name).map(Some).ok_or_else(|| {
+        let known: Vec<&str> = config.instances.iter().map(|instance| instance.name.as_str()).collect();
+        RunError::Config(format!(
+            "this process is instance \"{name}\", which the Cluster does not have; start it with --instance and one of: {}",
+            known.join(", ")
+        ))
+    })
+}
+
+/// The console port of this process: that of its Instance resource, where it has one.
+#[must_use]
+pub fn port(config: &DirectorConfig, said: Option<&str>) -> u16 {
+    let own = own_instance(config, &instance(said)).ok().flatten();
+    own.map_or(config.director.dir_port, |instance| instance.dir_port)
+}
+
+async fn alone(
+    seat: &Seat,
+    mut asked: mpsc::Receiver<Ask>,
+    context: &mut DaemonContext,
+) -> Result<(), RunError> {
+    let director = start((*seat.config()).clone(), seat.load(), context).await?;
+    seat.become_active(director.clone(), "it stands alone");
     context.set_ready();
     context.set_status("active");
-    let lost = director.guard();
-    let ended = loop {
-        tokio::select! {
-            () = context.stop.cancelled() => break Ok(()),
-            why = lost.lost(), if !superseded(&director, &lost) => break Err(RunError::Lost(why)),
-            changed = context.reload.changed() => {
-                if changed.is_err() {
-                    context.stop.cancelled().await;
-                    break Ok(());
-                }
-                if let Err(error) = director.reload().await {
-                    tracing::error!("{error}; the old configuration stays");
-                    director.messages().daemon(conf::messages::MessageType::Error, &error.to_string());
+    match hold(&director, &mut asked, context).await {
+        Ending::Stopped => Ok(()),
+        Ending::Lost(why) => Err(RunError::Lost(why)),
+        // Refused before it comes here; see `cluster::commands`.
+        Ending::Asked { reply, .. } => {
+            let _ = reply.send(Err("this Director stands alone".to_owned()));
+            Ok(())
+        }
+    }
+}
+
+async fn among(
+    seat: &Seat,
+    cluster: &Cluster,
+    mut asked: mpsc::Receiver<Ask>,
+    context: &mut DaemonContext,
+) -> Result<(), RunError> {
+    let config = seat.config();
+    let lock = catalog_file(&config)?.with_extension("db.lock");
+    let candidate = HostCandidate::new(&lock, seat.instance(), cluster.lease_time);
+    context.set_ready();
+    loop {
+        context.set_status("standby");
+        let Some(lock) = stand_by(seat, &candidate, &mut asked, context).await? else { return Ok(()) };
+        let config = (*seat.config()).clone();
+        let director = match activate(config, seat.load(), lock, seat.instance(), context).await {
+            Ok(director) => director,
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "this instance could not become active; it tries again");
+                tokio::select! {
+                    () = context.stop.cancelled() => return Ok(()),
+                    () = tokio::time::sleep(AGAIN_AFTER) => continue,
                 }
             }
+        };
+        seat.become_active(director.clone(), "nobody else was");
+        context.set_status("active");
+        match hold(&director, &mut asked, context).await {
+            Ending::Stopped => return Ok(()),
+            Ending::Lost(why) => {
+                seat.become_standby(&why.to_string());
+                director.give_up(None).await;
+            }
+            Ending::Asked { heir, hold_back, reply } => {
+                seat.hold_back(hold_back);
+                seat.become_standby("an operator asked for it");
+                director.give_up(heir.as_deref()).await;
+                let _ = reply.send(Ok(()));
+            }
+        }
+    }
+}
+
+/// Waits until this instance may become active; `None` when the daemon stops.
+async fn stand_by(
+    seat: &Seat,
+    candidate: &HostCandidate,
+    asked: &mut mpsc::Receiver<Ask>,
+    context: &mut DaemonContext,
+) -> Result<Option<HostLock>, RunError> {
+    let (mut seen, mut held_back) = (candidate.seen(), seat.held_back());
+    let take = async {
+        let _ = held_back.wait_for(|held| !held).await;
+        candidate.take().await
+    };
+    tokio::pin!(take);
+    let mut reloads = true;
+    loop {
+        tokio::select! {
+            biased;
+            () = context.stop.cancelled() => return Ok(None),
+            ask = asked.recv() => match ask {
+                Some(Ask::Promote { reply }) => {
+                    seat.hold_back(false);
+                    let _ = reply.send(Ok(()));
+                }
+                Some(Ask::Demote { reply } | Ask::Switchover { reply, .. }) => {
+                    let _ = reply.send(Err("this instance is not active".to_owned()));
+                }
+                None => return Ok(None),
+            },
+            changed = context.reload.changed(), if reloads => match changed {
+                Ok(()) => {
+                    if let Err(error) = seat.reload_standby() {
+                        tracing::error!("{error}; the old configuration stays");
+                    }
+                }
+                Err(_) => reloads = false,
+            },
+            Ok(()) = seen.changed() => {
+                let holder = seen.borrow_and_update().clone();
+                // What this instance wrote itself is of a time that is over.
+                let holder = holder.filter(|holder| holder.process.is_some()).map(|holder| holder.instance);
+                let holder = holder.filter(|holder| holder != seat.instance());
+                seat.saw_holder(holder.as_deref());
+            }
+            taken = &mut take => {
+                let lock = taken.map_err(|error| RunError::Lead {
+                    director: seat.config().director.name.clone(),
+                    source: error.into(),
+                })?;
+                return Ok(Some(lock));
+            }
+        }
+    }
+}
+
+/// How the time as the active instance ended.
+enum Ending {
+    Stopped,
+    Lost(Lost),
+    Asked { heir: Option<String>, hold_back: bool, reply: oneshot::Sender<Result<(), String>> },
+}
+
+/// Serves as the active instance.
+async fn hold(director: &Director, asked: &mut mpsc::Receiver<Ask>, context: &mut DaemonContext) -> Ending {
+    let guard = director.guard();
+    let mut reloads = true;
+    let ending = loop {
+        tokio::select! {
+            () = context.stop.cancelled() => break Ending::Stopped,
+            why = guard.lost(), if !superseded(director, &guard) => break Ending::Lost(why),
+            ask = asked.recv() => match ask {
+                Some(Ask::Switchover { to, reply }) => break Ending::Asked { heir: to, hold_back: false, reply },
+                Some(Ask::Demote { reply }) => break Ending::Asked { heir: None, hold_back: true, reply },
+                Some(Ask::Promote { reply }) => {
+                    let _ = reply.send(Ok(()));
+                }
+                None => break Ending::Stopped,
+            },
+            changed = context.reload.changed(), if reloads => match changed {
+                Ok(()) => {
+                    if let Err(error) = director.reload().await {
+                        tracing::error!("{error}; the old configuration stays");
+                        director.messages().daemon(conf::messages::MessageType::Error, &error.to_string());
+                    }
+                }
+                Err(_) => reloads = false,
+            },
         }
     };
-    tracing::info!(jobs = director.jobs().len(), "stopping; running jobs are left to be adopted");
-    director.end_tasks().await;
-    ended
+    if matches!(ending, Ending::Stopped) {
+        tracing::info!(jobs = director.jobs().len(), "stopping; running jobs are left to be adopted");
+        director.give_up(None).await;
+    }
+    ending
 }
 
 /// Whether a later activation of this very process has taken the place of this guard.
@@ -80,7 +255,7 @@ fn superseded(director: &Director, guard: &lead::EpochGuard) -> bool {
     director.epoch() != guard.epoch()
 }
 
-/// Starts everything but the console port: for [`run`], and for programs that hold the Director themselves.
+/// Starts everything but the console port: for a Director that stands alone, and for programs that hold it themselves.
 ///
 /// # Errors
 /// As [`run`].
@@ -89,23 +264,48 @@ pub async fn start(
     load: Load,
     context: &DaemonContext,
 ) -> Result<Director, RunError> {
-    let name = config.director.name.clone();
-    let (catalog, lock) = open_catalog(&config).await?;
-    let leadership =
-        lead::activate(&catalog, &lock, &instance(context.instance.as_deref()), Vec::new(), text::now())
-            .await
-            .map_err(|source| RunError::Lead { director: name, source })?;
-    let director = Director::new(config.clone(), load, catalog, leadership, context.stop.clone());
-    director.sync_resources(config).await?;
-    recall(&director).await?;
-    director.spawn(write_log(director.clone()));
-    jobs::adopt::take_up(&director).await?;
-    director.spawn(scheduler::run(director.clone()));
-    Ok(director)
+    let name = instance(context.instance.as_deref());
+    let lock = catalog_file(&config)?.with_extension("db.lock");
+    let lock = HostLock::take(&lock, &name)
+        .map_err(|error| RunError::Lead { director: config.director.name.clone(), source: error.into() })?;
+    activate(config, load, lock, &name, context).await
 }
 
-/// The one catalog, and the file that locks it.
-async fn open_catalog(config: &DirectorConfig) -> Result<(Catalog, PathBuf), RunError> {
+/// Becomes the Director as the holder of the lock.
+async fn activate(
+    config: DirectorConfig,
+    load: Load,
+    lock: HostLock,
+    instance: &str,
+    context: &DaemonContext,
+) -> Result<Director, RunError> {
+    let name = config.director.name.clone();
+    let catalog = open_catalog(&config).await?;
+    let leadership = lead::activate(&catalog, lock, instance, Vec::new(), text::now())
+        .await
+        .map_err(|source| RunError::Lead { director: name, source })?;
+    let director = Director::new(config.clone(), load, catalog, leadership, context.stop.clone());
+    match take_over(&director, config).await {
+        Ok(()) => Ok(director),
+        Err(error) => {
+            director.give_up(None).await;
+            Err(error.into())
+        }
+    }
+}
+
+/// What an active instance does first.
+async fn take_over(director: &Director, config: DirectorConfig) -> Result<(), DirectorError> {
+    director.sync_resources(config).await?;
+    recall(director).await?;
+    director.spawn(write_log(director.clone()));
+    jobs::adopt::take_up(director).await?;
+    director.spawn(scheduler::run(director.clone()));
+    Ok(())
+}
+
+/// Where the one catalog is.
+fn catalog_file(config: &DirectorConfig) -> Result<PathBuf, RunError> {
     let working = Path::new(&config.director.working_directory);
     if !working.is_dir() {
         return Err(RunError::Config(format!(
@@ -125,12 +325,14 @@ async fn open_catalog(config: &DirectorConfig) -> Result<(Catalog, PathBuf), Run
             resource.name
         )));
     }
-    let path = working.join(format!("{}.db", resource.db_name));
-    let lock = working.join(format!("{}.db.lock", resource.db_name));
+    Ok(working.join(format!("{}.db", resource.db_name)))
+}
+
+async fn open_catalog(config: &DirectorConfig) -> Result<Catalog, RunError> {
+    let path = catalog_file(config)?;
     let director = config.director.name.clone();
     let opened = tokio::task::spawn_blocking(move || Catalog::open_sqlite(&path, &director)).await;
-    let catalog = opened.map_err(|error| RunError::Config(format!("open the catalog: {error}")))??;
-    Ok((catalog, lock))
+    Ok(opened.map_err(|error| RunError::Config(format!("open the catalog: {error}")))??)
 }
 
 /// Name of this instance: as said at the start, else the host's.

@@ -84,7 +84,8 @@ impl Lab {
         let config = load(&text);
         let (context, control) = net::daemon::pair();
         let again = text.clone();
-        let director = director::start(config, Box::new(move || Ok(load(&again))), &context).await.unwrap();
+        let director =
+            director::start(config, std::sync::Arc::new(move || Ok(load(&again))), &context).await.unwrap();
         Self { dir, director, _control: control, _daemons: daemons }
     }
 

@@ -46,7 +46,7 @@ fn serve<R: Role>(args: &DaemonArgs, extra: &Extra, config: R::Config, path: Pat
         let who = args.user.as_deref().or(args.group.as_deref()).unwrap_or_default();
         sys::run_as(args.user.as_deref(), args.group.as_deref()).with_context(|| format!("run as {who}"))?;
     }
-    let pid_file = pid_file::<R>(args, &config)?;
+    let pid_file = pid_file::<R>(args, extra, &config)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     let result = runtime.block_on(until_stopped::<R>(extra, config, path));
@@ -55,7 +55,7 @@ fn serve<R: Role>(args: &DaemonArgs, extra: &Extra, config: R::Config, path: Pat
     result
 }
 
-fn pid_file<R: Role>(args: &DaemonArgs, config: &R::Config) -> Result<Option<PidFile>> {
+fn pid_file<R: Role>(args: &DaemonArgs, extra: &Extra, config: &R::Config) -> Result<Option<PidFile>> {
     if args.no_pid_file {
         return Ok(None);
     }
@@ -65,7 +65,7 @@ fn pid_file<R: Role>(args: &DaemonArgs, config: &R::Config) -> Result<Option<Pid
         tracing::warn!(directory = %directory.display(), "the Pid Directory does not exist; no PID file is written");
         return Ok(None);
     }
-    PidFile::create(directory, R::PROGRAM, R::port(config)).map(Some)
+    PidFile::create(directory, R::PROGRAM, R::port(config, extra.instance.as_deref())).map(Some)
 }
 
 /// Signals that a daemon obeys.
@@ -137,7 +137,7 @@ async fn until_stopped<R: Role>(extra: &Extra, config: R::Config, path: PathBuf)
     let signals = Signals::new()?;
     let (mut context, mut control) = daemon::pair();
     context.instance.clone_from(&extra.instance);
-    let job = extra.run_job.as_deref().and_then(|job| R::run_job(&config, job));
+    let job = extra.run_job.as_deref().and_then(|job| R::run_job(&config, extra.instance.as_deref(), job));
     let name = R::name(&config).to_owned();
     tracing::info!(daemon = R::PROGRAM, name, version = wire::version::PRODUCT_VERSION, "starting");
     let running = R::run(config, path, context);

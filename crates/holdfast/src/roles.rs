@@ -29,8 +29,8 @@ pub(crate) trait Role {
     fn pid_directory(config: &Self::Config) -> &str;
     /// Directory of the log, when in the background.
     fn working_directory(config: &Self::Config) -> &str;
-    /// Port, in the name of the PID file.
-    fn port(config: &Self::Config) -> u16;
+    /// Port, in the name of the PID file; of the instance named at the start, where there are several.
+    fn port(config: &Self::Config, instance: Option<&str>) -> u16;
     /// What can only be checked on this machine, beyond the configuration's text.
     fn check(config: &Self::Config) -> Result<()>;
     /// Serves until it is told to stop.
@@ -40,7 +40,7 @@ pub(crate) trait Role {
         context: DaemonContext,
     ) -> impl Future<Output = Result<()>> + Send;
     /// Runs a job at once, for `-r`: called when the daemon is ready.
-    fn run_job(_config: &Self::Config, _job: &str) -> Option<RunJob> {
+    fn run_job(_config: &Self::Config, _instance: Option<&str>, _job: &str) -> Option<RunJob> {
         None
     }
 }
@@ -78,8 +78,8 @@ impl Role for Director {
         &config.director.working_directory
     }
 
-    fn port(config: &DirectorConfig) -> u16 {
-        config.director.dir_port
+    fn port(config: &DirectorConfig, instance: Option<&str>) -> u16 {
+        director::port(config, instance)
     }
 
     fn check(config: &DirectorConfig) -> Result<()> {
@@ -87,14 +87,15 @@ impl Role for Director {
     }
 
     async fn run(config: DirectorConfig, path: PathBuf, context: DaemonContext) -> Result<()> {
-        let load: director::Load = Box::new(move || load_again(&path));
+        let load: director::Load = std::sync::Arc::new(move || load_again(&path));
         director::run(config, load, context).await?;
         Ok(())
     }
 
-    fn run_job(config: &DirectorConfig, job: &str) -> Option<RunJob> {
+    fn run_job(config: &DirectorConfig, instance: Option<&str>, job: &str) -> Option<RunJob> {
         let command = format!("run job=\"{job}\" yes");
-        Some(RunJob { port: config.director.dir_port, password: config.director.password.clone(), command })
+        let port = director::port(config, instance);
+        Some(RunJob { port, password: config.director.password.clone(), command })
     }
 }
 
@@ -124,7 +125,7 @@ impl Role for Storage {
         &config.storage.working_directory
     }
 
-    fn port(config: &StorageConfig) -> u16 {
+    fn port(config: &StorageConfig, _instance: Option<&str>) -> u16 {
         config.storage.sd_port
     }
 
@@ -155,7 +156,7 @@ impl Role for Client {
         &config.daemon.working_directory
     }
 
-    fn port(config: &ClientConfig) -> u16 {
+    fn port(config: &ClientConfig, _instance: Option<&str>) -> u16 {
         config.daemon.fd_port
     }
 

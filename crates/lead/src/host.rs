@@ -28,12 +28,7 @@ impl HostCandidate {
     /// For the lock file at `path`; a holder whose beat stands still for `lease` is taken for frozen.
     #[must_use]
     pub fn new(path: &Path, instance: &str, lease: Duration) -> Self {
-        Self {
-            path: path.to_owned(),
-            instance: instance.to_owned(),
-            lease,
-            seen: watch::Sender::new(None),
-        }
+        Self { path: path.to_owned(), instance: instance.to_owned(), lease, seen: watch::Sender::new(None) }
     }
 
     /// Who holds the lock, as it was last seen; none before the first look.
@@ -114,7 +109,11 @@ impl Watched {
 fn end(holder: &Holder) {
     let Some(pid) = holder.process.and_then(Pid::from_raw) else { return };
     match kill_process(pid, Signal::KILL) {
-        Ok(()) => tracing::warn!(instance = holder.instance, process = pid.as_raw_nonzero(), "killed the frozen active instance"),
+        Ok(()) => tracing::warn!(
+            instance = holder.instance,
+            process = pid.as_raw_nonzero(),
+            "killed the frozen active instance"
+        ),
         Err(error) => tracing::error!(
             instance = holder.instance, process = pid.as_raw_nonzero(), %error,
             "the active instance does not move and cannot be killed; kill it by hand, or run both instances as one user"
@@ -173,14 +172,19 @@ mod tests {
         // A holder that never beats: flock(1) keeps the lock while its command runs.
         let mut frozen = Command::new("flock")
             .arg(&path)
-            .args(["sh", "-c", "printf 'instance a, process %s, beat 1\\n' $PPID > \"$0\"; echo held; exec cat"])
+            .args([
+                "sh",
+                "-c",
+                "printf 'instance a, process %s, beat 1\\n' $PPID > \"$0\"; echo held; exec cat",
+            ])
             .arg(&path)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let mut said = String::new();
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(frozen.stdout.take().unwrap()), &mut said).unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(frozen.stdout.take().unwrap()), &mut said)
+            .unwrap();
         assert_eq!(said, "held\n");
         let candidate = HostCandidate::new(&path, "b", LEASE);
         let take = async {

@@ -46,7 +46,7 @@ pub struct Leadership {
     pub instance: String,
     guard: EpochGuard,
     lock: Arc<HostLock>,
-    _beats: AbortOnDropHandle<()>,
+    beats: AbortOnDropHandle<()>,
 }
 
 /// How often the holder of a lock shows that it moves. A candidate's lease time must be several times this.
@@ -76,7 +76,7 @@ pub async fn activate(
         catalog: catalog.id(),
         instance: instance.to_owned(),
         guard,
-        _beats: AbortOnDropHandle::new(tokio::spawn(beats(Arc::clone(&lock)))),
+        beats: AbortOnDropHandle::new(tokio::spawn(beats(Arc::clone(&lock)))),
         lock,
     })
 }
@@ -117,8 +117,11 @@ impl Leadership {
     }
 
     /// Ends the right to act and gives the lock back, to `heir` when one is named.
-    pub fn release(self, heir: Option<&str>) {
+    pub async fn release(self, heir: Option<&str>) {
         self.guard.end(Lost::Released);
+        self.beats.abort();
+        // It has a share of the lock; that it was aborted is no news.
+        let _ = self.beats.await;
         if let Some(heir) = heir {
             self.lock.leave_to(heir);
         }

@@ -127,7 +127,8 @@ impl HostLock {
     pub fn beat(&self) -> std::io::Result<()> {
         let mut text = self.text();
         text.beat += 1;
-        let line = format!("instance {}, process {}, beat {}\n", self.instance, std::process::id(), text.beat);
+        let line =
+            format!("instance {}, process {}, beat {}\n", self.instance, std::process::id(), text.beat);
         replace(&mut text.file, &line)
     }
 

@@ -93,10 +93,11 @@ impl Acl {
         }
     }
 
-    /// Whether a command may be used. A dot command must be listed with its dot, but for `.quit` and `.api`.
+    /// Whether a command may be used. A dot command must be listed with its dot, but for `.quit`, `.api`
+    /// and `.session`, which changes nothing.
     #[must_use]
     pub(crate) fn allows_command(&self, command: &str) -> bool {
-        matches!(command, ".quit" | ".exit" | ".api" | "quit" | "exit")
+        matches!(command, ".quit" | ".exit" | ".api" | ".session" | "quit" | "exit")
             || self.allows(AclKind::Command, command)
     }
 }

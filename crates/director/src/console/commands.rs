@@ -38,6 +38,11 @@ pub(crate) const COMMANDS: &[Command] = &[
         "jobid=<number-list> | job=<job-name> | ujobid=<unique-jobid> | inactive client=<client-name> \
          storage=<storage-name> | all",
     ),
+    command(
+        "cluster",
+        "Show or move the active instance",
+        "switchover [to=<instance>] | demote | promote | status [json]",
+    ),
     command("create", "Create DB Pool from resource", "pool=<pool-name>"),
     command(
         "delete",
@@ -179,6 +184,7 @@ pub(crate) const DOT_COMMANDS: &[&str] = &[
     ".exit",
     ".filesets",
     ".help",
+    ".instance",
     ".jlist",
     ".jobs",
     ".levels",
@@ -191,6 +197,7 @@ pub(crate) const DOT_COMMANDS: &[&str] = &[
     ".pools",
     ".quit",
     ".schedule",
+    ".session",
     ".sql",
     ".status",
     ".storage",

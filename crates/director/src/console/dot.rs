@@ -21,6 +21,7 @@ impl Session {
                 self.ua.send(text).await
             }
             ".messages" => self.messages(false).await,
+            ".session" => Box::pin(self.dot_session(args)).await,
             ".quit" | ".exit" => {
                 self.leave();
                 Ok(())

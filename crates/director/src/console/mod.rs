@@ -1,6 +1,6 @@
 //! The console's side of the Director: sessions, commands, dialogues, the restore tree (spec/01 §6, spec/04 §8).
 //!
-//! - [`serve`] runs a session over a connection whose handshake is done.
+//! - [`session`] runs a session over two channels of packets; `cluster::switchboard` connects them with a console.
 //! - [`Session`](session::Session) reads commands and ends answers as the api mode wants it; the commands are its methods, by
 //!   subject in the modules here.
 //! - [`Ua`](ua::Ua) is the dialogue itself: texts, questions, selections.
@@ -24,6 +24,7 @@ mod glob;
 mod jobs;
 mod list;
 mod owners;
+mod progress;
 mod prune;
 mod restore;
 mod run;
@@ -45,6 +46,8 @@ mod update;
 mod volumes;
 
 pub use fuzz::fuzz_line;
-pub use serve::serve;
 
-pub(crate) use serve::run_line;
+pub(crate) use acl::Acl;
+pub(crate) use fmt::iso_time;
+pub(crate) use serve::{run_line, session};
+pub(crate) use table::{Kind, Table};

@@ -1,11 +1,10 @@
-//! A console's connection: packets in and out around a session.
+//! A session of the Director's console over packets.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use net::{Conn, ConnReader, ConnWriter};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::AbortOnDropHandle;
 use wire::frame::{Packet, Signal};
 
 use crate::handle::Director;
@@ -17,68 +16,33 @@ use super::ua::{In, OUT_PACKETS_MAX, Out, Ua};
 
 /// Commands that a console may send ahead of the answers.
 const IN_PACKETS_MAX: usize = 64;
-/// Packets collected before they are written.
-const BATCH: usize = 64;
-/// How long a console that has left may take to read what was said last.
-const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Serves a console whose handshake is done, until it leaves.
-///
-/// `console` is the name of its Console resource; `None` for the Director's own console.
-pub async fn serve(director: Director, conn: Conn, console: Option<String>) {
-    let acl = match &console {
-        None => Acl::unrestricted(),
-        Some(name) => match director.config().console(name) {
-            Some(resource) => Acl::of(resource.clone()),
-            None => {
-                // The handshake knew it; a reload has just taken it away.
-                tracing::warn!(console = name, "the console is not in the configuration any more");
-                return conn.terminate().await;
-            }
-        },
-    };
-    let address = conn.address();
-    tracing::info!(%address, console = console.as_deref().unwrap_or("default"), "console connected");
-    let (reader, writer, _) = conn.split();
-    let (out, to_write) = mpsc::channel(OUT_PACKETS_MAX);
-    let (from_read, input) = mpsc::channel(IN_PACKETS_MAX);
-    let gone = CancellationToken::new();
-    let writing = tokio::spawn(write(writer, to_write));
-    let reading = tokio::spawn(read(reader, from_read, gone.clone().drop_guard()));
-    session(director, out, input, acl, gone).await;
-    reading.abort();
-    if tokio::time::timeout(FAREWELL, writing).await.is_err() {
-        tracing::debug!(%address, "console did not read its last answer");
-    }
-    tracing::info!(%address, "console left");
-}
-
-async fn session(
+/// Serves commands until the console leaves, by `quit` or by dropping its sender.
+pub(crate) async fn session(
     director: Director,
-    out: mpsc::Sender<Out>,
-    input: mpsc::Receiver<In>,
     acl: Acl,
-    gone: CancellationToken,
+    input: mpsc::Receiver<Packet>,
+    output: mpsc::Sender<Packet>,
 ) {
+    let (out, to_write) = mpsc::channel(OUT_PACKETS_MAX);
+    let (from_read, lines) = mpsc::channel(IN_PACKETS_MAX);
+    let gone = CancellationToken::new();
+    let reading = read(input, from_read, gone.clone().drop_guard());
+    let _reading = AbortOnDropHandle::new(tokio::spawn(reading));
     let messages = director.clone();
-    let ua = Ua::new(out, input, Box::new(move || messages.messages().take_console())).until(gone);
-    Session::new(ua, Arc::new(director), acl, now()).run().await;
+    let ua = Ua::new(out, lines, Box::new(move || messages.messages().take_console())).until(gone);
+    tokio::join!(Session::new(ua, Arc::new(director), acl, now()).run(), write(to_write, output));
 }
 
 /// Hands on what the console sends. Dropping `_gone` at the end tells a waiting command that nobody waits with it.
-async fn read(mut reader: ConnReader, to: mpsc::Sender<In>, _gone: DropGuard) {
-    loop {
-        let next = match reader.recv().await {
-            Ok(Packet::Data(line)) => {
+async fn read(mut from: mpsc::Receiver<Packet>, to: mpsc::Sender<In>, _gone: DropGuard) {
+    while let Some(packet) = from.recv().await {
+        let next = match packet {
+            Packet::Data(line) => {
                 let text = String::from_utf8_lossy(&line);
                 In::Line(text.trim_end_matches(['\0', '\n', '\r']).to_owned())
             }
-            Ok(Packet::Signal(Signal::Terminate)) => return,
-            Ok(Packet::Signal(signal)) => In::Signal(signal.number()),
-            Err(error) => {
-                tracing::debug!(%error, "console connection ended");
-                return;
-            }
+            Packet::Signal(signal) => In::Signal(signal.number()),
         };
         if to.send(next).await.is_err() {
             return;
@@ -86,21 +50,17 @@ async fn read(mut reader: ConnReader, to: mpsc::Sender<In>, _gone: DropGuard) {
     }
 }
 
-async fn write(mut writer: ConnWriter, mut from: mpsc::Receiver<Out>) {
-    let mut batch = Vec::with_capacity(BATCH);
-    while from.recv_many(&mut batch, BATCH).await > 0 {
-        for out in batch.drain(..) {
-            match out {
-                Out::Text(text) => writer.queue(text),
-                Out::Signal(signal) => writer.queue_signal(Signal::from_number(signal.code())),
-            }
-        }
-        if writer.flush().await.is_err() {
-            // Dropping the receiver tells the session that the console is gone.
+/// Dropping `from` when the console takes nothing more tells the session that it is gone.
+async fn write(mut from: mpsc::Receiver<Out>, to: mpsc::Sender<Packet>) {
+    while let Some(out) = from.recv().await {
+        let packet = match out {
+            Out::Text(text) => Packet::Data(text.into()),
+            Out::Signal(signal) => Packet::Signal(Signal::from_number(signal.code())),
+        };
+        if to.send(packet).await.is_err() {
             return;
         }
     }
-    writer.terminate().await;
 }
 
 /// Runs one console command of a script and returns the lines it printed. Questions are answered with a period.

@@ -6,6 +6,7 @@ use super::acl::Acl;
 use super::args::Args;
 use super::commands;
 use super::core::Core;
+use super::progress::Followed;
 use super::ua::{Done, Halt, In, Sig, Ua};
 
 /// A session: the dialogue, the Director behind it, and the rights of the console.
@@ -20,13 +21,24 @@ pub(crate) struct Session {
     /// Whether the user was told of the messages that wait now.
     told_of_messages: bool,
     ended: bool,
+    /// What is kept of its commands, when the Director is clustered.
+    pub(super) followed: Option<Followed>,
 }
 
 impl Session {
     /// A session for a console with these rights, connected at `now` (Unix seconds).
     #[must_use]
     pub(crate) fn new(ua: Ua, core: Arc<dyn Core>, acl: Acl, now: i64) -> Self {
-        Self { ua, core, acl, connected: now, catalog_named: false, told_of_messages: false, ended: false }
+        Self {
+            ua,
+            core,
+            acl,
+            connected: now,
+            catalog_named: false,
+            told_of_messages: false,
+            ended: false,
+            followed: None,
+        }
     }
 
     /// Serves commands until the console leaves.
@@ -53,6 +65,7 @@ impl Session {
     /// # Errors
     /// [`Halt::Gone`] only.
     pub(crate) async fn line(&mut self, line: &str) -> Done {
+        self.count_line();
         let args = Args::parse(line);
         if args.command().is_empty() || args.command() == "." || args.command().starts_with('#') {
             return self.end_of_answer(true, false).await;
@@ -67,7 +80,14 @@ impl Session {
             self.ua.signal(Sig::CmdBegin).await?;
         }
         tracing::debug!(command, console = self.acl.console_name().unwrap_or("default"), "console command");
-        let result = self.dispatch(command, args).await;
+        let result = if self.command_begins(command).await {
+            let result = self.dispatch(command, args).await;
+            self.command_ended(command).await;
+            result
+        } else {
+            let why = "The command was not run: the catalog does not take changes from this instance now.\n";
+            self.ua.fail(why).await
+        };
         if let Err(Halt::Gone) = result {
             return Err(Halt::Gone);
         }

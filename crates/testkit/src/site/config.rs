@@ -47,7 +47,10 @@ pub(super) fn write(site: &Site) -> Result<()> {
     let d = &site.description;
     put(Role::Storage.config(), storage(site, &lines(&d.storage_daemon), &d.device.join("\n  "))?)?;
     put(Role::Client.config(), client(site)?)?;
-    put("bconsole.conf", console(site)?)?;
+    put("bconsole.conf", console(site, Role::Director.port()))?;
+    for (index, name) in d.instances.iter().enumerate() {
+        put(&console_file(name), console(site, instance_port(index)))?;
+    }
     // Real Volume tools read a Storage Daemon's file too, but not the directives that only Holdfast knows.
     put("tools.conf", storage(site, "", "")?)
 }
@@ -63,13 +66,14 @@ fn director(site: &Site) -> Result<String> {
     let (d, dir, address) = (&site.description, site.dir().display(), site.address);
     let query = programs::query_file(site.dir())?.display().to_string();
     let (dir_port, fd_port, sd_port) = (Role::Director.port(), Role::Client.port(), Role::Storage.port());
+    // An instance listens at the address of its Instance resource.
+    let listen = if d.instances.is_empty() { format!("\n  DirAddress = {address}") } else { String::new() };
     let mut text = String::new();
     write!(
         text,
         r#"Director {{
   Name = kit-dir
-  DIRport = {dir_port}
-  DirAddress = {address}
+  DIRport = {dir_port}{listen}
   QueryFile = "{query}"
   WorkingDirectory = "{dir}/director"
   PidDirectory = "{dir}/run"
@@ -145,11 +149,30 @@ Pool {{ Name = Scratch; Pool Type = Backup }}
         lines(&d.pool),
     )?;
     text.push_str(&file_set(site)?);
+    text.push_str(&cluster(site));
     for extra in &d.extra {
         text.push_str(extra);
         text.push('\n');
     }
     Ok(text)
+}
+
+fn cluster(site: &Site) -> String {
+    let d = &site.description;
+    if d.instances.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("Cluster {{\n  Name = kit{}\n}}\n", lines(&d.cluster));
+    for (index, name) in d.instances.iter().enumerate() {
+        let (address, port) = (site.address, instance_port(index));
+        let _ = writeln!(text, "Instance {{ Name = {name}; Address = {address}; Dir Port = {port} }}");
+    }
+    text
+}
+
+/// The console port of an instance, by its place in the description.
+pub(super) fn instance_port(index: usize) -> u16 {
+    Role::Director.port() + 10 * u16::try_from(index).unwrap_or(0)
 }
 
 fn file_set(site: &Site) -> Result<String> {
@@ -238,9 +261,14 @@ Messages {{ Name = Standard; director = kit-dir = all, !skipped, !restored }}
     ))
 }
 
-fn console(site: &Site) -> Result<String> {
-    let (address, port) = (site.address, Role::Director.port());
-    Ok(format!(
+/// The console's file for one instance.
+pub(super) fn console_file(instance: &str) -> String {
+    format!("bconsole-{instance}.conf")
+}
+
+fn console(site: &Site, port: u16) -> String {
+    let address = site.address;
+    format!(
         "Director {{ Name = kit-dir; DIRport = {port}; Address = {address}; Password = \"console-password\" }}\n"
-    ))
+    )
 }

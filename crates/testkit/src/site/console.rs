@@ -21,11 +21,24 @@ impl Site {
         self.console_within(commands, wait::JOB)
     }
 
-    /// As [`Site::console`], with another bound.
+    /// As [`Site::console`], with another bound. In a cluster it is connected to the first instance that runs.
     ///
     /// # Errors
     /// As [`Site::console`].
     pub fn console_within(&self, commands: &[&str], bound: Duration) -> Result<String> {
+        let file = self.instances.keys().next().map(|name| super::config::console_file(name));
+        self.console_with(&file.unwrap_or_else(|| "bconsole.conf".to_owned()), commands, bound)
+    }
+
+    /// Runs commands through a console that is connected to one instance of a cluster, active or not.
+    ///
+    /// # Errors
+    /// As [`Site::console`].
+    pub fn console_of(&self, instance: &str, commands: &[&str]) -> Result<String> {
+        self.console_with(&super::config::console_file(instance), commands, wait::JOB)
+    }
+
+    fn console_with(&self, file: &str, commands: &[&str], bound: Duration) -> Result<String> {
         let maker = self.description.console;
         let program = program(maker, "bconsole")?;
         let mut command = Command::new(&program.path);
@@ -36,7 +49,7 @@ impl Site {
         let errors = File::create(self.dir().join("log/console.err"))?;
         let mut child = command
             .arg("-c")
-            .arg(self.config_file("bconsole.conf"))
+            .arg(self.config_file(file))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(errors)

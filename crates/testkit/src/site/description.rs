@@ -47,6 +47,8 @@ pub(crate) struct Description {
     pub(crate) file_daemon: Vec<String>,
     pub(crate) storage_daemon: Vec<String>,
     pub(crate) extra: Vec<String>,
+    pub(crate) instances: Vec<String>,
+    pub(crate) cluster: Vec<String>,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) folder: Option<PathBuf>,
     pub(crate) quiet: bool,
@@ -200,6 +202,20 @@ impl Builder {
     #[must_use]
     pub fn extra(mut self, text: impl Into<String>) -> Self {
         self.0.extra.push(text.into());
+        self
+    }
+
+    /// Makes the Director a cluster of instances of these names, all of them on this machine. The first is started first.
+    #[must_use]
+    pub fn instances(mut self, names: &[&str]) -> Self {
+        self.0.instances = names.iter().map(|name| (*name).to_owned()).collect();
+        self
+    }
+
+    /// Adds a line to the Cluster resource.
+    #[must_use]
+    pub fn cluster(mut self, line: impl Into<String>) -> Self {
+        self.0.cluster.push(line.into());
         self
     }
 

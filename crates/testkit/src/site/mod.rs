@@ -20,6 +20,7 @@ mod console;
 mod daemon;
 mod description;
 mod gate;
+mod instances;
 mod job;
 mod programs;
 mod tools;
@@ -31,6 +32,7 @@ pub use gate::{Gate, OpenGate};
 pub use job::JobRow;
 pub use programs::{Program, program};
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -52,6 +54,7 @@ pub struct Site {
     /// Holds the address for as long as the site lives.
     _claim: TcpListener,
     director: Option<Daemon>,
+    instances: BTreeMap<String, Daemon>,
     storage: Option<Daemon>,
     client: Option<Daemon>,
     finished: bool,
@@ -98,6 +101,7 @@ impl Site {
             address,
             _claim: claim,
             director: None,
+            instances: BTreeMap::new(),
             storage: None,
             client: None,
             finished: false,
@@ -106,8 +110,14 @@ impl Site {
         if site.description.director.is_bacula() && !site.catalog_file().exists() {
             programs::create_bacula_catalog(&site.catalog_file())?;
         }
-        for role in [Role::Storage, Role::Client, Role::Director] {
+        for role in [Role::Storage, Role::Client] {
             site.start_role(role)?;
+        }
+        if site.description.instances.is_empty() {
+            site.start_role(Role::Director)?;
+        }
+        for name in site.description.instances.clone() {
+            site.start_instance(&name)?;
         }
         Ok(site)
     }
@@ -329,13 +339,16 @@ impl Site {
             let log = self.log(role)?;
             ensure!(!log.contains("panicked at"), "the {} panicked", role.word());
         }
+        self.finish_instances()?;
         self.finished = true;
         Ok(())
     }
 
     /// The end of every log, for the report of a failed test.
     fn print_logs(&self) {
-        for name in ["director", "storage", "client", "jobs"] {
+        let instances = self.description.instances.iter().map(|name| format!("director-{name}"));
+        let names = ["director", "storage", "client", "jobs"].into_iter().map(str::to_owned).chain(instances);
+        for name in names {
             let path = self.dir().join("log").join(format!("{name}.log"));
             let text =
                 fs::read(&path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();

@@ -2,32 +2,41 @@
 
 use std::path::PathBuf;
 
+use crate::{plain_tree, scratch};
 use anyhow::{Context, Result};
-use holdfast_tests::{plain_tree, scratch};
 use testkit::site::{Builder, Gate, JobRow, OpenGate, Site};
 use testkit::wait;
 
 /// Files before and after the gate, each.
-pub(crate) const FILES: usize = 60;
+pub const FILES: usize = 60;
 /// Size of each.
 const FILE_BYTES: usize = 200_000;
 /// Files that are on the Volume while the job stands at the gate; some of the others may wait in the daemons' buffers, which
 /// hold a megabyte or two.
-pub(crate) const SURELY_SENT: usize = 45;
+pub const SURELY_SENT: usize = 45;
 
 /// A running site whose job 1 waits at the gate.
-pub(crate) struct Held {
-    pub(crate) site: Site,
-    pub(crate) job: u32,
-    pub(crate) before: PathBuf,
-    pub(crate) after: PathBuf,
+#[derive(Debug)]
+pub struct Held {
+    /// The daemons.
+    pub site: Site,
+    /// JobId of the backup.
+    pub job: u32,
+    /// Tree in front of the gate.
+    pub before: PathBuf,
+    /// Tree behind it.
+    pub after: PathBuf,
     open: Option<OpenGate>,
-    pub(crate) _dir: tempfile::TempDir,
+    /// Holds the trees.
+    pub dir: tempfile::TempDir,
 }
 
 impl Held {
     /// Starts the job and waits until the files before the gate are on the Volume.
-    pub(crate) fn start(builder: Builder) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When a daemon, the console or the catalog does not do it in time.
+    pub fn start(builder: Builder) -> Result<Self> {
         let dir = scratch()?;
         let (before, after) = (dir.path().join("before"), dir.path().join("after"));
         plain_tree(&before, FILES, FILE_BYTES)?;
@@ -47,11 +56,14 @@ impl Held {
         wait::until("the first files on the Volume", wait::START, || {
             Ok(std::fs::metadata(&volume).is_ok_and(|meta| meta.len() >= least).then_some(()))
         })?;
-        Ok(Self { site, job, before, after, open: Some(open), _dir: dir })
+        Ok(Self { site, job, before, after, open: Some(open), dir })
     }
 
     /// Lets the File Daemon go on.
-    pub(crate) fn release(&mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// When a daemon, the console or the catalog does not do it in time.
+    pub fn release(&mut self) -> Result<()> {
         let mut open = self.open.take().context("the gate is open already")?;
         // A reader that was killed is no fault here.
         let _ = open.write(b"what came through the FIFO\n");
@@ -59,7 +71,10 @@ impl Held {
     }
 
     /// Restores what a job saved, but for the FIFO, whose restore would wait for a reader.
-    pub(crate) fn restore(&self, job: u32) -> Result<JobRow> {
+    ///
+    /// # Errors
+    /// When a daemon, the console or the catalog does not do it in time.
+    pub fn restore(&self, job: u32) -> Result<JobRow> {
         let start = format!("restore jobid={job} client=kit-fd where={} all", self.site.restored().display());
         let folder = self.before.parent().context("the trees have a folder")?;
         let cd = format!("cd {}", folder.display());

@@ -1,0 +1,16 @@
+//! The instance: active or standby, and how consoles reach the active one from any of them (DESIGN §4).
+//!
+//! - [`Seat`]: what this process is now, and what operators wish it to become. A Director that stands alone has one, too.
+//! - [`switchboard`]: one console's session over its whole life. It is connected by a [`leg`] to the Director that is active,
+//!   here or on another instance, and to the next one when that goes away.
+//! - [`report`]: what an instance says of itself, and the table of `status cluster`.
+//! - [`commands`]: what every instance answers itself.
+
+mod commands;
+mod leg;
+mod report;
+mod seat;
+mod switchboard;
+
+pub(crate) use seat::{Ask, Seat};
+pub(crate) use switchboard::serve;

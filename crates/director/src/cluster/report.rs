@@ -1,0 +1,171 @@
+//! What instances say of themselves, and the table made of it.
+
+use super::leg::{self, line};
+use super::seat::{Role, Seat};
+use crate::console::{Kind, Table, iso_time};
+use conf::director::Instance;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use wire::frame::{Packet, Signal};
+
+/// How long an instance may take to say how it is.
+const ANSWER_LIMIT: Duration = Duration::from_secs(3);
+/// Longest answer taken, in bytes.
+const ANSWER_MAX: usize = 64 * 1024;
+
+/// One instance, as `.instance` prints it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Report {
+    /// Its name.
+    pub(crate) instance: String,
+    /// `active`, `standby`, `held back` (a standby that an operator keeps from becoming active) or `unreachable`.
+    pub(crate) role: String,
+    /// The epoch it is active in.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) epoch: Option<u64>,
+    /// Milliseconds of lease that it has left; none where leadership has no time.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) lease_left_ms: Option<u64>,
+    /// Who is active, as this one sees it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) holder: Option<String>,
+    /// Version of its program.
+    #[serde(default)]
+    pub(crate) version: String,
+    /// Jobs queued or running.
+    #[serde(default)]
+    pub(crate) jobs: usize,
+    /// When the process started, Unix seconds.
+    #[serde(default)]
+    pub(crate) started: i64,
+    /// When its role changed last, Unix seconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) changed: Option<i64>,
+    /// What it became then, and why; or why it is unreachable.
+    #[serde(default)]
+    pub(crate) note: String,
+}
+
+/// The cluster, as `status cluster json` prints it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ClusterReport {
+    /// Name of the Director.
+    pub(crate) director: String,
+    /// Its instances, in the order of the configuration.
+    pub(crate) instances: Vec<Report>,
+}
+
+impl Report {
+    /// This instance.
+    pub(crate) fn own(seat: &Seat) -> Self {
+        let role = seat.role();
+        let held_back = *seat.held_back().borrow();
+        let (word, director, holder) = match &role {
+            Role::Active(director) => ("active", Some(director), Some(seat.instance().to_owned())),
+            Role::Standby { holder } if held_back => ("held back", None, holder.clone()),
+            Role::Standby { holder } => ("standby", None, holder.clone()),
+        };
+        let lease = director.map(|director| director.guard().lease_ms()).filter(|&ms| ms != u64::MAX);
+        let turn = seat.last_turn();
+        Self {
+            instance: seat.instance().to_owned(),
+            role: word.to_owned(),
+            epoch: director.map(|director| director.epoch().0),
+            lease_left_ms: lease,
+            holder,
+            version: wire::version::PRODUCT_VERSION.to_owned(),
+            jobs: director.map_or(0, |director| director.jobs().len()),
+            started: seat.started().0,
+            changed: turn.as_ref().map(|turn| turn.at.0),
+            note: turn.map(|turn| turn.what).unwrap_or_default(),
+        }
+    }
+
+    fn unreachable(instance: &str, why: String) -> Self {
+        Self {
+            instance: instance.to_owned(),
+            role: "unreachable".to_owned(),
+            epoch: None,
+            lease_left_ms: None,
+            holder: None,
+            version: String::new(),
+            jobs: 0,
+            started: 0,
+            changed: None,
+            note: why,
+        }
+    }
+
+    /// Asks another instance.
+    pub(crate) async fn of(seat: &Seat, peer: &Instance) -> Self {
+        let asked = tokio::time::timeout(ANSWER_LIMIT, ask(seat, peer)).await;
+        let late = || Err(format!("no answer within {} s", ANSWER_LIMIT.as_secs()));
+        asked.unwrap_or_else(|_| late()).unwrap_or_else(|why| Self::unreachable(&peer.name, why))
+    }
+}
+
+async fn ask(seat: &Seat, peer: &Instance) -> Result<Report, String> {
+    let (mut reader, mut writer) = leg::open(seat, peer, None).await?;
+    if let Packet::Data(data) = line(".instance\n") {
+        writer.send(data).await.map_err(|error| error.to_string())?;
+    }
+    let mut said = Vec::new();
+    loop {
+        match reader.recv().await.map_err(|error| error.to_string())? {
+            Packet::Data(data) if said.len() + data.len() <= ANSWER_MAX => said.extend_from_slice(&data),
+            Packet::Data(_) => return Err("its answer is too long".to_owned()),
+            Packet::Signal(Signal::Eod | Signal::Terminate) => break,
+            Packet::Signal(_) => {}
+        }
+    }
+    writer.terminate().await;
+    // An older instance says that it does not know the command.
+    serde_json::from_slice(&said)
+        .map_err(|_| format!("it answered \"{}\"", String::from_utf8_lossy(&said).trim()))
+}
+
+impl ClusterReport {
+    /// Asks every other instance, all at once.
+    pub(crate) async fn gather(seat: &Seat) -> Self {
+        let config = seat.config();
+        let mut asked = Vec::new();
+        for peer in config.instances.iter().filter(|peer| peer.name != seat.instance()) {
+            let (seat, peer) = (seat.clone(), peer.clone());
+            asked.push((peer.name.clone(), tokio::spawn(async move { Report::of(&seat, &peer).await })));
+        }
+        let mut instances = vec![Report::own(seat)];
+        for (name, task) in asked {
+            let report = task.await;
+            instances.push(report.unwrap_or_else(|error| Report::unreachable(&name, error.to_string())));
+        }
+        let place = |report: &Report| config.instances.iter().position(|peer| peer.name == report.instance);
+        instances.sort_by_key(place);
+        Self { director: config.director.name.clone(), instances }
+    }
+
+    /// The instance that is active, if one says so.
+    pub(crate) fn active(&self) -> Option<&Report> {
+        self.instances.iter().find(|report| report.role == "active")
+    }
+
+    /// The table of `status cluster`.
+    pub(crate) fn table(&self) -> String {
+        const COLUMNS: [&str; 8] =
+            ["Instance", "Role", "Epoch", "Lease left", "Jobs", "Version", "Changed", "Note"];
+        let mut table = Table::new(&COLUMNS.map(|name| (name, Kind::Text)));
+        for report in &self.instances {
+            let lease = report.lease_left_ms.map(|ms| format!("{:.1} s", ms as f64 / 1000.0));
+            table.rows.push(vec![
+                Some(report.instance.clone()),
+                Some(report.role.clone()),
+                report.epoch.map(|epoch| epoch.to_string()),
+                lease,
+                Some(report.jobs.to_string()),
+                Some(report.version.clone()),
+                report.changed.map(iso_time),
+                Some(report.note.clone()),
+            ]);
+        }
+        format!("Director \"{}\"\n{}", self.director, table.horizontal(false))
+    }
+}

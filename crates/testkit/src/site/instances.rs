@@ -1,0 +1,134 @@
+//! The instances of a clustered Director.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::Signal;
+
+use super::config::instance_port;
+use super::daemon::Daemon;
+use super::{Role, Site, program};
+use crate::wait;
+
+impl Site {
+    /// Starts an instance that is not running, and waits until it listens.
+    ///
+    /// # Errors
+    /// When it does not start; the text has the end of its log.
+    pub fn start_instance(&mut self, name: &str) -> Result<()> {
+        let index = self.description.instances.iter().position(|known| known == name);
+        let index = index.with_context(|| format!("the site has no instance {name}"))?;
+        let mut program = program(self.maker(Role::Director), Role::Director.program())?;
+        program.arguments.extend(["--instance".into(), name.into()]);
+        let config = self.config_file(Role::Director.config());
+        let log = self.dir().join("log").join(format!("director-{name}.log"));
+        let listen = (self.address, instance_port(index));
+        let environment = &self.description.environment;
+        let daemon = Daemon::start(Role::Director, &program, &config, &log, listen, environment)?;
+        self.instances.insert(name.to_owned(), daemon);
+        Ok(())
+    }
+
+    fn instance(&mut self, name: &str) -> Result<&mut Daemon> {
+        self.instances.get_mut(name).with_context(|| format!("instance {name} is not running"))
+    }
+
+    /// Kills an instance at once (`SIGKILL`).
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn kill_instance(&mut self, name: &str) -> Result<()> {
+        self.instance(name)?.kill()?;
+        self.instances.remove(name);
+        Ok(())
+    }
+
+    /// Asks an instance to stop (`SIGTERM`) and waits until it has.
+    ///
+    /// # Errors
+    /// When it does not stop in 30 seconds.
+    pub fn stop_instance(&mut self, name: &str) -> Result<()> {
+        self.instance(name)?.stop(wait::START)?;
+        self.instances.remove(name);
+        Ok(())
+    }
+
+    /// Freezes an instance (`SIGSTOP`).
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn freeze_instance(&mut self, name: &str) -> Result<()> {
+        self.instance(name)?.signal(Signal::STOP)
+    }
+
+    /// Lets a frozen instance go on (`SIGCONT`).
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn thaw_instance(&mut self, name: &str) -> Result<()> {
+        self.instance(name)?.signal(Signal::CONT)
+    }
+
+    /// Whether the process of an instance runs.
+    pub fn is_instance_running(&mut self, name: &str) -> bool {
+        self.instances.get_mut(name).is_some_and(Daemon::is_running)
+    }
+
+    /// Takes note that an instance has been ended by another.
+    ///
+    /// # Errors
+    /// When it has not ended.
+    pub fn forget_instance(&mut self, name: &str) -> Result<()> {
+        let what = format!("instance {name} to have ended");
+        wait::until(&what, wait::START, || Ok((!self.is_instance_running(name)).then_some(())))?;
+        self.instances.remove(name);
+        Ok(())
+    }
+
+    /// The cluster as an instance sees it: `status cluster json`, its lines of JSON.
+    ///
+    /// # Errors
+    /// As [`Site::console`], and when it printed no JSON.
+    pub fn cluster_report(&self, asked: &str) -> Result<serde_json::Value> {
+        let said = self.console_of(asked, &["status cluster json"])?;
+        let json =
+            said.lines().find(|line| line.starts_with('{')).with_context(|| format!("no JSON:\n{said}"))?;
+        serde_json::from_str(json).context("read the report of the cluster")
+    }
+
+    /// Waits until `asked` reports that `name` is active.
+    ///
+    /// # Errors
+    /// When it does not within `bound`.
+    pub fn wait_active(&self, asked: &str, name: &str, bound: Duration) -> Result<()> {
+        wait::until(&format!("instance {name} to be active"), bound, || {
+            let report = self.cluster_report(asked)?;
+            let instances = report["instances"].as_array().context("a report without instances")?;
+            let active = instances.iter().any(|one| one["instance"] == name && one["role"] == "active");
+            Ok(active.then_some(()))
+        })
+    }
+
+    /// What an instance has printed.
+    ///
+    /// # Errors
+    /// When its log cannot be read.
+    pub fn instance_log(&self, name: &str) -> Result<String> {
+        let path = self.dir().join("log").join(format!("director-{name}.log"));
+        let bytes = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    pub(super) fn finish_instances(&mut self) -> Result<()> {
+        let running: Vec<String> = self.instances.keys().cloned().collect();
+        for name in running {
+            ensure!(self.is_instance_running(&name), "instance {name} has ended by itself");
+            self.stop_instance(&name)?;
+        }
+        for name in self.description.instances.clone() {
+            ensure!(!self.instance_log(&name)?.contains("panicked at"), "instance {name} panicked");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,4 @@
+//! Several instances of one Director: one is active, and running jobs live through its end (DESIGN §4).
+
+mod console;
+mod takeover;
