@@ -53,7 +53,9 @@ pub enum UnitError {
 pub fn parse_size(text: &str) -> Result<u64, UnitError> {
     let (number, rest) = split_number(text)?;
     let unit: String = rest.trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
-    scale_size(text, number, &unit)
+    let mut total = Total::default();
+    total.add(number, if unit.is_empty() { 1 } else { find_unit(SIZE_UNITS, &unit)? });
+    total.whole(text)
 }
 
 /// Bytes per second of a speed such as `10mb/s`, `500 k`.
@@ -65,18 +67,13 @@ pub fn parse_speed(text: &str) -> Result<u64, UnitError> {
     parse_size(text)
 }
 
-fn scale_size(text: &str, number: f64, unit: &str) -> Result<u64, UnitError> {
-    let factor = if unit.is_empty() { 1 } else { find_unit(SIZE_UNITS, unit)? };
-    to_u64(text, number * factor as f64)
-}
-
 /// A span such as `1 year 2 months`, `1h30min10s`, `90` (seconds). Whole seconds; a number without unit is seconds.
 ///
 /// # Errors
 /// [`UnitError`].
 pub fn parse_time(text: &str) -> Result<Duration, UnitError> {
     let mut rest = text.trim();
-    let mut seconds = 0f64;
+    let mut total = Total::default();
     if rest.is_empty() {
         return Err(UnitError::NoNumber(text.to_owned()));
     }
@@ -85,10 +82,10 @@ pub fn parse_time(text: &str) -> Result<Duration, UnitError> {
         let after = after.trim_start();
         let unit: String = after.chars().take_while(char::is_ascii_alphabetic).collect();
         let factor = if unit.is_empty() { 1 } else { find_unit(TIME_UNITS, &unit)? };
-        seconds += number * factor as f64;
+        total.add(number, factor);
         rest = after[unit.len()..].trim_start();
     }
-    to_u64(text, seconds).map(Duration::from_secs)
+    total.whole(text).map(Duration::from_secs)
 }
 
 fn find_unit(units: &[(&str, u64)], word: &str) -> Result<u64, UnitError> {
@@ -97,20 +94,52 @@ fn find_unit(units: &[(&str, u64)], word: &str) -> Result<u64, UnitError> {
     found.map(|(_, factor)| *factor).ok_or_else(|| UnitError::Unit(word.to_owned()))
 }
 
-/// The number that a text begins with (decimals allowed) and the rest.
-fn split_number(text: &str) -> Result<(f64, &str), UnitError> {
-    let text = text.trim_start();
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let number = text[..end].parse::<f64>().map_err(|_| UnitError::NoNumber(text.to_owned()))?;
-    Ok((number, &text[end..]))
+/// A number as it was written.
+enum Number {
+    Whole(u64),
+    Decimal(f64),
 }
 
-fn to_u64(text: &str, value: f64) -> Result<u64, UnitError> {
-    // i64::MAX, since the catalog keeps these numbers as signed 64-bit integers.
-    if !value.is_finite() || value >= 9.2e18 {
-        return Err(UnitError::TooLarge(text.to_owned()));
+/// The number that a text begins with (decimals allowed) and the rest.
+fn split_number(text: &str) -> Result<(Number, &str), UnitError> {
+    let text = text.trim_start();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (digits, rest) = text.split_at(end);
+    let number = match digits.parse() {
+        Ok(whole) => Number::Whole(whole),
+        Err(_) => Number::Decimal(digits.parse().map_err(|_| UnitError::NoNumber(text.to_owned()))?),
+    };
+    Ok((number, rest))
+}
+
+/// Numbers times their units: whole ones exact, since a float holds no more than 53 bits.
+#[derive(Default)]
+struct Total {
+    whole: u128,
+    decimal: f64,
+}
+
+impl Total {
+    fn add(&mut self, number: Number, factor: u64) {
+        match number {
+            Number::Whole(number) => {
+                self.whole = self.whole.saturating_add(u128::from(number) * u128::from(factor));
+            }
+            Number::Decimal(number) => self.decimal += number * factor as f64,
+        }
     }
-    Ok(value as u64)
+
+    /// The sum without its fraction.
+    fn whole(&self, text: &str) -> Result<u64, UnitError> {
+        let too_large = || UnitError::TooLarge(text.to_owned());
+        // A float becomes the nearest integer of the type, and no number becomes 0: it is refused first.
+        if !self.decimal.is_finite() {
+            return Err(too_large());
+        }
+        let sum = self.whole.saturating_add(self.decimal as u128);
+        // i64::MAX, since the catalog keeps these numbers as signed 64-bit integers.
+        i64::try_from(sum).map_err(|_| too_large()).map(i64::unsigned_abs)
+    }
 }
 
 /// A span as Bacula prints it: `6 months `, `1 year 5 days `, `0 secs`; each part but a lone zero ends with a blank.
@@ -155,6 +184,7 @@ mod tests {
             ("1G2M", 1_073_741_824),
             ("1GB5", 1_000_000_000),
             ("5 KiB", 5_120),
+            ("9007199254740993", 9_007_199_254_740_993),
         ] {
             assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
@@ -179,6 +209,8 @@ mod tests {
             ("1.5 days", 129_600),
             ("1q1w", 8_467_200),
             ("0", 0),
+            ("191111111111151110 00", 191_111_111_111_151_110),
+            ("0.5 minutes 0.5 seconds 1", 31),
         ] {
             assert_eq!(parse_time(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
