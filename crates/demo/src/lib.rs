@@ -1,12 +1,13 @@
 //! `holdfast demo`: a backup and a restore of a real tree, checked entry by entry, on one machine and with nothing to set
 //! up.
 //!
-//! Starts a Director, a Storage Daemon and a File Daemon of this very program on a loopback address, backs up a tree and a
-//! copy of a part of it, changes some of the copy, runs an Incremental, restores everything to another place, compares
-//! and prints a table. The original tree is only read.
+//! Starts two instances of a Director, a Storage Daemon and a File Daemon of this very program on a loopback address, backs up
+//! a tree and a copy of a part of it, kills the active Director in the middle of that, changes some of the copy, runs an
+//! Incremental, restores everything to another place, compares and prints a table. The original tree is only read.
 #![expect(clippy::print_stdout, reason = "a command for people")]
 
 mod copy;
+mod failover;
 mod keep;
 mod measure;
 mod report;

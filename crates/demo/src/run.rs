@@ -12,15 +12,21 @@ use indicatif::{ProgressBar, ProgressStyle};
 use testkit::compare::{Compare, Comparison, Difference};
 use testkit::site::{JobRow, Maker, Role, Site};
 use testkit::tree::change;
+use testkit::wait;
 
 use crate::measure::{self, Size};
 use crate::report::{Row, human, table};
-use crate::{Args, copy, keep};
+use crate::{Args, copy, failover, keep};
 
 /// The longest that one job of the demo may take.
 const JOB_MAX: Duration = Duration::from_secs(4 * 3600);
 /// Room that must be free beside Volumes and restored tree, bytes: the copy twice, catalog, logs.
 const SPARE: u64 = 600 << 20;
+
+/// The instance that is active at first.
+pub(crate) const ACTIVE: &str = "a";
+/// The one that takes over.
+pub(crate) const STANDBY: &str = "b";
 
 struct Demo {
     site: Site,
@@ -52,6 +58,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let folder = tempfile::Builder::new().prefix("holdfast-demo-").tempdir_in(&work)?;
     let mut demo = Demo::start(folder.path(), tree, size)?;
     demo.full()?;
+    demo.heal()?;
     demo.incremental()?;
     demo.restore_and_compare()?;
     println!("\n{}", table(&demo.rows));
@@ -80,27 +87,37 @@ impl Demo {
         size.bytes += in_copy.bytes;
         size.entries += in_copy.entries;
         let started = SystemTime::now();
-        let site = Site::builder()
+        let mut site = Site::builder()
             .all(Maker::Holdfast)
             .tree(&tree)
             .tree(&copied)
             .exclude(folder.join("site").display().to_string())
+            .instances(&[ACTIVE, STANDBY])
+            .cluster("Lease Time = 3 seconds")
             .option("compression = ZSTD")
             .option("sparse = yes")
             .folder(folder.join("site"))
             .quiet()
             .start()?;
-        println!("Director, Storage Daemon and File Daemon run on {}", site.address());
+        println!(
+            "Director (instances {ACTIVE}, active, and {STANDBY}, standby), Storage Daemon and File Daemon run on {}",
+            site.address()
+        );
+        site.wait_active(STANDBY, ACTIVE, wait::START)?;
+        // The standby relays: its consoles live through the end of the other.
+        site.prefer_instance(STANDBY);
         Ok(Self { site, tree, copied, size, started, rows: Vec::new(), good: true })
     }
 
-    /// Runs a job to its end while a bar shows how far it is; `bytes` is what the File Daemon will read or write.
+    /// Runs a job to its end while a bar shows how far it is; `bytes` is what the File Daemon will read or write. When it is
+    /// at `kill_at` bytes, the active Director is killed.
     fn job(
         &mut self,
         what: &'static str,
         command: &str,
         bytes: u64,
         writes: bool,
+        kill_at: Option<u64>,
     ) -> Result<(JobRow, Duration)> {
         let client = self.site.pid(Role::Client)?;
         let done = move || {
@@ -109,7 +126,7 @@ impl Demo {
         };
         let bar = bar(what, bytes);
         let (start, base) = (Instant::now(), done());
-        let site = &self.site;
+        let (site, mut kill_at, mut killed) = (&self.site, kill_at, false);
         let job = thread::scope(|scope| {
             let (sender, ended) = mpsc::channel();
             scope.spawn(move || {
@@ -117,10 +134,15 @@ impl Demo {
                 let _ = sender.send(result);
             });
             loop {
-                match ended.recv_timeout(Duration::from_millis(100)) {
+                match ended.recv_timeout(Duration::from_millis(20)) {
                     Ok(result) => return result,
                     Err(RecvTimeoutError::Timeout) => {
-                        bar.set_position(done().saturating_sub(base).min(bytes));
+                        let at = done().saturating_sub(base).min(bytes);
+                        bar.set_position(at);
+                        if kill_at.take_if(|kill_at| at >= *kill_at).is_some() {
+                            bar.suspend(|| failover::kill(site, at, bytes))?;
+                            killed = true;
+                        }
                     }
                     Err(RecvTimeoutError::Disconnected) => {
                         anyhow::bail!("the job's thread ended without a result")
@@ -130,6 +152,9 @@ impl Demo {
         })?;
         let took = start.elapsed();
         bar.finish_and_clear();
+        if killed {
+            self.site.forget_instance(ACTIVE)?;
+        }
         println!("{what}: job {} ended {} after {:.2} s", job.id, job.status(), took.as_secs_f64());
         if job.status() != 'T' {
             self.good = false;
@@ -138,10 +163,16 @@ impl Demo {
         Ok((job, took))
     }
 
-    fn backup(&mut self, what: &'static str, level: &str, bytes: u64) -> Result<JobRow> {
+    fn backup(
+        &mut self,
+        what: &'static str,
+        level: &str,
+        bytes: u64,
+        kill_at: Option<u64>,
+    ) -> Result<JobRow> {
         let stored_before = measure::folder_bytes(&self.site.volumes());
         let command = format!("run job=Backup level={level} yes");
-        let (job, took) = self.job(what, &command, bytes, false)?;
+        let (job, took) = self.job(what, &command, bytes, false, kill_at)?;
         let stored = measure::folder_bytes(&self.site.volumes()).saturating_sub(stored_before);
         // The catalog's JobBytes count what was sent, after compression; ReadBytes what was read.
         let read = job.columns.get("readbytes").and_then(|text| text.parse().ok()).unwrap_or(0);
@@ -151,13 +182,26 @@ impl Demo {
     }
 
     fn full(&mut self) -> Result<()> {
-        self.backup("Full backup", "Full", self.size.bytes).map(drop)
+        let kill_at = self.size.bytes / 3;
+        self.backup("Full backup", "Full", self.size.bytes, Some(kill_at)).map(drop)
+    }
+
+    /// The killed instance comes back, as the standby of the other.
+    fn heal(&mut self) -> Result<()> {
+        if self.site.is_instance_running(ACTIVE) {
+            println!("The backup was over before the active Director could be killed in its middle.");
+            return Ok(());
+        }
+        self.site.start_instance(ACTIVE)?;
+        self.site.wait_active(ACTIVE, STANDBY, wait::START)?;
+        println!("Instance {ACTIVE} was started again and is a standby now.");
+        Ok(())
     }
 
     fn incremental(&mut self) -> Result<()> {
         let changed = change(&self.copied, 20, 1)?;
         println!("{changed} files of the copy changed or added");
-        let job = self.backup("Incremental backup", "Incremental", 1)?;
+        let job = self.backup("Incremental backup", "Incremental", 1, None)?;
         if job.files() < changed {
             self.good = false;
             println!("the Incremental saved {} files, {changed} were changed", job.files());
@@ -167,7 +211,7 @@ impl Demo {
 
     fn restore_and_compare(&mut self) -> Result<()> {
         let command = "restore client=kit-fd fileset=Tree select current all done yes";
-        let (job, took) = self.job("Restore", command, self.size.bytes, true)?;
+        let (job, took) = self.job("Restore", command, self.size.bytes, true, None)?;
         let result = format!("job {} {}", job.id, ended(&job));
         self.rows.push(Row {
             what: "Restore",

@@ -21,12 +21,13 @@ impl Site {
         self.console_within(commands, wait::JOB)
     }
 
-    /// As [`Site::console`], with another bound. In a cluster it is connected to the first instance that runs.
+    /// As [`Site::console`], with another bound. In a cluster it is connected to the preferred
+    /// instance ([`Site::prefer_instance`]), else to the first that runs.
     ///
     /// # Errors
     /// As [`Site::console`].
     pub fn console_within(&self, commands: &[&str], bound: Duration) -> Result<String> {
-        let file = self.instances.keys().next().map(|name| super::config::console_file(name));
+        let file = self.console_instance().map(super::config::console_file);
         self.console_with(&file.unwrap_or_else(|| "bconsole.conf".to_owned()), commands, bound)
     }
 

@@ -30,6 +30,16 @@ impl Site {
         Ok(())
     }
 
+    /// Connects consoles to this instance from now on, while it runs.
+    pub fn prefer_instance(&mut self, name: &str) {
+        self.preferred = Some(name.to_owned());
+    }
+
+    pub(super) fn console_instance(&self) -> Option<&str> {
+        let preferred = self.preferred.as_deref().filter(|name| self.instances.contains_key(*name));
+        preferred.or_else(|| self.instances.keys().next().map(String::as_str))
+    }
+
     fn instance(&mut self, name: &str) -> Result<&mut Daemon> {
         self.instances.get_mut(name).with_context(|| format!("instance {name} is not running"))
     }
@@ -68,6 +78,14 @@ impl Site {
     /// When it is not running.
     pub fn thaw_instance(&mut self, name: &str) -> Result<()> {
         self.instance(name)?.signal(Signal::CONT)
+    }
+
+    /// The process id of an instance.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn instance_pid(&self, name: &str) -> Result<u32> {
+        self.instances.get(name).map(Daemon::id).with_context(|| format!("instance {name} is not running"))
     }
 
     /// Whether the process of an instance runs.

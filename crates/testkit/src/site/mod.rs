@@ -55,6 +55,7 @@ pub struct Site {
     _claim: TcpListener,
     director: Option<Daemon>,
     instances: BTreeMap<String, Daemon>,
+    preferred: Option<String>,
     storage: Option<Daemon>,
     client: Option<Daemon>,
     finished: bool,
@@ -102,6 +103,7 @@ impl Site {
             _claim: claim,
             director: None,
             instances: BTreeMap::new(),
+            preferred: None,
             storage: None,
             client: None,
             finished: false,
@@ -312,7 +314,11 @@ impl Site {
     pub fn leave_running(mut self) -> Result<Vec<u32>> {
         self.finished = true;
         let mut ids = Vec::new();
+        ids.extend(std::mem::take(&mut self.instances).into_values().map(Daemon::leave));
         for role in [Role::Director, Role::Client, Role::Storage] {
+            if role == Role::Director && !self.description.instances.is_empty() {
+                continue;
+            }
             let daemon =
                 self.slot(role).take().with_context(|| format!("the {} is not running", role.word()))?;
             ids.push(daemon.leave());
