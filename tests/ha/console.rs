@@ -1,8 +1,9 @@
 //! Consoles reach the active instance through any of them.
 
 use anyhow::{Result, ensure};
+use holdfast_tests::held::Held;
 use holdfast_tests::{expect_good, full_incremental_restore_list, our_site};
-use testkit::site::{Maker, Role};
+use testkit::site::{Maker, Role, Site};
 use testkit::wait;
 
 #[test]
@@ -45,6 +46,38 @@ fn a_named_console_keeps_its_lists_at_the_standby() -> Result<()> {
     ensure!(said.contains("| standby "), "{said}");
     ensure!(site.is_running(Role::Storage));
     site.finish()
+}
+
+/// The waiting command is told of the failover, and the session goes on with the next one.
+#[test]
+fn a_session_at_the_standby_lives_through_the_failover() -> Result<()> {
+    let mut held = Held::start(our_site().instances(&["a", "b"]))?;
+    held.site.wait_active("b", "a", wait::START)?;
+    let connected =
+        |site: &Site| -> Result<usize> { Ok(site.instance_log("a")?.matches("console connected").count()) };
+    let before = connected(&held.site)?;
+    let a = held.site.instance_process("a")?;
+    let said = std::thread::scope(|scope| -> Result<String> {
+        let site = &held.site;
+        let session = scope.spawn(move || {
+            site.console_of("b", &["wait jobid=1", "run job=Backup level=Full yes", "list jobs"])
+        });
+        wait::until("the session to be relayed", wait::START, || {
+            Ok((connected(site)? > before).then_some(()))
+        })?;
+        a.kill()?;
+        session.join().map_err(|_| anyhow::anyhow!("the session's thread panicked"))?
+    })?;
+    held.site.forget_instance("a")?;
+    ensure!(said.contains("Instance a is not active any more"), "{said}");
+    ensure!(said.contains("Instance b is active. Your last command changed nothing"), "{said}");
+    ensure!(said.contains("Job queued. JobId=2") && said.contains("| Backup"), "{said}");
+    held.release()?;
+    expect_good(&held.site.wait_job(held.job, wait::JOB)?)?;
+    let canceled = held.site.console(&["cancel jobid=2 yes"])?;
+    ensure!(canceled.contains("marked to be canceled"), "{canceled}");
+    held.site.wait_job(2, wait::JOB)?;
+    held.site.finish()
 }
 
 #[test]

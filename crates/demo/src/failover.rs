@@ -2,8 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::Result;
 use testkit::site::Site;
 use testkit::wait;
 
@@ -12,14 +11,14 @@ use crate::run::{ACTIVE, STANDBY};
 
 /// Kills it (`SIGKILL`), waits until the standby serves commands as the active one, and says how long that took.
 pub(crate) fn kill(site: &Site, at: u64, of: u64) -> Result<()> {
-    let pid = i32::try_from(site.instance_pid(ACTIVE)?).ok().and_then(Pid::from_raw);
+    let active = site.instance_process(ACTIVE)?;
     println!(
         "{} of {} read: the active Director, instance {ACTIVE}, is killed (SIGKILL)",
         human(at),
         human(of)
     );
     let start = Instant::now();
-    kill_process(pid.context("the process of the active instance")?, Signal::KILL).context("kill it")?;
+    active.kill()?;
     site.wait_active(STANDBY, STANDBY, wait::START)?;
     println!(
         "Instance {STANDBY} is active and serves commands {:.2} s later; the backup goes on",

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use attrs::{DigestKind, FileType, PosixAcl, Stream, XattrEntry};
 use crossbeam_channel::Sender;
@@ -23,6 +23,8 @@ pub(crate) const UNIT_BYTES: usize = 65536;
 pub(crate) const SPARSE_UNIT_BYTES: usize = UNIT_BYTES - attrs::OFFSET_BYTES;
 /// How long a FIFO may have nobody at its other end (spec/02 §6, §9).
 pub(crate) const FIFO_WAIT: Duration = Duration::from_secs(60);
+/// How often a job that waits for one looks whether it was canceled.
+const FIFO_LOOK: Duration = Duration::from_millis(250);
 /// Files from this size on are read ahead and, behind the reading, dropped from the cache.
 const LARGE_FILE_BYTES: u64 = 8 << 20;
 
@@ -215,7 +217,7 @@ impl<'a> Worker<'a> {
         if item.stat.size >= LARGE_FILE_BYTES {
             sys::advise_sequential(file);
         }
-        let mut units = Units::new(file, item, options.sparse);
+        let mut units = Units::new(file, item, options.sparse, self.stop);
         let mut unit = std::mem::take(&mut self.unit);
         let result = loop {
             if self.stop.is_canceled() {
@@ -399,6 +401,7 @@ fn open_same(dir: &DirFd, name: &[u8], found: &FileStat, no_atime: bool) -> io::
 /// Reads a file in units; holes of sparse files are left out (spec/02 §4.3).
 struct Units<'f> {
     file: &'f File,
+    stop: &'f StopFlags,
     size: u64,
     offset: u64,
     unit_bytes: usize,
@@ -414,9 +417,10 @@ struct Units<'f> {
 }
 
 impl<'f> Units<'f> {
-    fn new(file: &'f File, item: &Item, sparse: bool) -> Self {
+    fn new(file: &'f File, item: &Item, sparse: bool, stop: &'f StopFlags) -> Self {
         Self {
             file,
+            stop,
             size: item.stat.size,
             offset: 0,
             unit_bytes: if sparse { SPARSE_UNIT_BYTES } else { UNIT_BYTES },
@@ -502,9 +506,16 @@ impl<'f> Units<'f> {
         if !self.fifo {
             return self.file.read_at(out, offset);
         }
+        let limit = Instant::now() + FIFO_WAIT;
         loop {
-            if !sys::wait_readable(self.file, FIFO_WAIT)? {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "no writer has opened the FIFO"));
+            if !sys::wait_readable(self.file, FIFO_LOOK)? {
+                if self.stop.is_canceled() {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "the job was canceled"));
+                }
+                if Instant::now() >= limit {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "no writer has opened the FIFO"));
+                }
+                continue;
             }
             match (&mut &*self.file).read(out) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -566,7 +577,9 @@ pub(crate) fn digest_of(
         action: Action::Content,
         options: crate::fileset::OptionId(0),
     };
-    let mut units = Units::new(&file, &item, options.sparse);
+    // Only regular files come here: nothing waits.
+    let never = StopFlags::default();
+    let mut units = Units::new(&file, &item, options.sparse, &never);
     let (mut digester, mut unit) = (Digester::new(kind), Vec::new());
     while stat.size > 0 && units.next(&mut unit)?.is_some() {
         digester.update(&unit);

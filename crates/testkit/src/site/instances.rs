@@ -4,12 +4,29 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::config::instance_port;
 use super::daemon::Daemon;
 use super::{Role, Site, program};
 use crate::wait;
+
+/// The process of an instance.
+#[derive(Debug, Clone)]
+pub struct InstanceProcess {
+    name: String,
+    pid: Pid,
+}
+
+impl InstanceProcess {
+    /// Kills it (`SIGKILL`); [`Site::forget_instance`] then takes note.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn kill(&self) -> Result<()> {
+        kill_process(self.pid, Signal::KILL).with_context(|| format!("kill instance {}", self.name))
+    }
+}
 
 impl Site {
     /// Starts an instance that is not running, and waits until it listens.
@@ -80,12 +97,14 @@ impl Site {
         self.instance(name)?.signal(Signal::CONT)
     }
 
-    /// The process id of an instance.
+    /// The process of an instance, for a thread that kills it while another uses the site.
     ///
     /// # Errors
     /// When it is not running.
-    pub fn instance_pid(&self, name: &str) -> Result<u32> {
-        self.instances.get(name).map(Daemon::id).with_context(|| format!("instance {name} is not running"))
+    pub fn instance_process(&self, name: &str) -> Result<InstanceProcess> {
+        let daemon = self.instances.get(name).with_context(|| format!("instance {name} is not running"))?;
+        let pid = i32::try_from(daemon.id()).ok().and_then(Pid::from_raw);
+        Ok(InstanceProcess { name: name.to_owned(), pid: pid.context("a process has a number")? })
     }
 
     /// Whether the process of an instance runs.

@@ -29,6 +29,7 @@ pub use config::Names;
 pub use daemon::{Role, Usage};
 pub use description::{Builder, Maker};
 pub use gate::{Gate, OpenGate};
+pub use instances::InstanceProcess;
 pub use job::JobRow;
 pub use programs::{Program, program};
 
