@@ -24,6 +24,14 @@ fn a_new_director_takes_the_job_up(builder: Builder, while_away: bool) -> Result
         .site
         .sql("SELECT FileIndex, count(*) FROM File WHERE JobId = 1 GROUP BY FileIndex HAVING count(*) > 1")?;
     ensure!(rows.is_empty(), "files that are in the catalog twice: {rows:?}");
+    let said = held.site.sql(
+        "SELECT LogText FROM Log WHERE JobId = 1 AND (LogText LIKE '%Connected to Storage%' OR LogText LIKE '%FileSet:%')",
+    )?;
+    let count = |text: &str| said.iter().filter(|row| row[0].contains(text)).count();
+    // What a stock client says while no Director is there is lost; nothing is ever there twice.
+    ensure!(count("Connected to Storage") <= 1, "{said:?}");
+    ensure!(held.site.maker(Role::Client).is_bacula() || count("Connected to Storage") == 1, "{said:?}");
+    ensure!(count("\"Tree\" 20") == 1, "the report lacks the FileSet's time: {said:?}");
     let restore = held.restore(held.job)?;
     ensure!(restore.status() == 'T', "{restore:?}");
     compare_restored(&held.site, &held.before)?.expect_equal()?;

@@ -23,7 +23,7 @@ use policy::plan::StoragePlan;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use types::{Attempt, Epoch, JobId, JobStatus, JobType, Timestamp};
+use types::{Attempt, Epoch, FileSetId, JobId, JobStatus, JobType, Timestamp};
 
 /// How often a daemon that cannot be reached is tried again.
 const ASK_EVERY: Duration = Duration::from_secs(5);
@@ -141,8 +141,13 @@ async fn adopt(director: Director, job: Arc<Job>, row: JobRow, attempt: AttemptR
     let mut course = Course::new();
     course.attempt = attempt.attempt;
     course.start = row.start_time.unwrap_or(course.start);
-    course.ground =
-        Ground { client: row.client_id, fileset: row.fileset_id, pool: row.pool_id, ..Ground::default() };
+    course.ground = Ground {
+        client: row.client_id,
+        fileset: row.fileset_id,
+        fileset_created: fileset_created(&director, row.fileset_id).await,
+        pool: row.pool_id,
+        ..Ground::default()
+    };
     let held = tokio::select! {
         held = ask_storage(&director, &job, &attempt) => held,
         _ = job.wished() => Ok(Held::Lost("the job was canceled before its Storage daemon answered".to_owned())),
@@ -160,6 +165,12 @@ async fn adopt(director: Director, job: Arc<Job>, row: JobRow, attempt: AttemptR
         Err(fail) => Err(fail),
     };
     life::close(&director, &job, course, led).await;
+}
+
+/// For the report; a catalog that does not answer leaves it out.
+async fn fileset_created(director: &Director, id: FileSetId) -> Option<Timestamp> {
+    let read = director.catalog().read(move |r| catalog::fileset::get(r, id)).await;
+    read.inspect_err(|error| tracing::warn!(%error, "read the FileSet of an adopted job")).ok()??.created
 }
 
 /// The attempt had not begun: it is closed and the job queued again; the next attempt runs its scripts once more.
@@ -336,7 +347,7 @@ async fn ask_client(director: &Director, job: &Arc<Job>, attempt: Attempt) -> As
         conn.terminate().await;
         return Asked::Stock;
     }
-    match attach_client(job, attempt, conn, String::new()).await {
+    match attach_client(director, job, attempt, conn, String::new()).await {
         Ok(Some(fd)) => Asked::Holds(Box::new(fd)),
         Ok(None) => Asked::Lost("the client does not know the job any more".to_owned()),
         Err(fail) => Asked::Lost(fail.text),

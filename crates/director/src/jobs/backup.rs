@@ -32,8 +32,11 @@ pub(crate) async fn run(
     job.step(&Step::Connect);
     let expanding =
         async { fileset::expand(plan.fileset.clone()).await.map_err(|e| Fail::fatal(e.to_string())) };
-    let (storage, client, fileset) =
-        tokio::try_join!(reserve(director, job, attempt, &plan), open_client(director, job), expanding)?;
+    let (storage, client, fileset) = tokio::try_join!(
+        reserve(director, job, attempt, &plan),
+        open_client(director, job, attempt),
+        expanding
+    )?;
     let (sd, device) = storage;
     let (sd, fd) = (reached.sd.insert(sd), reached.fd.insert(client));
     job.step(&Step::Prepare);

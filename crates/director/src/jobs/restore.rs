@@ -32,8 +32,10 @@ pub(crate) async fn run(
     let Some((storage, text)) = parts.next() else {
         return Err(Fail::fatal("the bootstrap selects nothing"));
     };
-    let (sd, fd) =
-        tokio::try_join!(open_reader(director, job, attempt, &plan, &storage), open_client(director, job))?;
+    let (sd, fd) = tokio::try_join!(
+        open_reader(director, job, attempt, &plan, &storage),
+        open_client(director, job, attempt)
+    )?;
     let fd = reached.fd.insert(fd);
     reached.sd = Some(sd);
     job.step(&Step::Prepare);

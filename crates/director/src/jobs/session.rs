@@ -2,7 +2,7 @@
 
 use super::job::Job;
 use super::outcome::{FdEnd, SdEnd};
-use super::traffic::{ClientTraffic, SessionBack, StorageTraffic};
+use super::traffic::{ClientLedger, ClientTraffic, SessionBack, StorageTraffic};
 use crate::catreq::JobContext;
 use crate::error::DirectorError;
 use crate::handle::Director;
@@ -188,16 +188,19 @@ pub(crate) async fn attach_storage(
 
 /// Takes over a job that a Holdfast FD holds. `None`: the FD does not know this attempt.
 pub(crate) async fn attach_client(
+    director: &Director,
     job: &Arc<Job>,
     attempt: Attempt,
     opened: ClientConn,
     uname: String,
 ) -> Result<Option<FdSession>, Fail> {
     let last = Arc::new(AtomicU64::new(0));
-    let traffic = ClientTraffic::new(Arc::clone(job), opened.version.generation(), Arc::clone(&last));
+    let ledger = ClientLedger::open(director, job, attempt).await?;
+    let from = ledger.attach_from();
+    let traffic = ClientTraffic::new(Arc::clone(job), opened.version.generation(), ledger, Arc::clone(&last));
     let name = format!("Client {}", job.plan().client.name);
     let (mut peer, _) = Peer::start(name, opened.conn, traffic);
-    let line = format!("attach JobId={} Job={} attempt={attempt} from=1\n", job.id, job.unique);
+    let line = format!("attach JobId={} Job={} attempt={attempt} from={from}\n", job.id, job.unique);
     match peer.command(line, "2000 OK attach").await {
         Ok(_) => {}
         Err(PeerError::Refused { said, .. }) if said.starts_with("2983") => return Ok(None),
@@ -288,7 +291,11 @@ impl SdSession {
 }
 
 /// Calls the FD; the job is started there by [`FdSession::begin`], once the SD has given its key.
-pub(crate) async fn open_client(director: &Director, job: &Arc<Job>) -> Result<FdSession, Fail> {
+pub(crate) async fn open_client(
+    director: &Director,
+    job: &Arc<Job>,
+    attempt: Attempt,
+) -> Result<FdSession, Fail> {
     let (config, plan) = (director.config(), job.plan());
     let name = &plan.client.name;
     let resource = config
@@ -300,7 +307,8 @@ pub(crate) async fn open_client(director: &Director, job: &Arc<Job>) -> Result<F
     let opened = links.open_client(&link, true).await?;
     job.hold_client(link);
     let last = Arc::new(AtomicU64::new(0));
-    let traffic = ClientTraffic::new(Arc::clone(job), opened.version.generation(), Arc::clone(&last));
+    let ledger = ClientLedger::open(director, job, attempt).await?;
+    let traffic = ClientTraffic::new(Arc::clone(job), opened.version.generation(), ledger, Arc::clone(&last));
     let (peer, _) = Peer::start(format!("Client {name}"), opened.conn, traffic);
     Ok(FdSession {
         peer,

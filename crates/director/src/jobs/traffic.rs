@@ -3,15 +3,19 @@
 use super::job::Job;
 use super::lost::Lost;
 use crate::catreq::{CatReqError, CatalogSession, Handled, Verdict};
+use crate::handle::Director;
 use crate::messages::Message;
 use crate::peer::{Outbox, Traffic, chain, parse_jmsg};
 use bytes::Bytes;
+use catalog::Catalog;
+use catalog::journal::{self, JournalKey};
 use conf::messages::MessageType;
+use lead::EpochGuard;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::oneshot;
-use types::{JobStatus, JobType, Seq};
+use types::{Attempt, JobStatus, JobType, Seq, Timestamp};
 use wire::scan::{self, Fields};
 use wire::version::Generation;
 
@@ -134,18 +138,68 @@ impl Traffic for StorageTraffic {
     }
 }
 
+/// Where a Holdfast FD's records are counted: each message gets into the catalog's Log with the record's position, exactly once.
+pub(crate) struct ClientLedger {
+    catalog: Catalog,
+    guard: EpochGuard,
+    key: JournalKey,
+    position: Seq,
+}
+
+impl ClientLedger {
+    /// The ledger of one attempt's FD, with the position that the catalog holds.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    pub(crate) async fn open(director: &Director, job: &Job, attempt: Attempt) -> catalog::Result<Self> {
+        // The name of a Storage resource is never empty: this is the client's journal.
+        let key = JournalKey { job_id: job.id, attempt, storage: String::new() };
+        let of = key.clone();
+        let position = director.catalog().read(move |r| journal::position(r, &of)).await?;
+        Ok(Self { catalog: director.catalog().clone(), guard: director.guard(), key, position })
+    }
+
+    /// The first record that the catalog lacks.
+    pub(crate) fn attach_from(&self) -> Seq {
+        Seq(self.position.0 + 1)
+    }
+
+    async fn commit(&mut self, messages: Vec<(Timestamp, String)>, to: Seq) -> Result<(), String> {
+        let key = self.key.clone();
+        let written = self.catalog.write(self.guard.epoch(), move |tx| {
+            messages.iter().try_for_each(|(at, text)| catalog::log::append(tx, key.job_id, *at, text))?;
+            journal::advance(tx, &key, to)
+        });
+        written.await.map_err(|error| chain(&error))?;
+        self.position = to;
+        Ok(())
+    }
+}
+
 /// The FD's side; a Holdfast FD numbers what it says.
 pub(crate) struct ClientTraffic {
     job: Arc<Job>,
     generation: Generation,
+    ledger: ClientLedger,
     /// Last record taken; the job acknowledges it at its end.
     last: Arc<AtomicU64>,
-    acked: Seq,
+    /// Messages of records behind the ledger's position.
+    pending: Vec<(Timestamp, String)>,
 }
 
 impl ClientTraffic {
-    pub(crate) fn new(job: Arc<Job>, generation: Generation, last: Arc<AtomicU64>) -> Self {
-        Self { job, generation, last, acked: Seq(0) }
+    pub(crate) fn new(
+        job: Arc<Job>,
+        generation: Generation,
+        ledger: ClientLedger,
+        last: Arc<AtomicU64>,
+    ) -> Self {
+        last.store(ledger.position.0, Ordering::Relaxed);
+        Self { job, generation, ledger, last, pending: Vec::new() }
+    }
+
+    fn last(&self) -> Seq {
+        Seq(self.last.load(Ordering::Relaxed))
     }
 
     /// A journal record: one that was taken before is not taken again.
@@ -154,18 +208,41 @@ impl ClientTraffic {
         let blank = rest.iter().position(|byte| *byte == b' ').ok_or("a bad journal record")?;
         let seq: Seq = scan::text(&rest[..blank]).parse().map_err(|_| "a bad journal record")?;
         let payload = packet.slice(4 + blank + 1..);
-        if self.last.fetch_max(seq.0, Ordering::Relaxed) >= seq.0 {
+        if self.last().0 >= seq.0 {
             return Ok(None);
         }
-        // The end line is acknowledged by the job, once its end is in the catalog.
+        // The end line is acknowledged by the job, once its end is in the catalog; what came before it is committed now.
         if payload.starts_with(b"2800 ") {
+            self.settle(out).await?;
+            self.last.store(seq.0, Ordering::Relaxed);
             return Ok(Some(payload));
         }
-        if seq.0 - self.acked.0 >= ACK_EVERY {
-            self.acked = seq;
-            out.send(format!("Ack {seq}\n")).await.map_err(|error| chain(&error))?;
+        self.last.store(seq.0, Ordering::Relaxed);
+        let message = parse_jmsg(&payload, self.generation);
+        let payload = match message {
+            Some(message) => {
+                let message = Message { time: message.time, kind: message.kind, text: message.text };
+                if self.job.messages.send_but_catalog(&message) {
+                    self.pending.push((message.time, message.text));
+                }
+                None
+            }
+            None => Some(payload),
+        };
+        if seq.0 - self.ledger.position.0 >= ACK_EVERY {
+            self.settle(out).await?;
         }
-        Ok(Some(payload))
+        Ok(payload)
+    }
+
+    /// Commits what was taken and acknowledges it.
+    async fn settle(&mut self, out: &Outbox) -> Result<(), String> {
+        let to = self.last();
+        if to.0 == self.ledger.position.0 {
+            return Ok(());
+        }
+        self.ledger.commit(std::mem::take(&mut self.pending), to).await?;
+        out.send(format!("Ack {to}\n")).await.map_err(|error| chain(&error))
     }
 }
 
@@ -174,6 +251,24 @@ impl Traffic for ClientTraffic {
         let line = if packet.starts_with(b"Jrn ") { self.record(&packet, out).await? } else { Some(packet) };
         let Some(line) = line else { return Ok(None) };
         if unasked(&self.job, &line, self.generation) { Ok(None) } else { Ok(Some(line)) }
+    }
+
+    fn idle_after(&self) -> Option<Duration> {
+        (!self.pending.is_empty()).then_some(FLUSH_AFTER)
+    }
+
+    async fn idle(&mut self, out: &Outbox) -> Result<(), String> {
+        self.settle(out).await
+    }
+
+    async fn over(&mut self) {
+        let (messages, to) = (std::mem::take(&mut self.pending), self.last());
+        if !messages.is_empty()
+            && let Err(error) = self.ledger.commit(messages, to).await
+        {
+            // An FD that is still there says them again to the next Director.
+            tracing::warn!(job = %self.job.id, error, "the client's last messages are not in the catalog");
+        }
     }
 }
 
