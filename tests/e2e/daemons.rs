@@ -119,3 +119,40 @@ fn a_reload_brings_new_jobs_and_a_wrong_file_changes_nothing() -> Result<()> {
     expect_good(&site.wait_job(id, wait::JOB)?)?;
     site.finish()
 }
+
+#[test]
+fn client_and_storage_daemon_take_new_passwords_at_a_reload() -> Result<()> {
+    if ours().is_bacula() {
+        return Ok(()); // its client and Storage Daemon do not reload
+    }
+    let dir = scratch()?;
+    let mut site = site_with_tree(dir.path())?;
+    for (role, name) in [(Role::Client, "client"), (Role::Storage, "storage")] {
+        let (old, new) = (format!("{name}-password"), format!("{name}-new"));
+        let file = site.config_file(if role == Role::Client { "bacula-fd.conf" } else { "bacula-sd.conf" });
+        let text = fs::read_to_string(&file)?;
+        fs::write(&file, text.replace(&old, &new))?;
+        site.reload(role)?;
+        let refused = wait::until("the old password to be refused", wait::START, || {
+            let said =
+                site.console(&[if role == Role::Client { "status client" } else { "status storage=File1" }])?;
+            Ok((!said.contains("Daemon started")).then_some(said))
+        })?;
+        ensure!(!refused.contains(&new), "a password is shown: {refused}");
+        // What cannot change is refused as a whole.
+        fs::write(
+            &file,
+            text.replace(&old, "never").replace("/run\"", "/run\"\n  Heartbeat Interval = soon"),
+        )?;
+        site.reload(role)?;
+        wait::until("the refusal in the log", wait::START, || {
+            Ok(site.log(role)?.contains("the old configuration stays").then_some(()))
+        })?;
+        let director = site.config_file("bacula-dir.conf");
+        let text = fs::read_to_string(&director)?;
+        fs::write(&director, text.replace(&old, &new))?;
+        site.console(&["reload"])?;
+    }
+    expect_good(&site.backup("Full")?)?;
+    site.finish()
+}

@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use conf::ClientConfig;
 use conf::address::{Family, ListenAddress};
-use net::daemon::DaemonContext;
+use net::daemon::{DaemonContext, Load};
 use net::{Certificates, Incoming, Listener, NetError, Session, Tls, TlsError};
 use tokio::task::JoinSet;
 use types::Timestamp;
@@ -59,15 +60,15 @@ pub struct Daemon {
     /// TLS offered to Storage Daemons.
     pub storage_tls: Tls,
     /// Jobs.
-    pub jobs: Jobs,
+    pub jobs: Arc<Jobs>,
     /// Epochs of Directors.
-    pub epochs: Epochs,
+    pub epochs: Arc<Epochs>,
     /// When it started.
     pub started: Timestamp,
     /// Limit for new jobs, in bytes per second; 0 for none.
-    pub bandwidth: std::sync::atomic::AtomicU64,
+    pub bandwidth: Arc<AtomicU64>,
     /// Debug level that a Director has set.
-    pub debug: std::sync::atomic::AtomicI64,
+    pub debug: Arc<AtomicI64>,
     /// Cancelled when the daemon is to stop.
     pub stop: net::daemon::CancellationToken,
 }
@@ -82,13 +83,34 @@ impl Daemon {
         Ok(Self {
             director_tls,
             storage_tls: make(&config.daemon.name, &config.daemon.tls)?,
-            bandwidth: config.daemon.maximum_bandwidth_per_job.into(),
+            bandwidth: Arc::new(config.daemon.maximum_bandwidth_per_job.into()),
             config,
-            jobs: Jobs::default(),
-            epochs: Epochs::default(),
+            jobs: Arc::default(),
+            epochs: Arc::default(),
             started: now(),
-            debug: 0.into(),
+            debug: Arc::default(),
             stop,
+        })
+    }
+
+    /// The same daemon with another configuration, for the sessions from now on: jobs, epochs and what Directors have set stay.
+    fn reloaded(&self, config: ClientConfig) -> Result<Self, String> {
+        if config.daemon.listen() != self.config.daemon.listen() {
+            return Err(
+                "the addresses to listen at cannot change while the daemon runs; restart it".to_owned()
+            );
+        }
+        let new = Self::new(config, self.stop.clone()).map_err(|error| crate::storage::chain(&error))?;
+        if new.config.daemon.maximum_bandwidth_per_job != self.config.daemon.maximum_bandwidth_per_job {
+            self.bandwidth.store(new.config.daemon.maximum_bandwidth_per_job, Ordering::Relaxed);
+        }
+        Ok(Self {
+            jobs: Arc::clone(&self.jobs),
+            epochs: Arc::clone(&self.epochs),
+            bandwidth: Arc::clone(&self.bandwidth),
+            debug: Arc::clone(&self.debug),
+            started: self.started,
+            ..new
         })
     }
 }
@@ -109,20 +131,26 @@ fn tls_of(tls: &conf::tls::Tls) -> Result<Tls, TlsError> {
     Tls::new(needs, &certificates)
 }
 
-/// Runs the File Daemon until it is told to stop.
+/// Runs the File Daemon until it is told to stop. `load` reads the configuration anew at a reload; all of it is taken for the
+/// sessions that come then, or none.
 ///
 /// # Errors
 /// [`StartError`] when it cannot start.
-pub async fn run(config: ClientConfig, context: DaemonContext) -> Result<(), StartError> {
+pub async fn run(
+    config: ClientConfig,
+    load: Load<ClientConfig>,
+    mut context: DaemonContext,
+) -> Result<(), StartError> {
     sys::limit_malloc_arenas(HEAP_ARENAS);
     sys::raise_open_files();
-    let daemon = Arc::new(Daemon::new(config, context.stop.clone())?);
+    let mut daemon = Arc::new(Daemon::new(config, context.stop.clone())?);
     let listeners = listen(&daemon.config.daemon.listen())?;
     for listener in &listeners {
         tracing::info!(name = %daemon.config.daemon.name, address = %listener.address(), "File Daemon is listening");
     }
     context.set_ready();
     let mut sessions = JoinSet::new();
+    let stop = context.stop.clone();
     let (calls_in, mut calls) = tokio::sync::mpsc::channel(16);
     let mut acceptors = JoinSet::new();
     for listener in listeners {
@@ -133,7 +161,17 @@ pub async fn run(config: ClientConfig, context: DaemonContext) -> Result<(), Sta
     loop {
         tokio::select! {
             biased;
-            () = context.stop.cancelled() => break,
+            () = stop.cancelled() => break,
+            () = context.reload_asked() => {
+                match load().and_then(|config| daemon.reloaded(config)) {
+                    Ok(new) => {
+                        daemon = Arc::new(new);
+                        tracing::info!("configuration reloaded");
+                    }
+                    Err(why) => tracing::error!("reload: {why}; the old configuration stays"),
+                }
+                context.reload_done();
+            }
             Some(call) = calls.recv() => {
                 while sessions.try_join_next().is_some() {}
                 if sessions.len() < SESSIONS_MAX {

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use types::{Epoch, JobId, JobLevel, JobStatus, JobType, Timestamp};
 
 /// Reads the configuration anew; the text says what is wrong with it.
-pub type Load = Arc<dyn Fn() -> Result<DirectorConfig, String> + Send + Sync>;
+pub type Load = net::daemon::Load<DirectorConfig>;
 
 /// Jobs shown by `status director` after their end.
 const TERMINATED_MAX: usize = 10;

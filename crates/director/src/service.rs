@@ -168,11 +168,11 @@ async fn stand_by(
         candidate.take().await
     };
     tokio::pin!(take);
-    let mut reloads = true;
+    let stop = context.stop.clone();
     loop {
         tokio::select! {
             biased;
-            () = context.stop.cancelled() => return Ok(None),
+            () = stop.cancelled() => return Ok(None),
             ask = asked.recv() => match ask {
                 Some(Ask::Promote { reply }) => {
                     seat.hold_back(false);
@@ -183,14 +183,12 @@ async fn stand_by(
                 }
                 None => return Ok(None),
             },
-            changed = context.reload.changed(), if reloads => match changed {
-                Ok(()) => {
-                    if let Err(error) = seat.reload_standby() {
-                        tracing::error!("{error}; the old configuration stays");
-                    }
+            () = context.reload_asked() => {
+                if let Err(error) = seat.reload_standby() {
+                    tracing::error!("{error}; the old configuration stays");
                 }
-                Err(_) => reloads = false,
-            },
+                context.reload_done();
+            }
             Ok(()) = seen.changed() => {
                 let holder = seen.borrow_and_update().clone();
                 // What this instance wrote itself is of a time that is over.
@@ -218,11 +216,10 @@ enum Ending {
 
 /// Serves as the active instance.
 async fn hold(director: &Director, asked: &mut mpsc::Receiver<Ask>, context: &mut DaemonContext) -> Ending {
-    let guard = director.guard();
-    let mut reloads = true;
+    let (guard, stop) = (director.guard(), context.stop.clone());
     let ending = loop {
         tokio::select! {
-            () = context.stop.cancelled() => break Ending::Stopped,
+            () = stop.cancelled() => break Ending::Stopped,
             why = guard.lost(), if !superseded(director, &guard) => break Ending::Lost(why),
             ask = asked.recv() => match ask {
                 Some(Ask::Switchover { to, reply }) => break Ending::Asked { heir: to, hold_back: false, reply },
@@ -232,15 +229,13 @@ async fn hold(director: &Director, asked: &mut mpsc::Receiver<Ask>, context: &mu
                 }
                 None => break Ending::Stopped,
             },
-            changed = context.reload.changed(), if reloads => match changed {
-                Ok(()) => {
-                    if let Err(error) = director.reload().await {
-                        tracing::error!("{error}; the old configuration stays");
-                        director.messages().daemon(conf::messages::MessageType::Error, &error.to_string());
-                    }
+            () = context.reload_asked() => {
+                if let Err(error) = director.reload().await {
+                    tracing::error!("{error}; the old configuration stays");
+                    director.messages().daemon(conf::messages::MessageType::Error, &error.to_string());
                 }
-                Err(_) => reloads = false,
-            },
+                context.reload_done();
+            }
         }
     };
     if matches!(ending, Ending::Stopped) {

@@ -93,6 +93,7 @@ impl Signals {
                 change = control.next_change() => match change {
                     Change::Ready => is_ready(job.take()),
                     Change::Status(text) => notify::status(&text),
+                    Change::Reloaded => notify::ready(),
                     // The daemon returns by itself, with its reason.
                     Change::Ended => return std::future::pending().await,
                 },
@@ -100,7 +101,6 @@ impl Signals {
                     tracing::info!("reload asked for by SIGHUP");
                     notify::reloading();
                     control.request_reload();
-                    notify::ready();
                 }
                 _ = self.term.recv() => break tracing::info!("stopping: SIGTERM"),
                 _ = self.int.recv() => break tracing::info!("stopping: SIGINT"),

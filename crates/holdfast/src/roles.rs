@@ -1,11 +1,12 @@
 //! The three daemons as this program runs them.
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use conf::{ClientConfig, Config, DirectorConfig, StorageConfig};
-use net::daemon::DaemonContext;
+use net::daemon::{DaemonContext, Load};
 
 /// Options beyond those that all daemons have.
 #[derive(Debug, Default)]
@@ -87,8 +88,7 @@ impl Role for Director {
     }
 
     async fn run(config: DirectorConfig, path: PathBuf, context: DaemonContext) -> Result<()> {
-        let load: director::Load = std::sync::Arc::new(move || load_again(&path));
-        director::run(config, load, context).await?;
+        director::run(config, again(path), context).await?;
         Ok(())
     }
 
@@ -99,12 +99,12 @@ impl Role for Director {
     }
 }
 
-/// The configuration anew, at a reload.
-fn load_again(path: &Path) -> Result<DirectorConfig, String> {
-    match conf::load::<DirectorConfig>(&path.to_string_lossy(), &mut sys::SystemLoader) {
+/// Reads the configuration in a file anew, at a reload.
+fn again<C: Config + 'static>(path: PathBuf) -> Load<C> {
+    Arc::new(move || match conf::load::<C>(&path.to_string_lossy(), &mut sys::SystemLoader) {
         Ok(loaded) => Ok(loaded.config),
         Err(findings) => Err(findings.to_string()),
-    }
+    })
 }
 
 pub(crate) struct Storage;
@@ -133,8 +133,8 @@ impl Role for Storage {
         check_directory("Working Directory", &config.storage.working_directory)
     }
 
-    async fn run(config: StorageConfig, _path: PathBuf, context: DaemonContext) -> Result<()> {
-        Ok(storage::run(config, context).await?)
+    async fn run(config: StorageConfig, path: PathBuf, context: DaemonContext) -> Result<()> {
+        Ok(storage::run(config, again(path), context).await?)
     }
 }
 
@@ -164,7 +164,7 @@ impl Role for Client {
         check_directory("Working Directory", &config.daemon.working_directory)
     }
 
-    async fn run(config: ClientConfig, _path: PathBuf, context: DaemonContext) -> Result<()> {
-        Ok(client::run(config, context).await?)
+    async fn run(config: ClientConfig, path: PathBuf, context: DaemonContext) -> Result<()> {
+        Ok(client::run(config, again(path), context).await?)
     }
 }

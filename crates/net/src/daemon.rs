@@ -4,8 +4,17 @@
 //! [`DaemonContext::set_ready`] once its ports are open, serves until [`DaemonContext::stop`] is cancelled, and returns when
 //! everything has ended at a safe point.
 
+use std::sync::Arc;
 use tokio::sync::watch;
 pub use tokio_util::sync::CancellationToken;
+
+/// Reads a daemon's configuration anew; the text says what is wrong with it.
+pub type Load<C> = Arc<dyn Fn() -> Result<C, String> + Send + Sync>;
+
+/// A [`Load`] that always gives the same, for programs whose configuration is in no file.
+pub fn unchanging<C: Clone + Send + Sync + 'static>(config: C) -> Load<C> {
+    Arc::new(move || Ok(config.clone()))
+}
 
 /// A daemon's side.
 #[derive(Debug, Clone)]
@@ -18,6 +27,7 @@ pub struct DaemonContext {
     pub instance: Option<String>,
     ready: watch::Sender<bool>,
     status: watch::Sender<String>,
+    reloaded: watch::Sender<u64>,
 }
 
 /// The side of the program (or test) that runs a daemon.
@@ -28,6 +38,7 @@ pub struct DaemonControl {
     reload: watch::Sender<u64>,
     ready: watch::Receiver<bool>,
     status: watch::Receiver<String>,
+    reloaded: watch::Receiver<u64>,
     told_ready: bool,
 }
 
@@ -38,6 +49,8 @@ pub enum Change {
     Ready,
     /// One line about what it does.
     Status(String),
+    /// A reload that was asked for is over: the new configuration was taken, or refused.
+    Reloaded,
     /// It has ended.
     Ended,
 }
@@ -49,6 +62,7 @@ pub fn pair() -> (DaemonContext, DaemonControl) {
     let (reload_tx, reload_rx) = watch::channel(0);
     let (ready_tx, ready_rx) = watch::channel(false);
     let (status_tx, status_rx) = watch::channel(String::new());
+    let (reloaded_tx, reloaded_rx) = watch::channel(0);
     (
         DaemonContext {
             stop: stop.clone(),
@@ -56,8 +70,16 @@ pub fn pair() -> (DaemonContext, DaemonControl) {
             instance: None,
             ready: ready_tx,
             status: status_tx,
+            reloaded: reloaded_tx,
         },
-        DaemonControl { stop, reload: reload_tx, ready: ready_rx, status: status_rx, told_ready: false },
+        DaemonControl {
+            stop,
+            reload: reload_tx,
+            ready: ready_rx,
+            status: status_rx,
+            reloaded: reloaded_rx,
+            told_ready: false,
+        },
     )
 }
 
@@ -65,6 +87,18 @@ impl DaemonContext {
     /// Says that the ports are open: the service manager is told, and a background start returns.
     pub fn set_ready(&self) {
         self.ready.send_replace(true);
+    }
+
+    /// Waits until a reload is asked for; for ever when none can be any more. Cancel safe. [`Self::reload_done`] must follow.
+    pub async fn reload_asked(&mut self) {
+        if self.reload.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// The reload that was asked for is over, well or not.
+    pub fn reload_done(&self) {
+        self.reloaded.send_modify(|count| *count += 1);
     }
 
     /// One line for the service manager ("3 jobs running").
@@ -101,6 +135,10 @@ impl DaemonControl {
                 Ok(()) => Change::Status(self.status.borrow().clone()),
                 Err(_) => Change::Ended,
             },
+            changed = self.reloaded.changed() => match changed {
+                Ok(()) => Change::Reloaded,
+                Err(_) => Change::Ended,
+            },
             changed = self.status.changed() => match changed {
                 Ok(()) => Change::Status(self.status.borrow_and_update().clone()),
                 Err(_) => Change::Ended,
@@ -128,6 +166,8 @@ mod tests {
         assert_eq!(control.next_change().await, Change::Status("starting".into()));
         context.set_status("3 jobs");
         assert_eq!(control.next_change().await, Change::Status("3 jobs".into()));
+        context.reload_done();
+        assert_eq!(control.next_change().await, Change::Reloaded);
         drop(context);
         assert_eq!(control.next_change().await, Change::Ended);
     }

@@ -16,5 +16,7 @@ async fn main() -> anyhow::Result<()> {
         stop.cancel();
         std::io::Result::Ok(())
     });
-    storage::run(loaded.config, context).await.context("run the Storage Daemon")
+    storage::run(loaded.config.clone(), net::daemon::unchanging(loaded.config), context)
+        .await
+        .context("run the Storage Daemon")
 }

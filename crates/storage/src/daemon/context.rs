@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use conf::StorageConfig;
@@ -20,8 +20,8 @@ use crate::lock::{lock, wait};
 /// What all sessions share.
 #[derive(Debug)]
 pub struct Daemon {
-    /// Its configuration.
-    pub config: StorageConfig,
+    name: String,
+    config: RwLock<Arc<StorageConfig>>,
     /// Durable files.
     pub home: Home,
     /// Epochs of Directors.
@@ -63,7 +63,8 @@ impl Daemon {
         let (devices, changers) = build_devices(&config);
         Ok(Self {
             block_version: block_version(&config),
-            config,
+            name: config.storage.name.clone(),
+            config: RwLock::new(Arc::new(config)),
             home,
             registry,
             devices,
@@ -84,7 +85,36 @@ impl Daemon {
     /// Resource name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.config.storage.name
+        &self.name
+    }
+
+    /// Its configuration as it is now.
+    #[must_use]
+    pub fn config(&self) -> Arc<StorageConfig> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes another configuration for the sessions from now on: all of it or nothing.
+    ///
+    /// # Errors
+    /// What cannot change while the daemon runs.
+    pub fn reload(&self, new: StorageConfig) -> Result<(), String> {
+        let old = self.config();
+        let fixed = [
+            ("the name", new.storage.name == old.storage.name),
+            ("the addresses to listen at", new.storage.listen() == old.storage.listen()),
+            ("the Working Directory", new.storage.working_directory == old.storage.working_directory),
+            ("the Journal Directory", new.storage.journal_directory == old.storage.journal_directory),
+            ("the Volume Format", new.storage.volume_format == old.storage.volume_format),
+            ("Devices", new.devices == old.devices),
+            ("Autochangers", new.autochangers == old.autochangers),
+        ];
+        let changed: Vec<&str> = fixed.iter().filter(|(_, same)| !same).map(|(what, _)| *what).collect();
+        if !changed.is_empty() {
+            return Err(format!("{} cannot change while the daemon runs; restart it", changed.join(", ")));
+        }
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        Ok(())
     }
 
     /// The session of the next job.
@@ -102,8 +132,8 @@ impl Daemon {
     #[must_use]
     pub fn shelf_limits(&self) -> ShelfLimits {
         ShelfLimits {
-            retention: self.config.storage.journal_retention,
-            bytes: self.config.storage.maximum_journal_bytes,
+            retention: self.config().storage.journal_retention,
+            bytes: self.config().storage.maximum_journal_bytes,
         }
     }
 
@@ -204,7 +234,7 @@ impl Daemon {
     pub fn temp_path(&self, kind: &str, job: &str) -> PathBuf {
         let n = self.next_temp.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}.{kind}.{job}.{n}.spool", self.name()).replace('/', "_");
-        Path::new(&self.config.storage.working_directory).join(name)
+        Path::new(&self.config().storage.working_directory).join(name)
     }
 
     /// Whether the daemon is to stop.

@@ -477,7 +477,7 @@ impl Session {
         };
         let path = directory.join(format!("job-{}.{}.journal", spec.id, spec.attempt));
         let journal = Journal::create(&path, &header).map_err(|e| chain(&e))?;
-        let reconnect = self.daemon.config.storage.director_reconnect_time;
+        let reconnect = self.daemon.config().storage.director_reconnect_time;
         let outbox = JournalOutbox::new(spec.id, self.daemon.name(), journal, Arc::clone(stop), reconnect);
         Ok(Outbox::Journaled(outbox))
     }
@@ -560,9 +560,9 @@ impl Session {
         let (daemon, line) = (Arc::clone(&self.daemon), Arc::clone(&self.line));
         self.say("3000 OK client command\n");
         self.spawn("call-client", move || {
-            let limit = daemon.config.storage.client_connect_timeout;
+            let limit = daemon.config().storage.client_connect_timeout;
             let target = net::Target::new(host, port).retrying(CALL_EVERY, limit);
-            let tls = super::listener::tls_of(&daemon.config.storage.tls);
+            let tls = super::listener::tls_of(&daemon.config().storage.tls);
             let called = tls.map_err(|e| chain(&e)).and_then(|tls| {
                 let secret = wire::cram::Secret::from_session_key(&job.key);
                 let session = net::Session::new(daemon.name(), secret, tls);

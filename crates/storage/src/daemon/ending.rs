@@ -34,7 +34,7 @@ fn run_to_end(daemon: &Arc<Daemon>, job: &Arc<Job>) -> JobEnd {
         return fatal("Jobs without a client (copy, migration, virtual full) are not served yet.".to_owned());
     }
     job.set_status(JobPhase::Waiting, JobStatus::WaitFd);
-    let Some(conn) = job.wait_client(daemon.config.storage.client_connect_wait) else {
+    let Some(conn) = job.wait_client(daemon.config().storage.client_connect_wait) else {
         return no_client(job);
     };
     say_started(job);

@@ -64,7 +64,8 @@ enum Caller {
 fn recognise(daemon: &Daemon, hello: &HelloLine) -> Option<Caller> {
     match &hello.hello {
         Hello::DirectorToStorage { name, .. } => {
-            let director = daemon.config.directors.iter().find(|d| d.name.eq_ignore_ascii_case(name))?;
+            let config = daemon.config();
+            let director = config.directors.iter().find(|d| d.name.eq_ignore_ascii_case(name))?;
             Some(Caller::Director(Box::new(director.clone())))
         }
         Hello::ClientToStorage { job, .. } => {
@@ -118,7 +119,7 @@ fn serve_director(
 }
 
 fn serve_client(daemon: &Arc<Daemon>, job: &Arc<crate::job::Job>, stream: TcpStream, hello: HelloLine) {
-    let tls = match tls_of(&daemon.config.storage.tls) {
+    let tls = match tls_of(&daemon.config().storage.tls) {
         Ok(tls) => tls,
         Err(error) => {
             tracing::error!(error = chain(&error), "TLS settings of the Storage resource cannot be used");

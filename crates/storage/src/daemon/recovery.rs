@@ -68,7 +68,7 @@ fn unescape(name: &str) -> String {
 fn take_up(daemon: &Arc<Daemon>, key: &DirectorKey, recovered: Recovered) {
     let Recovered { header, journal, checkpoint, end, cut_bytes } = recovered;
     let stop = Arc::new(StopFlag::default());
-    let reconnect = daemon.config.storage.director_reconnect_time;
+    let reconnect = daemon.config().storage.director_reconnect_time;
     let outbox = JournalOutbox::new(header.job_id, daemon.name(), journal, Arc::clone(&stop), reconnect);
     let session = header.session;
     let spec = spec_of(&header);

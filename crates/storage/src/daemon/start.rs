@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use conf::StorageConfig;
 use conf::address::Family;
-use net::daemon::DaemonContext;
+use net::daemon::{DaemonContext, Load};
 
 use super::Daemon;
 use super::maintenance::{drop_forgotten, sweep};
@@ -43,7 +43,11 @@ pub enum StartError {
 ///
 /// # Errors
 /// [`StartError`].
-pub async fn run(config: StorageConfig, context: DaemonContext) -> Result<(), StartError> {
+pub async fn run(
+    config: StorageConfig,
+    load: Load<StorageConfig>,
+    mut context: DaemonContext,
+) -> Result<(), StartError> {
     // Many short-lived threads would otherwise each keep a heap of their own.
     sys::limit_malloc_arenas(2);
     let addresses = addresses(&config).await?;
@@ -65,7 +69,20 @@ pub async fn run(config: StorageConfig, context: DaemonContext) -> Result<(), St
     }
     tasks.spawn(maintain(Arc::clone(&daemon)));
     context.set_ready();
-    context.stop.cancelled().await;
+    let stop = context.stop.clone();
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            () = context.reload_asked() => {
+                match load().and_then(|config| daemon.reload(config)) {
+                    Ok(()) => tracing::info!("configuration reloaded"),
+                    Err(why) => tracing::error!("reload: {why}; the old configuration stays"),
+                }
+                context.reload_done();
+            }
+        }
+    }
     tasks.shutdown().await;
     let stopping = Arc::clone(&daemon);
     let stopped = tokio::task::spawn_blocking(move || stop_jobs(&stopping)).await;
@@ -102,7 +119,7 @@ async fn addresses(config: &StorageConfig) -> Result<Vec<SocketAddr>, StartError
 
 async fn listen(daemon: Arc<Daemon>, listener: net::Listener) {
     // Connections are bounded: jobs, their consoles, and some for status.
-    let most = daemon.config.storage.maximum_concurrent_jobs.max(1) as usize * 3 + 32;
+    let most = daemon.config().storage.maximum_concurrent_jobs.max(1) as usize * 3 + 32;
     let places = Arc::new(tokio::sync::Semaphore::new(most));
     loop {
         match listener.accept().await {

@@ -44,8 +44,8 @@ enum AppendError {
 pub fn run_backup(daemon: &Arc<Daemon>, job: &Arc<Job>, device: &Arc<Device>, conn: Conn) -> JobEnd {
     let (mut reader, mut writer, _peer, closer) = conn.split();
     let policy = Policy {
-        interval: daemon.config.storage.checkpoint_interval,
-        bytes: daemon.config.storage.checkpoint_bytes.max(1 << 20),
+        interval: daemon.config().storage.checkpoint_interval,
+        bytes: daemon.config().storage.checkpoint_bytes.max(1 << 20),
         span_bytes: device.config.maximum_file_size,
     };
     let checkpoints = Arc::new(Checkpoints::new(Arc::clone(job), policy));

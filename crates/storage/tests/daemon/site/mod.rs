@@ -50,7 +50,7 @@ impl Site {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let handle = runtime.handle().clone();
         let thread = std::thread::spawn(move || {
-            runtime.block_on(storage::run(config, context)).unwrap();
+            runtime.block_on(storage::run(config.clone(), net::daemon::unchanging(config), context)).unwrap();
         });
         assert!(handle.block_on(control.wait_ready()), "the daemon did not start");
         Self { port, volumes, control, thread: Some(thread) }
