@@ -113,7 +113,12 @@ impl Slot {
     fn outcome(&mut self, transaction: &str, until: Instant) -> Option<bool> {
         loop {
             match self.connect().and_then(|fresh| fresh.outcome(transaction)) {
-                Err(error) if error.is_away() && Instant::now() < until => self.rest(&error),
+                // Busy: the session of before is still at it.
+                Err(error @ (CatalogError::Away { .. } | CatalogError::Busy { .. }))
+                    if Instant::now() < until =>
+                {
+                    self.rest(&error);
+                }
                 Err(error) => {
                     tracing::warn!(%error, "ask what became of a catalog transaction");
                     return None;

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_postgres::{Client, SimpleQueryMessage, Statement};
+use tokio_postgres::{Client, Statement};
 
 /// Prepared statements kept; there are about as many texts, and those with lists of JobIds in them come and go.
 const STATEMENTS_MAX: usize = 256;
@@ -44,22 +44,16 @@ pub(super) struct PgConnection {
     /// A statement of the open transaction failed: the server will undo it whatever is said.
     spoilt: Cell<bool>,
     usable: Cell<bool>,
-    /// Which server this is, and its timeline.
-    server: RefCell<String>,
-    /// Number of the write transaction begun last.
-    transaction: RefCell<Option<String>>,
+    /// Marks of write transactions are kept (the schema is there).
+    marks: Cell<bool>,
+    /// The mark of the write transaction begun last.
+    mark: RefCell<Option<String>>,
 }
 
-/// Numbers of transactions are good on one timeline only: a promoted replica gives some out again.
-const SERVER: &str = "SELECT concat((SELECT system_identifier FROM pg_control_system()), ' ', \
-     substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))";
-
-/// `committed`, `aborted` or `in progress`; NULL for one too old to be known.
-const OUTCOME: &str = "SELECT pg_xact_status(CAST(?1 AS xid8))";
-
-/// How often, and in which distance, that is asked: as long as a commit may take.
-const OUTCOME_ASKED_MAX: u32 = 600;
-const OUTCOME_PAUSE: Duration = Duration::from_millis(100);
+/// What tells whether a commit that had no answer was made: the row of the writer holds the mark of its last transaction. The
+/// lock waits for a session of before that is still at it; and where a replica was promoted that lacks the transaction, it
+/// lacks the mark too.
+const MARK: &str = "SELECT Mark FROM hf_writer WHERE Director = ?1 AND Instance = ?2 FOR UPDATE";
 
 struct Prepared {
     statement: Statement,
@@ -102,8 +96,8 @@ impl PgConnection {
             mode: Cell::new(None),
             spoilt: Cell::new(false),
             usable: Cell::new(true),
-            server: RefCell::default(),
-            transaction: RefCell::default(),
+            marks: Cell::new(false),
+            mark: RefCell::default(),
         }
     }
 
@@ -136,8 +130,10 @@ impl PgConnection {
         }
         self.batch(&sql)?;
         if self.purpose == Purpose::Write {
-            self.query(SERVER, &[], &mut |row| {
-                *self.server.borrow_mut() = row.at(0)?;
+            let there =
+                "SELECT 1 FROM (SELECT to_regclass('hf_writer') AS it) AS writer WHERE it IS NOT NULL";
+            self.query(there, &[], &mut |_| {
+                self.marks.set(true);
                 Ok(())
             })?;
         }
@@ -231,26 +227,27 @@ impl Connection for PgConnection {
     fn begin(&self, mode: TxMode) -> Result<()> {
         let mut sql = String::new();
         if let Some((name, generation)) = self.label.newer_than(self.label_generation.get()) {
-            sql = format!("SET application_name = '{}'; ", name.replace('\'', "''"));
+            sql = format!("SET application_name = {}; ", quoted(&name));
             self.label_generation.set(generation);
         }
         sql.push_str(match mode {
             TxMode::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
             TxMode::Write => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
         });
-        if mode == TxMode::Write && self.purpose == Purpose::Write {
-            sql.push_str("; SELECT pg_current_xact_id()");
+        let mark =
+            (mode == TxMode::Write && self.marks.get()).then(|| uuid::Uuid::new_v4().simple().to_string());
+        if let Some(mark) = &mark {
+            let (director, instance) = (quoted(self.label.director()), quoted(self.label.instance()));
+            let upsert = format!(
+                "; INSERT INTO hf_writer (Director, Instance, Mark) VALUES ({director}, {instance}, '{mark}') \
+                 ON CONFLICT (Director, Instance) DO UPDATE SET Mark = excluded.Mark"
+            );
+            sql.push_str(&upsert);
         }
+        *self.mark.borrow_mut() = mark;
         self.spoilt.set(false);
         self.mode.set(Some(mode));
-        let begun = self.wait(self.statement_limit(), self.client.simple_query(&sql));
-        let answers = begun.map_err(|failure| self.failed("BEGIN", &failure))?;
-        let name = answers.iter().find_map(|answer| match answer {
-            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-            _ => None,
-        });
-        *self.transaction.borrow_mut() = name;
-        Ok(())
+        self.simple(&sql, self.statement_limit()).map_err(|failure| self.failed("BEGIN", &failure))
     }
 
     fn commit(&self) -> Result<()> {
@@ -380,29 +377,22 @@ impl Connection for PgConnection {
     }
 
     fn transaction(&self) -> Option<String> {
-        let number = self.transaction.borrow();
-        number.as_ref().map(|number| format!("{} {number}", self.server.borrow()))
+        self.mark.borrow().clone()
     }
 
     fn outcome(&self, transaction: &str) -> Result<Option<bool>> {
-        let Some((server, number)) = transaction.rsplit_once(' ') else { return Ok(None) };
-        if *self.server.borrow() != server {
-            return Ok(None);
-        }
-        let mut status = None;
-        // While the old session waits for a replica, the transaction is neither.
-        for _ in 0..OUTCOME_ASKED_MAX {
-            self.query(OUTCOME, &[Value::from(number)], &mut |row| {
-                status = row.at::<Option<String>>(0)?;
-                Ok(())
-            })?;
-            match status.as_deref() {
-                Some("committed") => return Ok(Some(true)),
-                Some("aborted") => return Ok(Some(false)),
-                Some(_) => std::thread::sleep(OUTCOME_PAUSE),
-                None => break,
-            }
-        }
-        Ok(None)
+        let mut last = None;
+        let writer = [Value::from(self.label.director()), Value::from(self.label.instance())];
+        self.query(MARK, &writer, &mut |row| {
+            last = Some(row.at::<String>(0)?);
+            Ok(())
+        })?;
+        // Without a row the catalog is one of before this instance's first transaction.
+        Ok(Some(last.as_deref() == Some(transaction)))
     }
+}
+
+/// Text as a literal.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }

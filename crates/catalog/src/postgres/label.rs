@@ -24,13 +24,22 @@ pub fn application_name(director: &str, instance: &str, epoch: Epoch) -> String 
 /// The present name, and a number that changes with it.
 pub(super) struct Label {
     director: String,
+    instance: String,
     current: Mutex<(String, u64)>,
 }
 
 impl Label {
     pub(super) fn new(director: &str, instance: &str) -> Self {
         let name = application_name(director, instance, Epoch(0));
-        Self { director: director.to_owned(), current: Mutex::new((name, 0)) }
+        Self { director: director.to_owned(), instance: instance.to_owned(), current: Mutex::new((name, 0)) }
+    }
+
+    pub(super) fn director(&self) -> &str {
+        &self.director
+    }
+
+    pub(super) fn instance(&self) -> &str {
+        &self.instance
     }
 
     pub(super) fn current(&self) -> (String, u64) {

@@ -133,6 +133,14 @@ CREATE TABLE hf_script (
     PRIMARY KEY (JobId, Attempt, Script)
 );
 
+-- The mark of each writer's last transaction, which tells whether a commit that had no answer was made.
+CREATE TABLE hf_writer (
+    Director VARCHAR(128) NOT NULL,
+    Instance VARCHAR(128) NOT NULL,
+    Mark VARCHAR(32) NOT NULL,
+    PRIMARY KEY (Director, Instance)
+);
+
 -- Number of Holdfast's own schema steps done.
 CREATE TABLE hf_schema (
     Step INTEGER NOT NULL

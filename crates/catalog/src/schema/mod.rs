@@ -33,6 +33,7 @@ const STEPS: &[Step] = &[
             definition: "VARCHAR(128) NOT NULL DEFAULT ''",
         },
     },
+    Step { what: "marks of writers", change: Change::Sql(include_str!("steps/05_writers.sql")) },
 ];
 
 struct Step {

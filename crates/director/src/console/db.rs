@@ -11,7 +11,7 @@ impl Session {
     /// Reads from the catalog.
     pub(super) async fn read<T: Send + 'static>(
         &mut self,
-        work: impl FnOnce(&ReadTx<'_>) -> catalog::Result<T> + Send + 'static,
+        work: impl Fn(&ReadTx<'_>) -> catalog::Result<T> + Send + 'static,
     ) -> Done<T> {
         let result = self.core.catalog().read(work).await;
         self.or_fail(result).await
@@ -29,7 +29,7 @@ impl Session {
     /// Writes to the catalog in one transaction.
     pub(super) async fn write<T: Send + 'static>(
         &mut self,
-        work: impl FnOnce(&WriteTx<'_>) -> catalog::Result<T> + Send + 'static,
+        work: impl Fn(&WriteTx<'_>) -> catalog::Result<T> + Send + 'static,
     ) -> Done<T> {
         let epoch = match self.core.epoch() {
             Ok(epoch) => epoch,
