@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+mod support;
+
 use catalog::attempt::{self, AttemptState, Totals};
 use catalog::file::{self, Ingest, NewFile};
 use catalog::jobmedia::{self, Piece};
@@ -723,21 +725,8 @@ async fn postgres() {
         number.set(number.get() + 1);
         let name = format!("c{}", number.get());
         server.create_database(&name).unwrap();
-        let settings = settings(&server, &name);
+        let settings = support::settings(&server, &name);
         async move { tokio::task::spawn_blocking(|| Catalog::open_postgres(settings)).await.unwrap().unwrap() }
     })
     .await;
-}
-
-fn settings(server: &testkit::postgres::Postgres, database: &str) -> catalog::postgres::PostgresSettings {
-    catalog::postgres::PostgresSettings {
-        address: server.socket_dir().display().to_string(),
-        port: server.port(),
-        user: testkit::postgres::USER.to_owned(),
-        password: String::new(),
-        database: database.to_owned(),
-        tls: catalog::postgres::Tls::default(),
-        director: "lab-dir".to_owned(),
-        instance: "a".to_owned(),
-    }
 }

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -22,6 +22,9 @@ const USERS: &[&str] = &["postgres", "nobody"];
 /// The superuser of the private server, who may come in without a password.
 pub const USER: &str = "postgres";
 
+/// The owner of databases made by [`Postgres::create_database`], without a password and without rights beyond them.
+pub const CATALOG_USER: &str = "bacula";
+
 /// A server. Dropping it kills it and removes its folder; it is killed as well when this process dies.
 #[derive(Debug)]
 pub struct Postgres {
@@ -36,7 +39,7 @@ pub struct Postgres {
 struct Running {
     pid: Pid,
     /// Sends once when the server has ended.
-    ended: mpsc::Receiver<()>,
+    ended: Mutex<mpsc::Receiver<()>>,
 }
 
 impl Postgres {
@@ -53,6 +56,7 @@ impl Postgres {
         )?;
         server.configure("")?;
         server.resume()?;
+        server.psql("postgres", &format!("CREATE ROLE {CATALOG_USER} LOGIN"))?;
         Ok(server)
     }
 
@@ -144,7 +148,7 @@ impl Postgres {
         })?;
         let pid = pid.recv()?.context("start postgres")?;
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("a process without a number")?;
-        self.running = Some(Running { pid, ended });
+        self.running = Some(Running { pid, ended: Mutex::new(ended) });
         let answered =
             wait::until("PostgreSQL to answer", wait::START, || Ok(self.psql("postgres", "SELECT 1").ok()));
         answered.map(drop).with_context(|| fs::read_to_string(self.log()).unwrap_or_default())
@@ -158,7 +162,8 @@ impl Postgres {
         // All of its processes: one that is left would hold the folder.
         let Some(running) = self.running.take() else { return Ok(()) };
         kill_process(running.pid, Signal::KILL)?;
-        running.ended.recv_timeout(wait::START).context("wait for the end of postgres")?;
+        let ended = running.ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+        ended.recv_timeout(wait::START).context("wait for the end of postgres")?;
         let _ = fs::remove_file(self.data().join("postmaster.pid"));
         Ok(())
     }
@@ -200,17 +205,9 @@ impl Postgres {
     /// Those of the server.
     pub fn create_database(&self, name: &str) -> Result<()> {
         let sql = format!(
-            "CREATE DATABASE {name} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+            "CREATE DATABASE {name} OWNER {CATALOG_USER} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
         );
         self.psql("postgres", &sql).map(drop)
-    }
-
-    /// Makes a copy of a database that nobody uses.
-    ///
-    /// # Errors
-    /// Those of the server.
-    pub fn copy_database(&self, from: &str, to: &str) -> Result<()> {
-        self.psql("postgres", &format!("CREATE DATABASE {to} TEMPLATE {from}")).map(drop)
     }
 
     /// Runs SQL as the superuser; returns what it prints, fields between bars, without the last line end.

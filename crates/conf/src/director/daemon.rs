@@ -129,7 +129,7 @@ resource! {
     Catalog = Catalog "Catalog" {
         /// Host of a PostgreSQL server, or directory of its socket; several with commas, each with `:port` where it differs.
         /// The one that can be written is used.
-        "DB Address" => db_address: Option<String> = Kind::Str, alias(&["Address"]), example("db1, db2");
+        "DB Address" => db_address: Option<String> = Kind::Str, alias(&["Address"]), example("\"db1, db2\"");
         /// Password for PostgreSQL, in the clear; SQLite has none.
         "DB Password" => db_password: Option<String> = Kind::Str, alias(&["Password"]);
         /// User for PostgreSQL; SQLite has none.
