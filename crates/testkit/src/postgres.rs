@@ -22,6 +22,9 @@ const USERS: &[&str] = &["postgres", "nobody"];
 /// The superuser of the private server, who may come in without a password.
 pub const USER: &str = "postgres";
 
+/// Between fields: in no value.
+const SEPARATOR: &str = "\x1f";
+
 /// The owner of databases made by [`Postgres::create_database`], without a password and without rights beyond them.
 pub const CATALOG_USER: &str = "bacula";
 
@@ -215,12 +218,25 @@ impl Postgres {
     /// # Errors
     /// Those of the server, in its words.
     pub fn psql(&self, database: &str, sql: &str) -> Result<String> {
+        self.psql_with(database, sql, "|")
+    }
+
+    /// Rows of a query, every value as text.
+    ///
+    /// # Errors
+    /// Those of the server, in its words.
+    pub fn rows(&self, database: &str, sql: &str) -> Result<Vec<Vec<String>>> {
+        let text = self.psql_with(database, sql, SEPARATOR)?;
+        Ok(text.lines().map(|line| line.split(SEPARATOR).map(str::to_owned).collect()).collect())
+    }
+
+    fn psql_with(&self, database: &str, sql: &str, separator: &str) -> Result<String> {
         let output = Command::new(self.programs.join("psql"))
             .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", database, "-p"])
             .arg(self.port.to_string())
             .arg("-h")
             .arg(self.socket_dir())
-            .args(["-c", sql])
+            .args(["-F", separator, "-c", sql])
             .env("PGCONNECT_TIMEOUT", "5")
             .stdin(Stdio::null())
             .output()?;
