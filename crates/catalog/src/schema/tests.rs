@@ -6,6 +6,8 @@ use crate::sqlite::SqliteBackend;
 use crate::time::Zone;
 use std::path::Path;
 
+mod postgres;
+
 fn connect(path: &Path) -> Box<dyn Connection> {
     SqliteBackend::new(path, Zone::utc()).connect(TxMode::Write).unwrap()
 }
