@@ -7,6 +7,7 @@ mod latency;
 mod levels;
 mod media;
 mod options;
+mod postgres;
 mod restore;
 mod schedule;
 mod scripts;

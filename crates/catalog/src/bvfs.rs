@@ -79,7 +79,7 @@ pub fn update(tx: &WriteTx<'_>, job: JobId) -> Result<()> {
         let (mut id, mut path) = (id, path);
         while visible.insert(id) {
             let Some(parent) = parent(&path) else { break };
-            let parent_id = ensure_path(tx, parent)?;
+            let parent_id = file::ensure_path(tx, parent)?;
             tx.execute(
                 "INSERT INTO PathHierarchy (PathId, PPathId) SELECT ?1, ?2 WHERE NOT EXISTS \
                  (SELECT 1 FROM PathHierarchy WHERE PathId = ?1)",
@@ -96,13 +96,6 @@ pub fn update(tx: &WriteTx<'_>, job: JobId) -> Result<()> {
         )?;
     }
     tx.execute("UPDATE Job SET HasCache = 1 WHERE JobId = ?1", params![job]).map(drop)
-}
-
-fn ensure_path(tx: &WriteTx<'_>, path: &[u8]) -> Result<PathId> {
-    match file::find_path(tx, path)? {
-        Some(id) => Ok(id),
-        None => Ok(PathId(tx.insert("INSERT INTO Path (Path) VALUES (?1)", "PathId", params![path])? as u32)),
-    }
 }
 
 /// Path of the directory above: `/a/` of `/a/b/`, an empty path above `/`, nothing above that.

@@ -1,12 +1,12 @@
 //! What can go wrong between a typed query and the database.
 
-use std::path::PathBuf;
 use types::Epoch;
 
 /// Result of a catalog operation. Absence is no error: queries for one row return `Ok(None)`.
 pub type Result<T> = std::result::Result<T, CatalogError>;
 
-/// Why a catalog operation did not happen. A failed write transaction has left nothing behind.
+/// Why a catalog operation did not happen. A failed write transaction has left nothing behind, but for
+/// [`CatalogError::OutcomeUnknown`].
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
     /// The caller's epoch is not the one in the catalog: another instance was activated. The caller must stop acting.
@@ -33,11 +33,31 @@ pub enum CatalogError {
         /// What was being done.
         act: String,
     },
-    /// Another process holds the database for longer than the busy limit.
-    #[error("{act}: the catalog is locked by another program (is a dump or `sqlite3` session open?)")]
+    /// Another program holds what is needed for longer than the busy limit, or the server gave this transaction up for another.
+    #[error("{act}: the catalog is locked by another program (is a dump or an SQL session open?)")]
     Busy {
         /// What was being done.
         act: String,
+    },
+    /// The database's server cannot be reached, or the connection to it broke before the transaction was committed: nothing
+    /// of the transaction is there.
+    #[error("catalog {database} is away: {problem}")]
+    Away {
+        /// Host and name.
+        database: String,
+        /// What was tried, and the last error.
+        problem: String,
+    },
+    /// The connection broke while the transaction was being committed: it may be there or not. The caller looks before it
+    /// does anything again.
+    #[error(
+        "catalog {database}: the connection broke during a commit, whose outcome is not known: {problem}"
+    )]
+    OutcomeUnknown {
+        /// Host and name.
+        database: String,
+        /// The last error.
+        problem: String,
     },
     /// The database did not do it.
     #[error("{act}")]
@@ -56,11 +76,11 @@ pub enum CatalogError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The catalog file cannot be used.
-    #[error("open catalog {}: {problem}", path.display())]
+    /// The catalog cannot be used.
+    #[error("open catalog {database}: {problem}")]
     Open {
-        /// The file.
-        path: PathBuf,
+        /// The file, or host and name.
+        database: String,
         /// What is wrong and what to do.
         problem: String,
     },
@@ -88,4 +108,26 @@ impl CatalogError {
     pub fn is_epoch_over(&self) -> bool {
         matches!(self, Self::EpochOver { .. })
     }
+
+    /// Whether nothing was done because the server is away or the connection broke: the same may be asked again.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Away { .. })
+    }
+
+    /// The same for another caller who waited for the same server.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Away { database, problem } => {
+                Self::Away { database: database.clone(), problem: problem.clone() }
+            }
+            other => Self::Refused(other.to_string()),
+        }
+    }
+}
+
+/// The first words of a statement, enough to find it.
+pub(crate) fn act_of(sql: &str) -> String {
+    let words: Vec<&str> = sql.split_whitespace().take(6).collect();
+    format!("catalog: {}", words.join(" "))
 }

@@ -1,11 +1,13 @@
 //! File and Path rows (spec/05 §2.2, §6): ingest in bounded batches, and streaming reads.
 
-use crate::error::Result;
+use crate::error::{CatalogError, Result};
 use crate::journal::{self, JournalKey};
 use crate::params;
+use crate::port::{Column, Dialect, Holds};
 use crate::tx::{ReadTx, WriteTx};
-use crate::value::Row;
-use std::collections::HashMap;
+use crate::value::{Row, Value};
+use std::borrow::Borrow;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use types::{FileId, FileIndex, JobId, PathId, Seq, Timestamp, VolSession};
 
 /// Paths whose keys an ingest remembers. Files of a directory arrive together; 4096 paths of 100 bytes are half a MiB.
@@ -68,6 +70,24 @@ impl FileRow {
     }
 }
 
+const FILE_COLUMNS: &[Column] = &[
+    Column { name: "FileIndex", holds: Holds::Int },
+    Column { name: "JobId", holds: Holds::Int },
+    Column { name: "PathId", holds: Holds::Int },
+    Column { name: "Filename", holds: Holds::Text },
+    Column { name: "DeltaSeq", holds: Holds::Small },
+    Column { name: "MarkId", holds: Holds::Int },
+    Column { name: "LStat", holds: Holds::Text },
+    Column { name: "MD5", holds: Holds::Text },
+];
+
+/// Where the paths of a batch are put to be looked up at once; each writing session of PostgreSQL has its own.
+pub(crate) const PATHS_TABLE: &str =
+    "CREATE TEMPORARY TABLE hf_paths (Path TEXT NOT NULL) ON COMMIT DELETE ROWS";
+
+/// Below, looking paths up one by one costs less.
+const PATHS_AT_ONCE_MIN: usize = 4;
+
 const COLUMNS: &str =
     "File.FileId, File.JobId, File.FileIndex, Path.Path, File.Filename, File.LStat, File.MD5, File.DeltaSeq";
 
@@ -98,30 +118,36 @@ impl Ingest {
     pub fn insert(
         &mut self,
         tx: &WriteTx<'_>,
-        files: &[NewFile],
+        files: &[impl Borrow<NewFile>],
         up_to: Option<(&JournalKey, Seq)>,
     ) -> Result<()> {
-        for file in files {
-            let path = self.path_id(tx, &file.path)?;
-            if self.replaces {
+        let paths = self.path_ids(tx, files)?;
+        let mut rows: Vec<(PathId, &NewFile)> =
+            paths.into_iter().zip(files.iter().map(Borrow::borrow)).collect();
+        if self.replaces {
+            rows = last_of_each(rows);
+            for (path, file) in &rows {
                 tx.execute(
                     "DELETE FROM File WHERE JobId = ?1 AND PathId = ?2 AND Filename = ?3 AND DeltaSeq = ?4",
-                    params![self.job, path, &file.name, file.delta_seq],
+                    params![self.job, *path, &file.name, file.delta_seq],
                 )?;
             }
-            tx.execute(
-                "INSERT INTO File (FileIndex, JobId, PathId, Filename, DeltaSeq, MarkId, LStat, MD5) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)",
-                params![
-                    file.file_index,
-                    self.job,
-                    path,
-                    &file.name,
-                    file.delta_seq,
-                    &file.lstat,
-                    &file.digest
-                ],
-            )?;
+        }
+        let mut values = Vec::with_capacity(rows.len() * FILE_COLUMNS.len());
+        for (path, file) in rows {
+            values.extend_from_slice(params![
+                file.file_index,
+                self.job,
+                path,
+                &file.name,
+                file.delta_seq,
+                0,
+                &file.lstat,
+                &file.digest
+            ]);
+        }
+        if !values.is_empty() {
+            tx.load("File", FILE_COLUMNS, &values)?;
         }
         match up_to {
             Some((key, seq)) => journal::advance(tx, key, seq),
@@ -129,20 +155,65 @@ impl Ingest {
         }
     }
 
-    fn path_id(&mut self, tx: &WriteTx<'_>, path: &[u8]) -> Result<PathId> {
-        if let Some(id) = self.paths.get(path) {
-            return Ok(*id);
-        }
-        let id = match find_path(tx, path)? {
-            Some(id) => id,
-            None => PathId(tx.insert("INSERT INTO Path (Path) VALUES (?1)", "PathId", params![path])? as u32),
-        };
-        if self.paths.len() >= PATH_CACHE_MAX {
+    /// Keys of the files' paths, in their order.
+    fn path_ids(&mut self, tx: &WriteTx<'_>, files: &[impl Borrow<NewFile>]) -> Result<Vec<PathId>> {
+        let all = || files.iter().map(|file| file.borrow().path.as_slice());
+        let mut unknown: BTreeSet<&[u8]> = all().filter(|path| !self.paths.contains_key(*path)).collect();
+        if !unknown.is_empty() && self.paths.len() + unknown.len() > PATH_CACHE_MAX {
             self.paths.clear();
+            unknown = all().collect();
         }
-        self.paths.insert(path.to_vec(), id);
-        Ok(id)
+        let found = match tx.dialect() {
+            Dialect::Postgres if unknown.len() >= PATHS_AT_ONCE_MIN => ensure_paths(tx, &unknown)?,
+            Dialect::Postgres | Dialect::Sqlite => {
+                let each = unknown.iter().map(|path| Ok((path.to_vec(), ensure_path(tx, path)?)));
+                each.collect::<Result<Vec<_>>>()?
+            }
+        };
+        self.paths.extend(found);
+        let known = all().map(|path| {
+            self.paths.get(path).copied().ok_or_else(|| CatalogError::BadValue {
+                column: "Path.Path".to_owned(),
+                problem: format!("lacks {:?}, which was just stored", String::from_utf8_lossy(path)),
+            })
+        });
+        known.collect()
     }
+}
+
+/// Of several versions of a file in one batch the last.
+fn last_of_each(mut rows: Vec<(PathId, &NewFile)>) -> Vec<(PathId, &NewFile)> {
+    let mut seen = HashSet::with_capacity(rows.len());
+    rows.reverse();
+    rows.retain(|(path, file)| seen.insert((*path, file.name.as_slice(), file.delta_seq)));
+    rows.reverse();
+    rows
+}
+
+/// Key of a path, whose row is made where there is none.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) fn ensure_path(tx: &WriteTx<'_>, path: &[u8]) -> Result<PathId> {
+    match find_path(tx, path)? {
+        Some(id) => Ok(id),
+        None => Ok(PathId(tx.insert("INSERT INTO Path (Path) VALUES (?1)", "PathId", params![path])? as u32)),
+    }
+}
+
+/// [`ensure_path`] for many, in four statements. A row that is there draws no number: PathIds are 32 bits.
+fn ensure_paths(tx: &WriteTx<'_>, paths: &BTreeSet<&[u8]>) -> Result<Vec<(Vec<u8>, PathId)>> {
+    let values: Vec<Value<'_>> = paths.iter().map(|path| Value::from(*path)).collect();
+    tx.execute("DELETE FROM hf_paths", &[])?;
+    tx.load("hf_paths", &[Column { name: "Path", holds: Holds::Text }], &values)?;
+    tx.execute(
+        "INSERT INTO Path (Path) SELECT L.Path FROM hf_paths L WHERE NOT EXISTS (SELECT 1 FROM Path P WHERE P.Path = L.Path) \
+         ON CONFLICT DO NOTHING",
+        &[],
+    )?;
+    tx.all("SELECT L.Path, P.PathId FROM hf_paths L JOIN Path P ON P.Path = L.Path", &[], |row| {
+        Ok((row.at(0)?, row.at(1)?))
+    })
 }
 
 /// Sets the digest of a file whose row is there already: its digest came in a later batch than its attributes.

@@ -176,6 +176,7 @@ const INSERT: &str = "INSERT INTO Job (JobId, Job, Name, Type, Level, ClientId, 
 /// Those of the database.
 pub fn create(tx: &WriteTx<'_>, new: &NewJob) -> Result<JobId> {
     let id = JobId(highwater::next(tx, highwater::Sequence::JobId)?);
+    crate::partition::ensure(tx, id)?;
     let (sched, start) = (tx.local(new.sched_time), tx.local(new.created));
     let (job_type, level) = (letter(new.job_type.letter()), letter(new.level.letter()));
     tx.insert(

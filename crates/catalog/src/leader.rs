@@ -23,10 +23,12 @@ pub struct LeaderRow {
     pub renewal: u64,
     /// When it was activated.
     pub activated_at: Timestamp,
+    /// Instance that is about to fence the holder, which must not renew meanwhile; empty = none.
+    pub claimed_by: String,
 }
 
 impl LeaderRow {
-    fn from_row(row: &Row<'_>) -> Result<Self> {
+    pub(crate) fn from_row(row: &Row<'_>) -> Result<Self> {
         let activation: String = row.get("ActivationId")?;
         Ok(Self {
             director: row.get("Director")?,
@@ -38,6 +40,7 @@ impl LeaderRow {
             })?,
             renewal: row.get("Renewal")?,
             activated_at: row.get("ActivatedAt")?,
+            claimed_by: row.get("ClaimedBy")?,
         })
     }
 }
@@ -83,19 +86,43 @@ impl Catalog {
     /// Those of the database.
     pub async fn raise_epoch(&self, wish: Activation) -> Result<LeaderRow> {
         let director = self.director().to_owned();
-        self.activate(move |connection| raise(connection, &director, &wish)).await
+        let row = self.activate(move |connection| raise(connection, &director, &wish)).await?;
+        self.activated(&row);
+        Ok(row)
     }
 }
 
+/// Raises the epoch whatever the row is.
 fn raise(connection: &dyn Connection, director: &str, wish: &Activation) -> Result<LeaderRow> {
-    let stored = get(&ReadTx::new(connection), director)?;
+    let stored = get_locked(connection, director)?;
+    store(connection, director, wish, stored.as_ref())
+}
+
+/// The row, which nobody else changes until the transaction is over. Waits for writers of its epoch.
+pub(crate) fn get_locked(connection: &dyn Connection, director: &str) -> Result<Option<LeaderRow>> {
+    // Where there is no row to lock yet, two instances must not both make it.
+    crate::schema::lock(connection)?;
+    let sql = match connection.dialect() {
+        Dialect::Sqlite => "SELECT * FROM hf_leader WHERE Director = ?1",
+        Dialect::Postgres => "SELECT * FROM hf_leader WHERE Director = ?1 FOR UPDATE",
+    };
+    ReadTx::new(connection).one(sql, params![director], LeaderRow::from_row)
+}
+
+/// Makes the holder of `wish` the active one, in an epoch above all that are known.
+pub(crate) fn store(
+    connection: &dyn Connection,
+    director: &str,
+    wish: &Activation,
+    stored: Option<&LeaderRow>,
+) -> Result<LeaderRow> {
     let seen = wish.seen.iter().copied().chain(stored.map(|row| row.epoch));
     let epoch = Epoch::next(seen, wish.timeline);
     let activation = wish.activation.to_string();
     connection.execute(
         "INSERT INTO hf_leader (Director, Holder, Epoch, ActivationId, Renewal, ActivatedAt) VALUES (?1, ?2, ?3, ?4, 0, ?5) \
          ON CONFLICT (Director) DO UPDATE SET Holder = excluded.Holder, Epoch = excluded.Epoch, \
-         ActivationId = excluded.ActivationId, Renewal = 0, ActivatedAt = excluded.ActivatedAt",
+         ActivationId = excluded.ActivationId, Renewal = 0, ActivatedAt = excluded.ActivatedAt, ClaimedBy = ''",
         params![director, &wish.holder, epoch, &activation, wish.now],
     )?;
     Ok(LeaderRow {
@@ -105,5 +132,6 @@ fn raise(connection: &dyn Connection, director: &str, wish: &Activation) -> Resu
         activation: wish.activation,
         renewal: 0,
         activated_at: wish.now,
+        claimed_by: String::new(),
     })
 }

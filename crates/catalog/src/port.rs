@@ -3,6 +3,8 @@
 use crate::error::Result;
 use crate::time::Zone;
 use crate::value::{Row, Value};
+use std::time::Duration;
+use types::Epoch;
 
 /// The differences between databases that the typed queries must know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +43,7 @@ pub trait Connection: Send {
     /// Makes the transaction durable: when this returns, a power cut does not undo it.
     ///
     /// # Errors
-    /// Those of the database; the transaction is then undone.
+    /// Those of the database; the transaction is then undone, but for [`crate::CatalogError::OutcomeUnknown`].
     fn commit(&self) -> Result<()>;
 
     /// Undoes the transaction. Failure is logged, not returned: the connection is reset then.
@@ -75,6 +77,54 @@ pub trait Connection: Send {
     /// # Errors
     /// Those of the database.
     fn batch(&self, sql: &str) -> Result<()>;
+
+    /// Adds rows to a table in the way that is fastest for many. `values` are the rows one after another, each as long as
+    /// `columns`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    fn load(&self, table: &str, columns: &[Column], values: &[Value<'_>]) -> Result<()>;
+
+    /// Whether another transaction can be begun. A connection that broke, or whose state is not known, is replaced.
+    fn is_usable(&self) -> bool {
+        true
+    }
+
+    /// A name for the write transaction that was begun last, by which [`Connection::outcome`] knows it on another connection.
+    fn transaction(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether the transaction with this name was committed (`Some(true)`) or undone; none when that cannot be known.
+    ///
+    /// # Errors
+    /// Those of the database.
+    fn outcome(&self, transaction: &str) -> Result<Option<bool>> {
+        let _ = transaction;
+        Ok(None)
+    }
+}
+
+/// A column that [`Connection::load`] fills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds.
+    pub holds: Holds,
+}
+
+/// What a column holds: bulk loads must say it byte for byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// 16 bits.
+    Small,
+    /// 32 bits.
+    Int,
+    /// 64 bits.
+    Big,
+    /// Text.
+    Text,
 }
 
 /// Opens connections to one database. The service opens one for writing and a few for reading.
@@ -84,6 +134,28 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// [`crate::CatalogError::Open`] and those of the database.
     fn connect(&self, mode: TxMode) -> Result<Box<dyn Connection>>;
+
+    /// A new connection for one read whose rows go to something slow.
+    ///
+    /// # Errors
+    /// As [`Backend::connect`].
+    fn connect_long(&self) -> Result<Box<dyn Connection>> {
+        self.connect(TxMode::Read)
+    }
+
+    /// A new connection for the lease of a leadership: each statement is over, or has failed, within `limit`.
+    ///
+    /// # Errors
+    /// As [`Backend::connect`].
+    fn connect_lease(&self, limit: Duration) -> Result<Box<dyn Connection>> {
+        let _ = limit;
+        self.connect(TxMode::Write)
+    }
+
+    /// This instance has become active in `epoch`: its connections, those open and those to come, are named after it.
+    fn activated(&self, holder: &str, epoch: Epoch) {
+        let _ = (holder, epoch);
+    }
 
     /// What the operator calls this database (a path, or host and name).
     fn describe(&self) -> String;

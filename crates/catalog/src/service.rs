@@ -1,11 +1,14 @@
 //! The catalog's handle: bounded queues in front of threads that own connections.
 
 use crate::error::{CatalogError, Result};
+use crate::leader::LeaderRow;
 use crate::port::{Backend, Connection, TxMode};
 use crate::tx::{ReadTx, WriteTx};
+use crate::worker::{self, Call, Ran, Slot, Work};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use types::{CatalogId, Epoch};
 
@@ -19,7 +22,9 @@ const READERS: usize = 3;
 /// their receiver, and the short reads of everybody else must not wait behind them.
 const LONG_READS_MAX: usize = 16;
 
-type Work = Box<dyn FnOnce(&dyn Connection) + Send>;
+/// How long a job's work waits for a server that is away, unless [`Catalog::with_patience`] says otherwise: as long as a
+/// Storage Daemon holds a running job for a Director.
+const PATIENCE: Duration = Duration::from_secs(30 * 60);
 
 /// A catalog in use by one Director. Clones share its connections.
 ///
@@ -33,6 +38,7 @@ type Work = Box<dyn FnOnce(&dyn Connection) + Send>;
 #[derive(Clone)]
 pub struct Catalog {
     shared: Arc<Shared>,
+    patience: Duration,
 }
 
 struct Shared {
@@ -55,16 +61,31 @@ impl Catalog {
         let writing = backend.connect(TxMode::Write)?;
         crate::schema::prepare(&*writing, &name)?;
         let id = crate::identity::load(&ReadTx::new(&*writing))?;
-        let (writer, work) = mpsc::channel(QUEUE_MAX);
-        serve("catalog-write", writing, Arc::new(Mutex::new(work)))?;
-        let (readers, work) = mpsc::channel(QUEUE_MAX);
-        let work = Arc::new(Mutex::new(work));
-        for _ in 0..READERS {
-            serve("catalog-read", backend.connect(TxMode::Read)?, Arc::clone(&work))?;
-        }
+        let writer = worker::start("catalog-write", 1, QUEUE_MAX, || {
+            Slot::new(Arc::clone(&backend), TxMode::Write, false)
+        })?;
+        let readers = worker::start("catalog-read", READERS, QUEUE_MAX, || {
+            Slot::new(Arc::clone(&backend), TxMode::Read, false)
+        })?;
         let long_reads = Arc::new(Semaphore::new(LONG_READS_MAX));
         let shared = Shared { writer, readers, backend, long_reads, director: director.into(), id, name };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self { shared: Arc::new(shared), patience: PATIENCE })
+    }
+
+    /// This catalog for a caller who waits at most `patience` for a server that is away: a person at a console. Jobs wait
+    /// 30 minutes.
+    #[must_use]
+    pub fn with_patience(&self, patience: Duration) -> Self {
+        Self { shared: Arc::clone(&self.shared), patience }
+    }
+
+    pub(crate) fn backend(&self) -> Arc<dyn Backend> {
+        Arc::clone(&self.shared.backend)
+    }
+
+    /// This instance has become the active one.
+    pub(crate) fn activated(&self, row: &LeaderRow) {
+        self.shared.backend.activated(&row.holder, row.epoch);
     }
 
     /// Identity of the database, drawn when it was created.
@@ -85,25 +106,24 @@ impl Catalog {
         &self.shared.director
     }
 
-    /// Reads in one consistent transaction. Cancel safe: an abandoned read is finished and its result dropped.
+    /// Reads in one consistent transaction. `work` is run again on a new connection when its own broke. Cancel safe: an
+    /// abandoned read is finished and its result dropped.
     ///
     /// # Errors
-    /// Those of `work`; [`CatalogError::Closed`].
+    /// Those of `work`; [`CatalogError::Away`] when the server stays away; [`CatalogError::Closed`].
     pub async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&ReadTx<'_>) -> Result<T> + Send + 'static,
+        work: impl Fn(&ReadTx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (reply, result) = oneshot::channel();
-        let work = reading(work, reply);
-        self.shared.readers.send(work).await.map_err(|_| CatalogError::Closed)?;
-        result.await.map_err(|_| CatalogError::Closed)?
+        self.submit(&self.shared.readers, move |connection| work(&ReadTx::new(connection))).await
     }
 
     /// [`Catalog::read`] for results that are handed on row by row to something slow (a File Daemon, a console): it has a
-    /// connection and a thread of its own, and `work` may block. At most 16 run at once, further ones wait. Cancel safe.
+    /// connection and a thread of its own, `work` may block, and is run once. At most 16 run at once, further ones wait.
+    /// Cancel safe.
     ///
     /// # Errors
-    /// Those of `work`; [`CatalogError::Open`] and those of connecting.
+    /// Those of `work`; [`CatalogError::Away`] and those of connecting.
     pub async fn read_long<T: Send + 'static>(
         &self,
         work: impl FnOnce(&ReadTx<'_>) -> Result<T> + Send + 'static,
@@ -111,12 +131,13 @@ impl Catalog {
         let permit =
             Arc::clone(&self.shared.long_reads).acquire_owned().await.map_err(|_| CatalogError::Closed)?;
         let (reply, result) = oneshot::channel();
-        let work = reading(work, reply);
-        let backend = Arc::clone(&self.shared.backend);
-        let connection = tokio::task::spawn_blocking(move || backend.connect(TxMode::Read));
-        let connection = connection.await.map_err(|_| CatalogError::Closed)??;
+        let mut slot = Slot::new(Arc::clone(&self.shared.backend), TxMode::Read, true);
+        let until = Instant::now() + self.patience;
         let body = move || {
-            work(&*connection);
+            let done = slot
+                .begun_until(until)
+                .and_then(|connection| complete(connection, || work(&ReadTx::new(connection))));
+            let _ = reply.send(done);
             drop(permit);
         };
         thread::Builder::new().name("catalog-long".to_owned()).spawn(body).map_err(|e| {
@@ -128,30 +149,28 @@ impl Catalog {
     /// [`Catalog::read`] for threads outside the runtime. Panics inside an asynchronous task.
     ///
     /// # Errors
-    /// Those of `work`; [`CatalogError::Closed`].
+    /// As [`Catalog::read`].
     pub fn read_blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&ReadTx<'_>) -> Result<T> + Send + 'static,
+        work: impl Fn(&ReadTx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (reply, result) = oneshot::channel();
-        self.shared.readers.blocking_send(reading(work, reply)).map_err(|_| CatalogError::Closed)?;
-        result.blocking_recv().map_err(|_| CatalogError::Closed)?
+        self.submit_blocking(&self.shared.readers, move |connection| work(&ReadTx::new(connection)))
     }
 
     /// Writes in one transaction under `epoch`. When this returns `Ok`, the change is durable; when it returns an error,
-    /// nothing of it is there. An abandoned future does not tell whether the change was made.
+    /// nothing of it is there, but for [`CatalogError::OutcomeUnknown`]. `work` is run again when the connection broke and
+    /// its transaction is known to be undone: it changes nothing but the catalog. An abandoned future does not tell whether
+    /// the change was made.
     ///
     /// # Errors
-    /// [`CatalogError::EpochOver`] when another instance was activated; those of `work`; [`CatalogError::Closed`].
+    /// [`CatalogError::EpochOver`] when another instance was activated; those of `work`; [`CatalogError::Away`] when the
+    /// server stays away; [`CatalogError::OutcomeUnknown`]; [`CatalogError::Closed`].
     pub async fn write<T: Send + 'static>(
         &self,
         epoch: Epoch,
-        work: impl FnOnce(&WriteTx<'_>) -> Result<T> + Send + 'static,
+        work: impl Fn(&WriteTx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (reply, result) = oneshot::channel();
-        let work = self.writing(epoch, work, reply);
-        self.shared.writer.send(work).await.map_err(|_| CatalogError::Closed)?;
-        result.await.map_err(|_| CatalogError::Closed)?
+        self.submit(&self.shared.writer, self.writing(epoch, work)).await
     }
 
     /// [`Catalog::write`] for threads outside the runtime. Panics inside an asynchronous task.
@@ -161,14 +180,9 @@ impl Catalog {
     pub fn write_blocking<T: Send + 'static>(
         &self,
         epoch: Epoch,
-        work: impl FnOnce(&WriteTx<'_>) -> Result<T> + Send + 'static,
+        work: impl Fn(&WriteTx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (reply, result) = oneshot::channel();
-        self.shared
-            .writer
-            .blocking_send(self.writing(epoch, work, reply))
-            .map_err(|_| CatalogError::Closed)?;
-        result.blocking_recv().map_err(|_| CatalogError::Closed)?
+        self.submit_blocking(&self.shared.writer, self.writing(epoch, work))
     }
 
     /// Takes the leadership row: the one write that comes before an epoch is held. See [`crate::leader`].
@@ -177,81 +191,111 @@ impl Catalog {
     /// Those of `work`; [`CatalogError::Closed`].
     pub(crate) async fn activate<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&dyn Connection) -> Result<T> + Send + 'static,
+        work: impl Fn(&dyn Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (reply, result) = oneshot::channel();
-        let work: Work = Box::new(move |connection| {
-            let done = in_transaction(connection, TxMode::Write, || work(connection));
-            let _ = reply.send(done);
-        });
-        self.shared.writer.send(work).await.map_err(|_| CatalogError::Closed)?;
-        result.await.map_err(|_| CatalogError::Closed)?
+        self.submit(&self.shared.writer, work).await
     }
 
     fn writing<T: Send + 'static>(
         &self,
         epoch: Epoch,
-        work: impl FnOnce(&WriteTx<'_>) -> Result<T> + Send + 'static,
-        reply: oneshot::Sender<Result<T>>,
-    ) -> Work {
+        work: impl Fn(&WriteTx<'_>) -> Result<T> + Send + 'static,
+    ) -> impl Fn(&dyn Connection) -> Result<T> + Send + 'static {
         let director = Arc::clone(&self.shared.director);
-        Box::new(move |connection| {
-            let done = in_transaction(connection, TxMode::Write, || {
-                let tx = WriteTx::begun(connection, &director, epoch)?;
-                work(&tx)
-            });
-            let _ = reply.send(done);
-        })
+        move |connection| work(&WriteTx::begun(connection, &director, epoch)?)
+    }
+
+    async fn submit<T: Send + 'static>(
+        &self,
+        queue: &mpsc::Sender<Work>,
+        work: impl Fn(&dyn Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (work, result) = self.work(work);
+        match tokio::time::timeout(self.patience, queue.send(work)).await {
+            Ok(sent) => sent.map_err(|_| CatalogError::Closed)?,
+            Err(_) => return Err(self.queue_full()),
+        }
+        result.await.map_err(|_| CatalogError::Closed)?
+    }
+
+    fn submit_blocking<T: Send + 'static>(
+        &self,
+        queue: &mpsc::Sender<Work>,
+        work: impl Fn(&dyn Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (work, result) = self.work(work);
+        queue.blocking_send(work).map_err(|_| CatalogError::Closed)?;
+        result.blocking_recv().map_err(|_| CatalogError::Closed)?
+    }
+
+    fn work<T: Send + 'static>(
+        &self,
+        work: impl Fn(&dyn Connection) -> Result<T> + Send + 'static,
+    ) -> (Work, oneshot::Receiver<Result<T>>) {
+        let (reply, result) = oneshot::channel();
+        let mut reply = Some(reply);
+        // The value of a transaction whose commit had no answer.
+        let mut unsettled = None;
+        let run = move |call: Call<'_>| {
+            let done = match call {
+                Call::On(connection) => match attempt(connection, || work(connection)) {
+                    (_, Err(error)) if error.is_away() => return Ran::Undone(error),
+                    (value, Err(error @ CatalogError::OutcomeUnknown { .. })) => {
+                        unsettled = value;
+                        return Ran::Unknown(error);
+                    }
+                    (Some(value), Ok(())) => Ok(value),
+                    (_, Err(error)) => Err(error),
+                    (None, Ok(())) => Err(CatalogError::Closed),
+                },
+                Call::Committed => unsettled.take().ok_or(CatalogError::Closed),
+                Call::Fail(error) => Err(error),
+            };
+            if let Some(reply) = reply.take() {
+                let _ = reply.send(done);
+            }
+            Ran::Done
+        };
+        (Work { until: Instant::now() + self.patience, run: Box::new(run) }, result)
+    }
+
+    fn queue_full(&self) -> CatalogError {
+        CatalogError::Away {
+            database: self.shared.name.clone(),
+            problem: "more is waiting for it than there is room for".to_owned(),
+        }
     }
 }
 
-fn reading<T: Send + 'static>(
-    work: impl FnOnce(&ReadTx<'_>) -> Result<T> + Send + 'static,
-    reply: oneshot::Sender<Result<T>>,
-) -> Work {
-    Box::new(move |connection| {
-        let done = in_transaction(connection, TxMode::Read, || work(&ReadTx::new(connection)));
-        let _ = reply.send(done);
-    })
+/// Commits the transaction that is open when `work` succeeds, else leaves nothing behind.
+fn complete<T>(connection: &dyn Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    match attempt(connection, work) {
+        (Some(value), Ok(())) => Ok(value),
+        (_, Err(error)) => Err(error),
+        (None, Ok(())) => Err(CatalogError::Closed),
+    }
 }
 
-/// Commits when `work` succeeds, else leaves nothing behind.
+/// [`complete`], with the value also when the commit failed.
+fn attempt<T>(connection: &dyn Connection, work: impl FnOnce() -> Result<T>) -> (Option<T>, Result<()>) {
+    let done = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(CatalogError::Refused("a catalog query panicked; this is a bug, please report it".to_owned()))
+    });
+    match done {
+        Ok(value) => (Some(value), connection.commit().inspect_err(|_| connection.rollback())),
+        Err(error) => {
+            connection.rollback();
+            (None, Err(error))
+        }
+    }
+}
+
+/// `work` in a transaction of its own.
 pub(crate) fn in_transaction<T>(
     connection: &dyn Connection,
     mode: TxMode,
     work: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
     connection.begin(mode)?;
-    let done = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        Err(CatalogError::Refused("a catalog query panicked; this is a bug, please report it".to_owned()))
-    });
-    match done {
-        Ok(value) => {
-            connection.commit().inspect_err(|_| connection.rollback())?;
-            Ok(value)
-        }
-        Err(error) => {
-            connection.rollback();
-            Err(error)
-        }
-    }
-}
-
-/// Starts a thread that owns `connection` and works until every handle is gone.
-fn serve(name: &str, connection: Box<dyn Connection>, queue: Arc<Mutex<mpsc::Receiver<Work>>>) -> Result<()> {
-    let body = move || {
-        loop {
-            // The lock is held while waiting: one idle reader waits in the channel, the others for the lock.
-            let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).blocking_recv();
-            match next {
-                Some(work) => work(&*connection),
-                None => break,
-            }
-        }
-    };
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(body)
-        .map(drop)
-        .map_err(|e| CatalogError::Database { act: format!("start thread {name}"), source: Box::new(e) })
+    complete(connection, work)
 }

@@ -18,6 +18,13 @@ impl LocalTime {
         let (date, time) = whole.split_once([' ', 'T'])?;
         format!("{date}T{time}").parse().ok().map(Self)
     }
+
+    /// Seconds since the start of the year 2000 on the same clock; none beyond the year 9999.
+    #[must_use]
+    pub fn from_2000(seconds: i64) -> Option<Self> {
+        let start = DateTime::constant(2000, 1, 1, 0, 0, 0, 0);
+        start.checked_add(jiff::SignedDuration::from_secs(seconds)).ok().map(Self)
+    }
 }
 
 impl fmt::Display for LocalTime {

@@ -1,7 +1,7 @@
 //! Transactions as typed queries see them.
 
 use crate::error::{CatalogError, Result};
-use crate::port::{Connection, Dialect};
+use crate::port::{Column, Connection, Dialect};
 use crate::time::{LocalTime, Zone};
 use crate::value::{FromValue, Row, Value};
 use std::ops::Deref;
@@ -149,6 +149,19 @@ impl<'c> WriteTx<'c> {
     /// Those of the database.
     pub fn insert(&self, sql: &str, key: &str, params: &[Value<'_>]) -> Result<i64> {
         self.read.connection.insert(sql, key, params)
+    }
+
+    /// Waits until no other instance changes the schema, and keeps others from it until the end of the transaction.
+    pub(crate) fn lock_schema(&self) -> Result<()> {
+        crate::schema::lock(self.read.connection)
+    }
+
+    /// Adds many rows to a table.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn load(&self, table: &str, columns: &[Column], values: &[Value<'_>]) -> Result<()> {
+        self.read.connection.load(table, columns, values)
     }
 }
 

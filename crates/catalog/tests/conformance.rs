@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+mod support;
+
 use catalog::attempt::{self, AttemptState, Totals};
 use catalog::file::{self, Ingest, NewFile};
 use catalog::jobmedia::{self, Piece};
@@ -56,14 +58,14 @@ struct Fixture {
 impl Fixture {
     async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&WriteTx<'_>) -> catalog::Result<T> + Send + 'static,
+        work: impl Fn(&WriteTx<'_>) -> catalog::Result<T> + Send + 'static,
     ) -> T {
         self.catalog.write(self.epoch, work).await.unwrap()
     }
 
     async fn refused<T: Send + std::fmt::Debug + 'static>(
         &self,
-        work: impl FnOnce(&WriteTx<'_>) -> catalog::Result<T> + Send + 'static,
+        work: impl Fn(&WriteTx<'_>) -> catalog::Result<T> + Send + 'static,
     ) -> CatalogError {
         self.catalog.write(self.epoch, work).await.unwrap_err()
     }
@@ -522,8 +524,10 @@ async fn rows_of_resources_are_kept(f: &Fixture) {
         .write(move |tx| {
             let first = client::ensure(tx, &new)?;
             // The version line is not known before the client has answered, and not lost then.
-            let second =
-                client::ensure(tx, &client::NewClient { uname: String::new(), file_retention: 1, ..new })?;
+            let second = client::ensure(
+                tx,
+                &client::NewClient { uname: String::new(), file_retention: 1, ..new.clone() },
+            )?;
             Ok((first, second))
         })
         .await;
@@ -709,6 +713,20 @@ async fn sqlite() {
         number.set(number.get() + 1);
         let path = dir.path().join(format!("{}.db", number.get()));
         async move { Catalog::open_sqlite(&path, "lab-dir").unwrap() }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn postgres() {
+    let server = tokio::task::spawn_blocking(testkit::postgres::Postgres::start).await.unwrap().unwrap();
+    let number = std::cell::Cell::new(0);
+    conforms(|| {
+        number.set(number.get() + 1);
+        let name = format!("c{}", number.get());
+        server.create_database(&name).unwrap();
+        let settings = support::settings(&server, &name);
+        async move { tokio::task::spawn_blocking(|| Catalog::open_postgres(settings)).await.unwrap().unwrap() }
     })
     .await;
 }

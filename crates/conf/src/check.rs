@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::Severity;
+use crate::director::Driver;
 use crate::lexer::{Lexer, Mode};
 use crate::messages::{Destination, DestinationKind};
 use crate::nearest::nearest;
@@ -10,6 +11,9 @@ use crate::parse::{Parser, RawResource, has_own_entry};
 use crate::source::{Span, TextLoader};
 use crate::table::{Daemon, Directive, ResourceKind};
 use crate::value::{Entry, Value, Values};
+
+/// Words of `DB SSL Mode`, which are libpq's.
+const SSL_MODES: &[&str] = &["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
 impl Parser<'_> {
     /// Runs all checks and completes the resources with JobDefs and defaults.
@@ -223,15 +227,20 @@ impl Parser<'_> {
                 }
                 ResourceKind::Catalog => {
                     let driver: String = resource.values.get("DB Driver");
-                    let sqlite = ["", "sqlite", "sqlite3"].contains(&driver.to_ascii_lowercase().as_str());
-                    if !sqlite {
+                    if !driver.is_empty() && Driver::parse(&driver).is_none() {
                         // A site that expects its server's catalog must not get an empty file instead.
-                        let message = format!(
-                            "Catalog \"{}\": the driver `{driver}` is not available yet",
-                            resource.values.name()
-                        );
+                        let message =
+                            format!("Catalog \"{}\": there is no driver `{driver}`", resource.values.name());
                         let span = resource.values.span("DB Driver").unwrap_or(resource.header);
-                        findings.push((span, message, "write `DB Driver = SQLite3`"));
+                        findings.push((span, message, "write `DB Driver = PostgreSQL` or `SQLite3`"));
+                    }
+                    let mode: String = resource.values.get("DB SSL Mode");
+                    if !mode.is_empty() && !SSL_MODES.contains(&mode.to_ascii_lowercase().as_str()) {
+                        let message =
+                            format!("Catalog \"{}\": there is no TLS mode `{mode}`", resource.values.name());
+                        let span = resource.values.span("DB SSL Mode").unwrap_or(resource.header);
+                        let help = "write `disable`, `prefer`, `require`, `verify-ca` or `verify-full`";
+                        findings.push((span, message, help));
                     }
                 }
                 _ => {}

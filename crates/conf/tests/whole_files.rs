@@ -49,8 +49,6 @@ fn the_laboratory_loads() {
         "Job \"CopyDisk\": jobs of Type Copy are not yet in effect",
         "Job \"MigrateDisk\": jobs of Type Migrate are not yet in effect",
         "Job \"VerifyVol\": jobs of Type Verify are not yet in effect",
-        "`DB Address` is not yet in effect",
-        "`DB Port` is not yet in effect",
     ];
     let text = include_str!("../fixtures/lab-bacula-dir.conf");
     let c: DirectorConfig = read_with("bacula-dir.conf", text, &warnings);

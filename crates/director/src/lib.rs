@@ -14,6 +14,7 @@ pub mod console;
 pub mod jobs;
 pub mod messages;
 
+mod database;
 mod error;
 mod handle;
 mod listen;

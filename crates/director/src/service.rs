@@ -1,18 +1,17 @@
 //! The daemon: start, serve, reload, stop.
 
 use crate::cluster::{Ask, Seat};
+use crate::database;
 use crate::error::DirectorError;
 use crate::handle::{Director, Load, TerminatedJob};
 use crate::listen;
 use crate::peer::chain;
 use crate::text;
 use crate::{jobs, scheduler};
-use catalog::Catalog;
 use conf::DirectorConfig;
 use conf::director::{Cluster, Instance};
 use lead::{HostCandidate, HostLock, Lost};
 use net::daemon::DaemonContext;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
@@ -120,7 +119,7 @@ async fn among(
     context: &mut DaemonContext,
 ) -> Result<(), RunError> {
     let config = seat.config();
-    let lock = catalog_file(&config)?.with_extension("db.lock");
+    let lock = database::lock_file(&config)?;
     let candidate = HostCandidate::new(&lock, seat.instance(), cluster.lease_time);
     context.set_ready();
     loop {
@@ -260,7 +259,7 @@ pub async fn start(
     context: &DaemonContext,
 ) -> Result<Director, RunError> {
     let name = instance(context.instance.as_deref());
-    let lock = catalog_file(&config)?.with_extension("db.lock");
+    let lock = database::lock_file(&config)?;
     let lock = HostLock::take(&lock, &name)
         .map_err(|error| RunError::Lead { director: config.director.name.clone(), source: error.into() })?;
     activate(config, load, lock, &name, context).await
@@ -275,7 +274,7 @@ async fn activate(
     context: &DaemonContext,
 ) -> Result<Director, RunError> {
     let name = config.director.name.clone();
-    let catalog = open_catalog(&config).await?;
+    let catalog = database::open(&config, instance).await?;
     let leadership = lead::activate(&catalog, lock, instance, Vec::new(), text::now())
         .await
         .map_err(|source| RunError::Lead { director: name, source })?;
@@ -297,37 +296,6 @@ async fn take_over(director: &Director, config: DirectorConfig) -> Result<(), Di
     jobs::adopt::take_up(director).await?;
     director.spawn(scheduler::run(director.clone()));
     Ok(())
-}
-
-/// Where the one catalog is.
-fn catalog_file(config: &DirectorConfig) -> Result<PathBuf, RunError> {
-    let working = Path::new(&config.director.working_directory);
-    if !working.is_dir() {
-        return Err(RunError::Config(format!(
-            "the Working Directory {} does not exist; create it, owned by the user of the Director",
-            working.display()
-        )));
-    }
-    let [resource] = config.catalogs.as_slice() else {
-        return Err(RunError::Config(
-            "exactly one Catalog resource is supported: put all Clients into one".to_owned(),
-        ));
-    };
-    let driver = resource.db_driver.as_deref().unwrap_or("sqlite3").to_ascii_lowercase();
-    if driver.contains("postgres") || driver.contains("mysql") {
-        return Err(RunError::Config(format!(
-            "Catalog \"{}\": DB Driver {driver} is not supported yet; take SQLite3",
-            resource.name
-        )));
-    }
-    Ok(working.join(format!("{}.db", resource.db_name)))
-}
-
-async fn open_catalog(config: &DirectorConfig) -> Result<Catalog, RunError> {
-    let path = catalog_file(config)?;
-    let director = config.director.name.clone();
-    let opened = tokio::task::spawn_blocking(move || Catalog::open_sqlite(&path, &director)).await;
-    Ok(opened.map_err(|error| RunError::Config(format!("open the catalog: {error}")))??)
 }
 
 /// Name of this instance: as said at the start, else the host's.

@@ -38,7 +38,7 @@ impl Site {
 
     async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&catalog::WriteTx<'_>) -> catalog::Result<T> + Send + 'static,
+        work: impl Fn(&catalog::WriteTx<'_>) -> catalog::Result<T> + Send + 'static,
     ) -> T {
         self.catalog.write(self.guard.epoch(), work).await.unwrap()
     }

@@ -4,6 +4,7 @@
 //! - [`compare`]: two trees compared entry by entry (content, mode, owner, mtime, links, xattrs, ACLs, holes).
 //! - [`site`]: a Director, a Storage Daemon, a File Daemon and a console started from one description, each of them
 //!   Holdfast's or real Bacula's, on loopback and in a temporary folder.
+//! - [`postgres`]: private PostgreSQL servers.
 //! - [`fault`]: damage to Volumes, full disks.
 //! - [`wait`]: waiting on a condition with a bound.
 //!
@@ -11,6 +12,7 @@
 
 pub mod compare;
 pub mod fault;
+pub mod postgres;
 pub mod site;
 pub mod tree;
 pub mod wait;

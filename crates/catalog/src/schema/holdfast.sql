@@ -12,8 +12,13 @@ CREATE TABLE hf_leader (
     Epoch BIGINT NOT NULL,
     ActivationId VARCHAR(32) NOT NULL,
     Renewal BIGINT NOT NULL DEFAULT 0,
-    ActivatedAt BIGINT NOT NULL
+    ActivatedAt BIGINT NOT NULL,
+    ClaimedBy VARCHAR(128) NOT NULL DEFAULT ''
 );
+
+-- A change of the epoch is a change of a key: in PostgreSQL it waits for all writers, which hold the row for key share,
+-- while a renewal, which changes no key, does not.
+CREATE UNIQUE INDEX hf_leader_epoch ON hf_leader (Director, Epoch);
 
 -- What a job is going to do, resolved at creation (DESIGN §2.4).
 CREATE TABLE hf_plan (
@@ -126,6 +131,14 @@ CREATE TABLE hf_script (
     EndedAt BIGINT NOT NULL DEFAULT 0,
     ExitCode INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (JobId, Attempt, Script)
+);
+
+-- The mark of each writer's last transaction, which tells whether a commit that had no answer was made.
+CREATE TABLE hf_writer (
+    Director VARCHAR(128) NOT NULL,
+    Instance VARCHAR(128) NOT NULL,
+    Mark VARCHAR(32) NOT NULL,
+    PRIMARY KEY (Director, Instance)
 );
 
 -- Number of Holdfast's own schema steps done.

@@ -13,19 +13,56 @@ use crate::tx::ReadTx;
 pub const GENERATION: i64 = 1026;
 
 const BACULA_SQLITE: &str = include_str!("sqlite_1026.sql");
+const BACULA_POSTGRES: &str = include_str!("postgres_1026.sql");
 /// Holdfast's tables as all steps leave them.
 const HOLDFAST: &str = include_str!("holdfast.sql");
 
 /// Number n is `STEPS[n - 1]`. A step that was released is never changed; the next is appended, and [`HOLDFAST`] follows.
 const STEPS: &[Step] = &[
-    Step { what: "Holdfast's own tables", sql: include_str!("steps/01_tables.sql") },
-    Step { what: "index of open attempts", sql: include_str!("steps/02_open_attempts.sql") },
+    Step { what: "Holdfast's own tables", change: Change::Sql(include_str!("steps/01_tables.sql")) },
+    Step { what: "index of open attempts", change: Change::Sql(include_str!("steps/02_open_attempts.sql")) },
+    Step {
+        what: "key that makes a takeover wait for writers",
+        change: Change::Sql(include_str!("steps/03_leader_epoch.sql")),
+    },
+    Step {
+        what: "claims on leaderships",
+        change: Change::Column {
+            table: "hf_leader",
+            column: "ClaimedBy",
+            definition: "VARCHAR(128) NOT NULL DEFAULT ''",
+        },
+    },
+    Step { what: "marks of writers", change: Change::Sql(include_str!("steps/05_writers.sql")) },
 ];
 
 struct Step {
     what: &'static str,
-    sql: &'static str,
+    change: Change,
 }
+
+/// What a step does, if it is not done yet.
+enum Change {
+    /// Statements that may be repeated.
+    Sql(&'static str),
+    /// One more column.
+    Column { table: &'static str, column: &'static str, definition: &'static str },
+}
+
+impl Step {
+    fn apply(&self, connection: &dyn Connection) -> Result<()> {
+        match self.change {
+            Change::Sql(sql) => connection.batch(sql),
+            Change::Column { table, column, .. } if has_column(connection, table, column)? => Ok(()),
+            Change::Column { table, column, definition } => {
+                connection.batch(&format!("ALTER TABLE {table} ADD COLUMN {column} {definition}"))
+            }
+        }
+    }
+}
+
+/// Drawn at random: the advisory lock of all instances that change the schema of a database.
+const SCHEMA_LOCK: i64 = 0x686f_6c64_6661_7374;
 
 /// Brings the database behind `connection` to the current schema: creates all of it in an empty one, refuses a
 /// generation it does not know, adds what is missing of Holdfast's own.
@@ -34,7 +71,10 @@ struct Step {
 /// [`CatalogError::Generation`]; those of the database.
 pub(crate) fn prepare(connection: &dyn Connection, database: &str) -> Result<()> {
     in_transaction(connection, TxMode::Write, || {
-        match generation(connection)? {
+        lock(connection)?;
+        let created = generation(connection)?;
+        check_encoding(connection, database, created.is_none())?;
+        match created {
             None => {
                 tracing::info!(database, "create the catalog");
                 connection.batch(bacula(connection.dialect()))?;
@@ -51,8 +91,46 @@ pub(crate) fn prepare(connection: &dyn Connection, database: &str) -> Result<()>
 fn bacula(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Sqlite => BACULA_SQLITE,
-        // The PostgreSQL backend brings its own text; the same table names and columns.
-        Dialect::Postgres => "",
+        Dialect::Postgres => BACULA_POSTGRES,
+    }
+}
+
+/// Waits until no other instance changes the schema; the lock goes with the transaction. Of two Directors that reach an
+/// empty database at once, the second finds it made.
+pub(crate) fn lock(connection: &dyn Connection) -> Result<()> {
+    match connection.dialect() {
+        // The write transaction is the lock.
+        Dialect::Sqlite => Ok(()),
+        Dialect::Postgres => {
+            let lock = "SELECT 1 FROM (SELECT pg_advisory_xact_lock(?1)) AS locked";
+            ReadTx::new(connection).scalar::<i64>(lock, crate::params![SCHEMA_LOCK]).map(drop)
+        }
+    }
+}
+
+/// Names of files are bytes of no particular encoding: a database that checks them refuses files in the middle of a job.
+fn check_encoding(connection: &dyn Connection, database: &str, is_new: bool) -> Result<()> {
+    if connection.dialect() == Dialect::Sqlite {
+        return Ok(());
+    }
+    let encoding: Option<String> = ReadTx::new(connection).scalar("SHOW server_encoding", &[])?;
+    match encoding.as_deref() {
+        Some("SQL_ASCII") => Ok(()),
+        Some(other) if is_new => Err(CatalogError::Open {
+            database: database.to_owned(),
+            problem: format!(
+                "the empty database has the encoding {other}; names of files are bytes, so drop it and make it with: \
+                 CREATE DATABASE … ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+            ),
+        }),
+        other => {
+            tracing::warn!(
+                database,
+                encoding = other,
+                "the catalog's encoding is not SQL_ASCII: files whose names are not valid in it cannot be stored"
+            );
+            Ok(())
+        }
     }
 }
 
@@ -75,6 +153,17 @@ fn has_table(connection: &dyn Connection, table: &str) -> Result<bool> {
     Ok(found.is_some())
 }
 
+fn has_column(connection: &dyn Connection, table: &str, column: &str) -> Result<bool> {
+    let sql = match connection.dialect() {
+        Dialect::Sqlite => "SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2",
+        Dialect::Postgres => {
+            "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass(?1) AND attname = lower(?2) AND NOT attisdropped"
+        }
+    };
+    let found: Option<i64> = ReadTx::new(connection).scalar(sql, crate::params![table, column])?;
+    Ok(found.is_some())
+}
+
 fn step_up(connection: &dyn Connection, database: &str) -> Result<()> {
     let done = steps_done(connection)?;
     let known = STEPS.len() as i64;
@@ -86,7 +175,7 @@ fn step_up(connection: &dyn Connection, database: &str) -> Result<()> {
     for (index, step) in STEPS.iter().enumerate().skip(usize::try_from(done).unwrap_or(0)) {
         let number = index as i64 + 1;
         tracing::info!(database, step = number, what = step.what, "step the catalog's schema");
-        connection.batch(step.sql)?;
+        step.apply(connection)?;
         record_step(connection, number)?;
     }
     Ok(())

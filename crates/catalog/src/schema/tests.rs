@@ -6,6 +6,8 @@ use crate::sqlite::SqliteBackend;
 use crate::time::Zone;
 use std::path::Path;
 
+mod postgres;
+
 fn connect(path: &Path) -> Box<dyn Connection> {
     SqliteBackend::new(path, Zone::utc()).connect(TxMode::Write).unwrap()
 }
@@ -43,7 +45,7 @@ fn the_steps_give_the_full_schema_and_can_be_repeated() {
     let stepped = connect(&dir.path().join("stepped.db"));
     stepped.batch(BACULA_SQLITE).unwrap();
     for step in STEPS.iter().chain(STEPS) {
-        stepped.batch(step.sql).unwrap();
+        step.apply(&*stepped).unwrap();
     }
     let expected = shape(&*full);
     assert!(expected.len() > 400, "{} entries", expected.len());
@@ -61,7 +63,7 @@ fn every_older_step_is_taken_up_with_its_rows() {
         old.batch("INSERT INTO Job (JobId, Job, Name, Type, Level, JobStatus, SchedTime) VALUES (7, 'J.1', 'J', 'B', 'F', 'T', '2026-11-23 15:07:25')")
             .unwrap();
         for step in &STEPS[..done] {
-            old.batch(step.sql).unwrap();
+            step.apply(&*old).unwrap();
         }
         if done > 0 {
             record_step(&*old, done as i64).unwrap();

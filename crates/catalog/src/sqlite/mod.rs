@@ -4,8 +4,8 @@ mod import;
 
 pub use import::{Imported, import};
 
-use crate::error::{CatalogError, Result};
-use crate::port::{Backend, Connection, Dialect, TxMode};
+use crate::error::{CatalogError, Result, act_of};
+use crate::port::{Backend, Column, Connection, Dialect, TxMode};
 use crate::service::Catalog;
 use crate::time::{LocalTime, Zone};
 use crate::value::{Row, RowSource, Value};
@@ -61,7 +61,7 @@ impl Catalog {
 impl Backend for SqliteBackend {
     fn connect(&self, mode: TxMode) -> Result<Box<dyn Connection>> {
         let connection = self.open_file().map_err(|e| CatalogError::Open {
-            path: self.path.clone(),
+            database: self.describe(),
             problem: format!("{e}; check that its directory exists and belongs to the Director's user"),
         })?;
         set_up(&connection, mode).map_err(|e| failed("prepare the SQLite connection", e))?;
@@ -184,6 +184,19 @@ impl Connection for SqliteConnection {
     fn batch(&self, sql: &str) -> Result<()> {
         self.connection.execute_batch(sql).map_err(|e| failed(sql, e))
     }
+
+    fn load(&self, table: &str, columns: &[Column], values: &[Value<'_>]) -> Result<()> {
+        let names: Vec<&str> = columns.iter().map(|c| c.name).collect();
+        let places: Vec<String> = (1..=columns.len()).map(|n| format!("?{n}")).collect();
+        let sql = format!("INSERT INTO {table} ({}) VALUES ({})", names.join(", "), places.join(", "));
+        let mut statement = self.connection.prepare_cached(&sql).map_err(|e| failed(&sql, e))?;
+        for row in values.chunks_exact(columns.len()) {
+            statement
+                .execute(rusqlite::params_from_iter(row.iter().map(Bound)))
+                .map_err(|e| failed(&sql, e))?;
+        }
+        Ok(())
+    }
 }
 
 impl SqliteConnection {
@@ -252,10 +265,4 @@ fn failed(sql: &str, error: rusqlite::Error) -> CatalogError {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => CatalogError::Busy { act },
         _ => CatalogError::Database { act, source: Box::new(error) },
     }
-}
-
-/// The first words of a statement, enough to find it.
-fn act_of(sql: &str) -> String {
-    let words: Vec<&str> = sql.split_whitespace().take(6).collect();
-    format!("catalog: {}", words.join(" "))
 }

@@ -127,26 +127,28 @@ resource! {
 resource! {
     /// A catalog database.
     Catalog = Catalog "Catalog" {
-        /// Host of a PostgreSQL server, or directory of its socket; several hosts with commas.
-        "DB Address" => db_address: Option<String> = Kind::Str, alias(&["Address"]), pending();
+        /// Host of a PostgreSQL server, or directory of its socket; several with commas, each with `:port` where it differs.
+        /// The one that can be written is used.
+        "DB Address" => db_address: Option<String> = Kind::Str, alias(&["Address"]), example("\"db1, db2\"");
         /// Password for PostgreSQL, in the clear; SQLite has none.
-        "DB Password" => db_password: Option<String> = Kind::Str, alias(&["Password"]), ignored();
+        "DB Password" => db_password: Option<String> = Kind::Str, alias(&["Password"]);
         /// User for PostgreSQL; SQLite has none.
-        "DB User" => db_user: Option<String> = Kind::Str, alias(&["User"]), ignored();
+        "DB User" => db_user: Option<String> = Kind::Str, alias(&["User"]);
         /// Name of the database; with SQLite the base name of the file in the Working Directory.
         "DB Name" => db_name: String = Kind::Str, required(), example("bacula");
-        /// The database: `SQLite3`, also when absent.
-        "DB Driver" => db_driver: Option<String> = Kind::Str, example("SQLite3");
+        /// The database: `SQLite3` or `PostgreSQL`. When absent: PostgreSQL if an address, a port, a user or a password is
+        /// given, else SQLite.
+        "DB Driver" => db_driver: Option<String> = Kind::Str, example("PostgreSQL");
         /// Socket of a MySQL server.
         "DB Socket" => db_socket: Option<String> = Kind::Str, ignored();
-        /// TLS mode of the connection to PostgreSQL.
-        "DB SSL Mode" => db_ssl_mode: Option<String> = Kind::Str, pending();
+        /// TLS of the connection to PostgreSQL: `disable`, `prefer`, `require`, `verify-ca` or `verify-full`.
+        "DB SSL Mode" => db_ssl_mode: Option<String> = Kind::Str, example("verify-full");
         /// Key for the connection to PostgreSQL.
-        "DB SSL Key" => db_ssl_key: Option<String> = Kind::Str, pending();
+        "DB SSL Key" => db_ssl_key: Option<String> = Kind::Str;
         /// Certificate for the connection to PostgreSQL.
-        "DB SSL Cert" => db_ssl_cert: Option<String> = Kind::Str, pending();
+        "DB SSL Cert" => db_ssl_cert: Option<String> = Kind::Str;
         /// Authority for the connection to PostgreSQL.
-        "DB SSL CA" => db_ssl_ca: Option<String> = Kind::Str, pending();
+        "DB SSL CA" => db_ssl_ca: Option<String> = Kind::Str;
         /// MySQL only.
         "DB SSL CA Path" => db_ssl_ca_path: Option<String> = Kind::Str, ignored();
         /// A connection of its own for each job: always so here.
@@ -154,7 +156,48 @@ resource! {
         /// Attribute rows one by one: the way rows go in is chosen by measurement here.
         "Disable Batch Insert" => disable_batch_insert: bool = Kind::Bool, default("no"), ignored();
         /// Port of the PostgreSQL server.
-        "DB Port" => db_port: u32 = Kind::Uint, default("0"), pending();
+        "DB Port" => db_port: u32 = Kind::Uint, default("0");
+    }
+}
+
+/// The kinds of databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Driver {
+    /// A file in the Working Directory.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+impl Driver {
+    /// The driver of a word of `DB Driver`; none for others than these two.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        match word.to_ascii_lowercase().trim_start_matches("dbi:") {
+            "sqlite" | "sqlite3" => Some(Self::Sqlite),
+            "postgresql" | "postgres" => Some(Self::Postgres),
+            _ => None,
+        }
+    }
+}
+
+impl Catalog {
+    /// Which database it is. Bacula's Directors have one built in, so that many configurations do not say: whoever names a
+    /// server or an account on one means it, since SQLite has neither.
+    #[must_use]
+    pub fn driver(&self) -> Driver {
+        let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        match self.db_driver.as_deref().filter(|word| !word.is_empty()) {
+            Some(word) => Driver::parse(word).unwrap_or(Driver::Sqlite),
+            None if given(&self.db_address)
+                || given(&self.db_user)
+                || given(&self.db_password)
+                || self.db_port != 0 =>
+            {
+                Driver::Postgres
+            }
+            None => Driver::Sqlite,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ mod peers;
 mod pool;
 
 pub use cluster::{Cluster, Engine, Fence, FenceDevice, Instance};
-pub use daemon::{Catalog, Console, Counter, Director, Statistics, StatisticsType};
+pub use daemon::{Catalog, Console, Counter, Director, Driver, Statistics, StatisticsType};
 pub use job::{Job, JobDefs, SelectionType, StorageGroupPolicy};
 pub use peers::{Changer, Client, Storage};
 pub use pool::{ActionOnPurge, LabelType, Pool};

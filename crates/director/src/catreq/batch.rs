@@ -110,9 +110,16 @@ impl Batch {
         ingest: &mut Ingest,
         journal: Option<&JournalKey>,
     ) -> catalog::Result<()> {
+        // Files that follow one another go in together.
+        let mut files: Vec<&NewFile> = Vec::new();
         for entry in &self.entries {
+            if let Entry::File(file) = entry {
+                files.push(file);
+                continue;
+            }
+            ingest.insert(tx, &std::mem::take(&mut files), None)?;
             match entry {
-                Entry::File(file) => ingest.insert(tx, std::slice::from_ref(file), None)?,
+                Entry::File(_) => {}
                 Entry::Base(file) => file::insert_base(tx, job, file)?,
                 Entry::Digest(index, digest) => file::set_digest(tx, job, *index, digest)?,
                 Entry::Pieces(pieces) => apply_pieces(tx, job, pieces)?,
@@ -120,6 +127,7 @@ impl Batch {
                 Entry::Log(at, text) => log::append(tx, job, *at, text)?,
             }
         }
+        ingest.insert(tx, &files, None)?;
         match (journal, self.up_to) {
             (Some(key), Some(seq)) => journal::advance(tx, key, seq),
             (None, _) | (_, None) => Ok(()),

@@ -10,6 +10,7 @@ use catalog::WriteTx;
 use catalog::attempt::{self, AttemptState};
 use catalog::file::Ingest;
 use catalog::journal::{self, JournalKey};
+use std::cell::Cell;
 use std::sync::Arc;
 use types::{Seq, Timestamp, VolSession};
 use wire::scan::shorten;
@@ -180,7 +181,7 @@ impl CatalogSession {
     /// As [`Self::handle`], and those of `end`; then nothing of it is in the catalog.
     pub async fn finish<T: Send + 'static>(
         &mut self,
-        end: impl FnOnce(&WriteTx<'_>) -> catalog::Result<T> + Send + 'static,
+        end: impl Fn(&WriteTx<'_>) -> catalog::Result<T> + Send + 'static,
     ) -> Result<(T, Handled<'static>), CatReqError> {
         let mut handled = Handled::new(Verdict::Taken);
         let key = self.journal.clone();
@@ -287,7 +288,7 @@ impl CatalogSession {
         let now = Timestamp(jiff::Timestamp::now().as_second());
         let (decision, offered) = self
             .write(move |tx| {
-                let mut offered = offered;
+                let mut offered = offered.clone();
                 let server = volumes::Server { tx, shared: &shared, context: &context, now };
                 let decision = server.serve(&wanted, &mut offered)?;
                 if let (Some(key), Some(seq)) = (&key, seq) {
@@ -332,19 +333,21 @@ impl CatalogSession {
     /// sends it again, with a stock SD the job has failed.
     async fn write<T: Send + 'static>(
         &mut self,
-        work: impl FnOnce(&WriteTx<'_>) -> catalog::Result<T> + Send + 'static,
+        work: impl Fn(&WriteTx<'_>) -> catalog::Result<T> + Send + 'static,
     ) -> Result<T, CatReqError> {
         let batch = std::mem::take(&mut self.batch);
         let up_to = batch.up_to();
         let job = self.context.job_id;
         let replaces = self.context.attempt.0 > 1;
-        let mut ingest = self.ingest.take().unwrap_or_else(|| Ingest::new(job, replaces));
+        // A transaction that is done again begins without the keys that the first one drew.
+        let known = Cell::new(self.ingest.take());
         let key = self.journal.clone();
         let epoch = self.shared.guard.epoch();
         let (result, ingest) = self
             .shared
             .catalog
             .write(epoch, move |tx| {
+                let mut ingest = known.take().unwrap_or_else(|| Ingest::new(job, replaces));
                 batch.apply(tx, job, &mut ingest, key.as_ref())?;
                 Ok((work(tx)?, ingest))
             })

@@ -6,14 +6,23 @@ use catalog::{ReadTx, WriteTx};
 use super::session::Session;
 use super::table::{Kind, Table};
 use super::ua::Done;
+use std::time::Duration;
+
+/// How long a person waits for a catalog that is away before being told so; jobs wait longer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Session {
+    /// The catalog for a command.
+    pub(super) fn catalog(&self) -> catalog::Catalog {
+        self.core.catalog().with_patience(PATIENCE)
+    }
+
     /// Reads from the catalog.
     pub(super) async fn read<T: Send + 'static>(
         &mut self,
-        work: impl FnOnce(&ReadTx<'_>) -> catalog::Result<T> + Send + 'static,
+        work: impl Fn(&ReadTx<'_>) -> catalog::Result<T> + Send + 'static,
     ) -> Done<T> {
-        let result = self.core.catalog().read(work).await;
+        let result = self.catalog().read(work).await;
         self.or_fail(result).await
     }
 
@@ -22,20 +31,20 @@ impl Session {
         &mut self,
         work: impl FnOnce(&ReadTx<'_>) -> catalog::Result<T> + Send + 'static,
     ) -> Done<T> {
-        let result = self.core.catalog().read_long(work).await;
+        let result = self.catalog().read_long(work).await;
         self.or_fail(result).await
     }
 
     /// Writes to the catalog in one transaction.
     pub(super) async fn write<T: Send + 'static>(
         &mut self,
-        work: impl FnOnce(&WriteTx<'_>) -> catalog::Result<T> + Send + 'static,
+        work: impl Fn(&WriteTx<'_>) -> catalog::Result<T> + Send + 'static,
     ) -> Done<T> {
         let epoch = match self.core.epoch() {
             Ok(epoch) => epoch,
             Err(error) => return self.ua.fail(format!("{error}\n")).await,
         };
-        let result = self.core.catalog().write(epoch, work).await;
+        let result = self.catalog().write(epoch, work).await;
         self.or_fail(result).await
     }
 

@@ -318,7 +318,7 @@ impl Session {
         let Some(sql) = args.get("query").map(str::to_owned) else {
             return self.ua.fail("query keyword not found.\n").await;
         };
-        let result = self.core.catalog().read(move |r| catalog::listing::free(r, &sql)).await;
+        let result = self.catalog().read(move |r| catalog::listing::free(r, &sql)).await;
         match result {
             Ok(listing) => {
                 for row in listing.rows {

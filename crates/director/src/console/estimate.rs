@@ -74,7 +74,8 @@ impl Session {
                 let Some(set) = catalog::fileset::find(r, &fileset.name, &fileset.md5)? else {
                     return Ok(None);
                 };
-                let of = catalog::job::Lineage { name: job, client_id: client.id, fileset_id: set.id };
+                let of =
+                    catalog::job::Lineage { name: job.clone(), client_id: client.id, fileset_id: set.id };
                 if catalog::job::find_last_good(r, &of, &[JobLevel::Full])?.is_none() {
                     return Ok(None);
                 }

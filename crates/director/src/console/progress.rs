@@ -57,7 +57,7 @@ impl Session {
             return Ok(());
         }
         let (director, name) = (self.core.config().director.name.clone(), followed.id.clone());
-        let read = self.core.catalog().read(move |r| operator::get(r, &director, KIND, &name)).await;
+        let read = self.catalog().read(move |r| operator::get(r, &director, KIND, &name)).await;
         match read {
             Ok(value) => self.ua.send(state(value.as_deref(), followed.count)).await,
             Err(error) => self.ua.fail(format!("{error}\n")).await,
@@ -93,7 +93,7 @@ impl Session {
             value: format!("{} {state}", followed.count),
         };
         let at = Timestamp(now());
-        let catalog = self.core.catalog();
+        let catalog = self.catalog();
         let written = catalog.write(epoch, move |tx| {
             operator::forget_before(tx, KIND, Timestamp(at.0 - KEPT_S))?;
             operator::set(tx, &setting, at)

@@ -206,7 +206,7 @@ impl Session {
         self.prune_one(args, volume).await
     }
 
-    async fn prune_one(&mut self, args: &Args, mut volume: MediaRow) -> Done {
+    async fn prune_one(&mut self, args: &Args, volume: MediaRow) -> Done {
         let id = volume.id;
         let rows = self.read(move |r| removal::jobs_on_volume(r, id)).await?;
         let jobs: Vec<_> = rows.iter().map(on_volume).collect();
@@ -226,7 +226,7 @@ impl Session {
         }
         let done = plan.clone();
         let promoted =
-            self.write(move |tx| crate::catreq::execute_volume_prune(tx, &mut volume, &done)).await?;
+            self.write(move |tx| crate::catreq::execute_volume_prune(tx, &mut volume.clone(), &done)).await?;
         self.say_promoted(promoted).await?;
         self.say_pruned(&plan).await
     }
@@ -276,7 +276,7 @@ impl Session {
             return self
                 .read(move |r| {
                     let mut jobs = Vec::new();
-                    for id in ids {
+                    for &id in &ids {
                         jobs.extend(removal::job(r, JobId(id))?);
                     }
                     Ok(jobs)
@@ -362,8 +362,8 @@ impl Session {
             self.ua.send(format!("{plan}\n")).await?;
         }
         let (purges, done) = (plan.purges(), plan.clone());
-        let mut row = volume;
-        let promoted = self.write(move |tx| crate::catreq::execute_volume_prune(tx, &mut row, &done)).await?;
+        let promoted =
+            self.write(move |tx| crate::catreq::execute_volume_prune(tx, &mut volume.clone(), &done)).await?;
         self.say_promoted(promoted).await?;
         if !plan.delete.is_empty() {
             self.ua

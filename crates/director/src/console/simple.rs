@@ -82,7 +82,7 @@ impl Session {
             .write(move |tx| {
                 let setting = catalog::operator::Setting {
                     kind: kind.to_owned(),
-                    name: key,
+                    name: key.clone(),
                     value: if on { "enabled" } else { "disabled" }.to_owned(),
                 };
                 catalog::operator::set(tx, &setting, Timestamp(now()))

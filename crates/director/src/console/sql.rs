@@ -16,7 +16,7 @@ impl Session {
     /// Runs a query and shows its rows; an error is shown, too.
     pub(super) async fn show_sql(&mut self, sql: &str) -> Done {
         let sql = sql.trim().trim_end_matches(';').to_owned();
-        let result = self.core.catalog().read(move |r| catalog::listing::free(r, &sql)).await;
+        let result = self.catalog().read(move |r| catalog::listing::free(r, &sql)).await;
         match result {
             Ok(listing) => self.show_listing(listing, false).await,
             Err(error) => {

@@ -83,8 +83,9 @@ impl Session {
         let name = self.pick(Pick::Pool, args, &["pool"]).await?;
         let config = self.core.config();
         let Some(resource) = config.pool(&name) else { return Err(Halt::Failed) };
-        let mut row = crate::catreq::resources::pool_row(resource);
+        let from_resource = crate::catreq::resources::pool_row(resource);
         self.write(move |tx| {
+            let mut row = from_resource.clone();
             let old = catalog::pool::get_by_name(tx, &row.name)?;
             let id = match old {
                 Some(old) => {
@@ -182,9 +183,10 @@ impl Session {
                 format!("Unable to move: Pool \"{pool}\" has its maximum of {} Volumes.\n", target.max_vols);
             return self.ua.fail(text).await;
         }
-        let mut row = volume.clone();
+        let present = volume.clone();
         *volume = self
             .write(move |tx| {
+                let mut row = present.clone();
                 media::move_to_pool(tx, &mut row, target.id)?;
                 Ok(row)
             })

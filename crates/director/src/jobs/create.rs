@@ -80,7 +80,7 @@ async fn store(
 ) -> Result<Option<(JobId, String)>, DirectorError> {
     let body = serde_json::to_string(plan)
         .map_err(|error| DirectorError::Plan(format!("write the plan of Job \"{}\": {error}", plan.job)))?;
-    let names: Vec<String> = vec![director.names().draw(&plan.job, now)];
+    let drawn = director.names().draw(&plan.job, now);
     let (config, plan) = (director.config(), plan.clone());
     let naming = director.clone();
     let work = move |tx: &WriteTx<'_>| -> Result<Option<(JobId, String)>, CatalogError> {
@@ -89,7 +89,7 @@ async fn store(
         {
             return Ok(None);
         }
-        let mut unique = names.into_iter().next().unwrap_or_default();
+        let mut unique = drawn.clone();
         for _ in 0..NAME_TRIES {
             if catalog::job::get_by_unique_name(tx, &unique)?.is_none() {
                 break;
@@ -115,7 +115,7 @@ async fn store(
                 comment: plan.comment.clone(),
             },
         )?;
-        catalog::plan::store(tx, &PlanRow { job_id: id, format: plan.format, body })?;
+        catalog::plan::store(tx, &PlanRow { job_id: id, format: plan.format, body: body.clone() })?;
         if let Some(due) = &due {
             ledger::settle(tx, due, Outcome::Started(id))?;
         }

@@ -138,7 +138,7 @@ async fn write_end(director: &Director, job: &Arc<Job>, course: &mut Course) -> 
     let mut written = None;
     if let (Some(mut session), Some(sd)) = (session, sd.as_ref()) {
         let ending = end.clone();
-        match session.finish(move |tx| ending.write(tx)).await {
+        match session.finish(move |tx| ending.clone().write(tx)).await {
             Ok((done, handled)) => {
                 let _ = super::traffic::reply(job, handled, sd.peer.out()).await;
                 written = Some(done);
@@ -166,7 +166,7 @@ async fn write_alone(director: &Director, job: &Job, end: &Ending) -> Written {
     }
     loop {
         let ending = end.clone();
-        match director.catalog().write(director.epoch(), move |tx| ending.write(tx)).await {
+        match director.catalog().write(director.epoch(), move |tx| ending.clone().write(tx)).await {
             Ok(written) => return written,
             Err(error) => {
                 tracing::error!(job = %job.id, error = %chain(&error), "the end of the job is not in the catalog yet");

@@ -26,7 +26,8 @@ pub(crate) struct Ground {
 pub(crate) async fn settle(director: &Director, job: &Job) -> Result<Ground, Fail> {
     let plan = job.plan();
     let (wanted, now) = (JobPlan::clone(&plan), crate::text::now());
-    let decided = director.catalog().write(director.epoch(), move |tx| ground(tx, wanted, now)).await?;
+    let decided =
+        director.catalog().write(director.epoch(), move |tx| ground(tx, wanted.clone(), now)).await?;
     let (changed, ground) = decided;
     if changed != *plan {
         save_plan(director, job.id, &changed).await?;

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use super::Site;
 use super::daemon::Role;
 use super::programs;
+use crate::postgres::CATALOG_USER;
 
 /// Names of the resources that every site has.
 #[derive(Debug, Clone, Copy)]
@@ -62,12 +63,26 @@ fn lines(lines: &[String]) -> String {
     })
 }
 
+/// The rest of the Catalog resource.
+fn catalog(site: &Site) -> String {
+    match &site.postgres {
+        None => r#"dbuser = ""; dbpassword = """#.to_owned(),
+        Some(server) => {
+            format!(
+                "dbaddress = 127.0.0.1; dbport = {}; dbuser = {CATALOG_USER}; dbpassword = \"\"",
+                server.port()
+            )
+        }
+    }
+}
+
 fn director(site: &Site) -> Result<String> {
     let (d, dir, address) = (&site.description, site.dir().display(), site.address);
     let query = programs::query_file(site.dir())?.display().to_string();
     let (dir_port, fd_port, sd_port) = (Role::Director.port(), Role::Client.port(), Role::Storage.port());
     // An instance listens at the address of its Instance resource.
     let listen = if d.instances.is_empty() { format!("\n  DirAddress = {address}") } else { String::new() };
+    let (database, catalog) = (super::DATABASE, catalog(site));
     let mut text = String::new();
     write!(
         text,
@@ -120,7 +135,7 @@ Client {{
 }}
 Storage {{ Name = File1; Address = {address}; SDPort = {sd_port}; Password = "storage-password"; Device = FileDev1; Media Type = File1; Maximum Concurrent Jobs = 10 }}
 Storage {{ Name = File2; Address = {address}; SDPort = {sd_port}; Password = "storage-password"; Device = FileDev2; Media Type = File2; Maximum Concurrent Jobs = 10 }}
-Catalog {{ Name = MyCatalog; dbname = "bacula"; dbuser = ""; dbpassword = "" }}
+Catalog {{ Name = MyCatalog; dbname = "{database}"; {catalog} }}
 Messages {{
   Name = Standard
   console = all, !skipped, !saved

@@ -52,7 +52,11 @@ pub(crate) struct Description {
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) folder: Option<PathBuf>,
     pub(crate) quiet: bool,
+    pub(crate) postgres: bool,
 }
+
+/// `postgresql` gives every site with a Director of ours its catalog on a private server.
+const CATALOG_VARIABLE: &str = "HOLDFAST_TEST_CATALOG";
 
 impl Description {
     pub(crate) const fn maker(&self, role: Role) -> Maker {
@@ -61,6 +65,12 @@ impl Description {
             Role::Storage => self.storage,
             Role::Client => self.client,
         }
+    }
+
+    /// Whether the catalog is on a private server of PostgreSQL.
+    pub(crate) fn has_postgres(&self) -> bool {
+        let is_wanted = std::env::var(CATALOG_VARIABLE).is_ok_and(|name| name == "postgresql");
+        self.postgres || (is_wanted && !self.director.is_bacula())
     }
 }
 
@@ -104,6 +114,14 @@ impl Builder {
     #[must_use]
     pub const fn console(mut self, maker: Maker) -> Self {
         self.0.console = maker;
+        self
+    }
+
+    /// Puts the catalog on a private server of PostgreSQL; the environment's `HOLDFAST_TEST_CATALOG=postgresql` does so for
+    /// every site whose Director is ours.
+    #[must_use]
+    pub const fn postgres(mut self) -> Self {
+        self.0.postgres = true;
         self
     }
 

@@ -147,12 +147,15 @@ impl Site {
         self.wait_job(id, wait::JOB)
     }
 
-    /// Rows of a query on the SQLite catalog, every value as text.
+    /// Rows of a query on the catalog, every value as text.
     ///
     /// # Errors
     /// When the query fails.
     pub fn sql(&self, query: &str) -> Result<Vec<Vec<String>>> {
         use rusqlite::types::ValueRef;
+        if let Some(server) = &self.postgres {
+            return server.rows(super::DATABASE, query);
+        }
         let path = self.catalog_file();
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
         let database = rusqlite::Connection::open_with_flags(&path, flags)

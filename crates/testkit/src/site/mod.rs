@@ -42,9 +42,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 
+use crate::postgres::Postgres;
 use crate::wait;
 use daemon::Daemon;
 use description::Description;
+
+/// Name of the catalog's database.
+const DATABASE: &str = "bacula";
 
 /// Running daemons. Dropping it kills them and removes the folder.
 #[derive(Debug)]
@@ -59,6 +63,7 @@ pub struct Site {
     preferred: Option<String>,
     storage: Option<Daemon>,
     client: Option<Daemon>,
+    postgres: Option<Postgres>,
     finished: bool,
 }
 
@@ -107,8 +112,14 @@ impl Site {
             preferred: None,
             storage: None,
             client: None,
+            postgres: None,
             finished: false,
         };
+        if site.description.has_postgres() {
+            let server = Postgres::start()?;
+            server.create_database(DATABASE)?;
+            site.postgres = Some(server);
+        }
         config::write(&site)?;
         if site.description.director.is_bacula() && !site.catalog_file().exists() {
             programs::create_bacula_catalog(&site.catalog_file())?;
@@ -165,6 +176,11 @@ impl Site {
     #[must_use]
     pub fn config_file(&self, name: &str) -> PathBuf {
         self.dir().join("etc").join(name)
+    }
+
+    /// The server that the catalog is on, if it is not a file.
+    pub const fn postgres(&mut self) -> Option<&mut Postgres> {
+        self.postgres.as_mut()
     }
 
     /// The SQLite catalog.

@@ -52,7 +52,7 @@ impl Session {
         let rows = self
             .read(move |r| {
                 let mut rows = Vec::with_capacity(jobs.len());
-                for job in jobs {
+                for &job in &jobs {
                     let session = catalog::job::get(r, job)?.map(|row| row.session).unwrap_or_default();
                     rows.push((job, session, catalog::jobmedia::list(r, job)?));
                 }

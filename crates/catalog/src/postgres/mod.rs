@@ -1,0 +1,250 @@
+//! PostgreSQL backend: tokio-postgres driven from the catalog's threads.
+//!
+//! * Of several hosts the one that can be written is used, for reads too: no decision is read from a replica.
+//! * Every wait has an end. A statement that the server does not answer breaks its connection; the threads of
+//!   [`Catalog`](crate::Catalog) make new ones.
+//! * Connections are named `holdfast/<director>/<instance>/<epoch>`, so that who takes over can end those of before.
+
+mod connection;
+mod copy;
+mod error;
+mod label;
+mod params;
+mod row;
+mod settings;
+mod sql;
+
+pub use label::application_name;
+pub use settings::{PostgresSettings, Tls, TlsMode};
+
+use crate::error::{CatalogError, Result};
+use crate::port::{Backend, Connection, TxMode};
+use crate::service::Catalog;
+use crate::time::Zone;
+use connection::PgConnection;
+use error::words;
+use label::Label;
+use postgres_openssl::MakeTlsConnector;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio_postgres::config::SslMode;
+use types::Epoch;
+
+/// Longest wait for one host: its address, TLS, login. Then the next is tried.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// A database of PostgreSQL, 13 or later.
+pub struct PostgresBackend {
+    settings: PostgresSettings,
+    tls: MakeTlsConnector,
+    label: Arc<Label>,
+    io: Arc<Io>,
+    /// The host that was writable last; it is tried first.
+    writable: AtomicUsize,
+    zone: Zone,
+}
+
+impl PostgresBackend {
+    /// For the database of `settings`; wall-clock columns are in `zone`. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`CatalogError::Open`] when the files for TLS cannot be read.
+    pub fn new(settings: PostgresSettings, zone: Zone) -> Result<Self> {
+        let tls = settings
+            .tls
+            .connector()
+            .map_err(|problem| CatalogError::Open { database: settings.describe(), problem })?;
+        let label = Arc::new(Label::new(&settings.director, &settings.instance));
+        let io = Arc::new(Io::start()?);
+        Ok(Self { settings, tls, label, io, writable: AtomicUsize::new(0), zone })
+    }
+
+    fn open(&self, purpose: Purpose) -> Result<Box<dyn Connection>> {
+        let hosts = self.settings.hosts();
+        let first = self.writable.load(Ordering::Relaxed);
+        let mut problems = Vec::new();
+        for at in (0..hosts.len()).map(|i| (first + i) % hosts.len()) {
+            match self.open_on(&hosts[at], purpose) {
+                Ok(connection) => {
+                    self.writable.store(at, Ordering::Relaxed);
+                    return Ok(connection);
+                }
+                Err(problem) => problems.push(format!("{}: {problem}", hosts[at])),
+            }
+        }
+        Err(CatalogError::Away { database: self.describe(), problem: problems.join("; ") })
+    }
+
+    fn open_on(
+        &self,
+        host: &settings::Host,
+        purpose: Purpose,
+    ) -> std::result::Result<Box<dyn Connection>, String> {
+        let (label, generation) = self.label.current();
+        let config = self.settings.config(host, &label);
+        let limit = purpose.limits().connect;
+        let (client, driver) = self
+            .io
+            .handle()
+            .block_on(async { tokio::time::timeout(limit, config.connect(self.tls.clone())).await })
+            .map_err(|_| format!("no answer within {} s", limit.as_secs_f32()))?
+            .map_err(|e| words(&e))?;
+        self.io.handle().spawn(async move {
+            if let Err(error) = driver.await {
+                tracing::debug!(error = words(&error), "a catalog connection ended");
+            }
+        });
+        let connection = PgConnection::new(
+            client,
+            Arc::clone(&self.io),
+            self.describe(),
+            Arc::clone(&self.label),
+            generation,
+            purpose,
+            self.zone.clone(),
+        );
+        connection.set_up().map_err(|e| match e {
+            CatalogError::Away { problem, .. } => problem,
+            other => error::chain(&other),
+        })?;
+        Ok(Box::new(connection))
+    }
+}
+
+impl Backend for PostgresBackend {
+    fn connect(&self, mode: TxMode) -> Result<Box<dyn Connection>> {
+        self.open(match mode {
+            TxMode::Read => Purpose::Read,
+            TxMode::Write => Purpose::Write,
+        })
+    }
+
+    fn connect_long(&self) -> Result<Box<dyn Connection>> {
+        self.open(Purpose::LongRead)
+    }
+
+    fn connect_lease(&self, limit: Duration) -> Result<Box<dyn Connection>> {
+        self.open(Purpose::Lease(limit))
+    }
+
+    fn describe(&self) -> String {
+        self.settings.describe()
+    }
+
+    fn activated(&self, holder: &str, epoch: Epoch) {
+        self.label.activated(holder, epoch);
+    }
+}
+
+impl Catalog {
+    /// Opens the catalog in a database of PostgreSQL; an empty database is initialised. Blocks: not to be called inside an
+    /// asynchronous task.
+    ///
+    /// # Errors
+    /// [`CatalogError::Away`], [`CatalogError::Open`], [`CatalogError::Generation`] and those of the database.
+    pub fn open_postgres(settings: PostgresSettings) -> Result<Self> {
+        let director = settings.director.clone();
+        let backend = PostgresBackend::new(settings, Zone::system())?;
+        Self::open(Arc::new(backend), &director)
+    }
+}
+
+/// What a connection is for: it says how long things may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Write,
+    Read,
+    /// Rows go to something slow.
+    LongRead,
+    Lease(Duration),
+}
+
+/// Longest waits.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    connect: Duration,
+    /// For a statement on the server, and for the first or next rows of one.
+    statement: Duration,
+    /// For a lock.
+    lock: Duration,
+    /// Between statements of a transaction: a Director that is stopped in the middle must not hold its locks for ever.
+    idle: Duration,
+    /// For the confirmation of what was sent, before the connection is given up; none = the system's own, minutes.
+    network: Option<Duration>,
+}
+
+impl Purpose {
+    fn limits(self) -> Limits {
+        let seconds = Duration::from_secs;
+        match self {
+            Self::Write | Self::Read => Limits {
+                connect: CONNECT_LIMIT,
+                // The removal of a job with millions of files takes minutes.
+                statement: seconds(600),
+                lock: seconds(30),
+                idle: seconds(60),
+                network: Some(seconds(15)),
+            },
+            // A receiver that does not take its rows for hours is the receiver's business. The transaction holds no lock
+            // that a writer waits for.
+            Self::LongRead => Limits {
+                connect: CONNECT_LIMIT,
+                statement: seconds(3600),
+                lock: seconds(30),
+                idle: seconds(24 * 3600),
+                network: None,
+            },
+            Self::Lease(limit) => {
+                Limits { connect: limit, statement: limit, lock: limit, idle: limit, network: Some(limit) }
+            }
+        }
+    }
+}
+
+/// The runtime on which connections do their reading and writing: one thread, whatever their number.
+struct Io {
+    runtime: Option<Runtime>,
+    handle: Handle,
+}
+
+impl Io {
+    fn start() -> Result<Self> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .max_blocking_threads(4)
+            .thread_name("catalog-io")
+            .enable_all()
+            .build()
+            .map_err(|e| CatalogError::Database {
+                act: "start thread catalog-io".to_owned(),
+                source: Box::new(e),
+            })?;
+        let handle = runtime.handle().clone();
+        Ok(Self { runtime: Some(runtime), handle })
+    }
+
+    fn handle(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl Drop for Io {
+    fn drop(&mut self) {
+        // Dropping a runtime inside an asynchronous task is not allowed; a Catalog may be dropped anywhere.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl TlsMode {
+    fn ssl_mode(self) -> SslMode {
+        match self {
+            Self::Disable => SslMode::Disable,
+            Self::Prefer => SslMode::Prefer,
+            Self::Require | Self::VerifyCa | Self::VerifyFull => SslMode::Require,
+        }
+    }
+}

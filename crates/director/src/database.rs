@@ -1,0 +1,76 @@
+//! The one catalog: from the Catalog resource to an open database, and the file that locks it on this host.
+
+use crate::service::RunError;
+use catalog::Catalog;
+use catalog::postgres::{PostgresSettings, Tls, TlsMode};
+use conf::DirectorConfig;
+use conf::director::Driver;
+use std::path::{Path, PathBuf};
+
+/// The lock of a host's instances, beside the SQLite file; at the same place for a server's database.
+pub(crate) fn lock_file(config: &DirectorConfig) -> Result<PathBuf, RunError> {
+    Ok(file(config)?.with_extension("db.lock"))
+}
+
+/// Opens the catalog for this instance.
+pub(crate) async fn open(config: &DirectorConfig, instance: &str) -> Result<Catalog, RunError> {
+    let (resource, path) = (resource(config)?, file(config)?);
+    let director = config.director.name.clone();
+    let opened = match resource.driver() {
+        Driver::Sqlite => tokio::task::spawn_blocking(move || Catalog::open_sqlite(&path, &director)).await,
+        Driver::Postgres => {
+            let settings = settings(resource, &director, instance)?;
+            tokio::task::spawn_blocking(move || Catalog::open_postgres(settings)).await
+        }
+    };
+    Ok(opened.map_err(|error| RunError::Config(format!("open the catalog: {error}")))??)
+}
+
+fn resource(config: &DirectorConfig) -> Result<&conf::director::Catalog, RunError> {
+    match config.catalogs.as_slice() {
+        [resource] => Ok(resource),
+        _ => Err(RunError::Config(
+            "exactly one Catalog resource is supported: put all Clients into one".to_owned(),
+        )),
+    }
+}
+
+fn file(config: &DirectorConfig) -> Result<PathBuf, RunError> {
+    let working = Path::new(&config.director.working_directory);
+    if !working.is_dir() {
+        return Err(RunError::Config(format!(
+            "the Working Directory {} does not exist; create it, owned by the user of the Director",
+            working.display()
+        )));
+    }
+    Ok(working.join(format!("{}.db", resource(config)?.db_name)))
+}
+
+/// Where the database is and how to get in.
+fn settings(
+    resource: &conf::director::Catalog,
+    director: &str,
+    instance: &str,
+) -> Result<PostgresSettings, RunError> {
+    let wrong = |what: String| RunError::Config(format!("Catalog \"{}\": {what}", resource.name));
+    let mode = resource.db_ssl_mode.as_deref().unwrap_or_default();
+    let mode = TlsMode::parse(mode).ok_or_else(|| wrong(format!("there is no DB SSL Mode {mode}")))?;
+    let port = u16::try_from(resource.db_port)
+        .map_err(|_| wrong(format!("DB Port {} is no port", resource.db_port)))?;
+    let path = |text: &Option<String>| text.as_ref().filter(|path| !path.is_empty()).map(PathBuf::from);
+    Ok(PostgresSettings {
+        address: resource.db_address.clone().unwrap_or_default(),
+        port,
+        user: resource.db_user.clone().unwrap_or_default(),
+        password: resource.db_password.clone().unwrap_or_default(),
+        database: resource.db_name.clone(),
+        tls: Tls {
+            mode,
+            ca: path(&resource.db_ssl_ca),
+            cert: path(&resource.db_ssl_cert),
+            key: path(&resource.db_ssl_key),
+        },
+        director: director.to_owned(),
+        instance: instance.to_owned(),
+    })
+}

@@ -1,0 +1,329 @@
+//! Private PostgreSQL servers: made in a temporary folder, killed with the test, nothing synced to disk.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread;
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::wait;
+
+/// Where Debian keeps the servers' programs, one folder per major version.
+const VERSIONS: &str = "/usr/lib/postgresql";
+
+/// Whom the server runs as when the test is root, which it refuses: the first that there is.
+const USERS: &[&str] = &["postgres", "nobody"];
+
+/// The superuser of the private server, who may come in without a password.
+pub const USER: &str = "postgres";
+
+/// Between fields: in no value.
+const SEPARATOR: &str = "\x1f";
+
+/// The owner of databases made by [`Postgres::create_database`], without a password and without rights beyond them.
+pub const CATALOG_USER: &str = "bacula";
+
+/// A server. Dropping it kills it and removes its folder; it is killed as well when this process dies.
+#[derive(Debug)]
+pub struct Postgres {
+    folder: tempfile::TempDir,
+    programs: PathBuf,
+    owner: Option<(String, u32, u32)>,
+    port: u16,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    pid: Pid,
+    /// Sends once when the server has ended.
+    ended: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Postgres {
+    /// Makes an empty server and starts it.
+    ///
+    /// # Errors
+    /// When PostgreSQL is not installed (the text says which package), or does not start.
+    pub fn start() -> Result<Self> {
+        let mut server = Self::prepare()?;
+        let data = server.data();
+        server.run(
+            "initdb",
+            &["-D", path(&data), "-U", USER, "-A", "trust", "-N", "-E", "SQL_ASCII", "--locale=C"],
+        )?;
+        server.configure("")?;
+        server.resume()?;
+        server.psql("postgres", &format!("CREATE ROLE {CATALOG_USER} LOGIN"))?;
+        Ok(server)
+    }
+
+    /// Makes a hot standby of this server and starts it. It follows without delay; [`Postgres::promote`] ends that.
+    ///
+    /// # Errors
+    /// When the copy fails or does not start.
+    pub fn standby(&self) -> Result<Self> {
+        let mut standby = Self::prepare()?;
+        let data = standby.data();
+        let from = format!(
+            "host={} port={} user={USER} application_name=standby",
+            self.socket_dir().display(),
+            self.port
+        );
+        standby.run(
+            "pg_basebackup",
+            &["-D", path(&data), "-R", "-X", "stream", "-c", "fast", "-N", "-d", &from],
+        )?;
+        standby.configure("")?;
+        standby.resume()?;
+        Ok(standby)
+    }
+
+    fn prepare() -> Result<Self> {
+        let programs = programs()?;
+        let owner = if rustix::process::getuid().is_root() { Some(owner()?) } else { None };
+        let folder = tempfile::Builder::new().prefix("holdfast-pg-").tempdir_in("/tmp")?;
+        if let Some((_, uid, gid)) = &owner {
+            chown(folder.path(), Some(*uid), Some(*gid))?;
+        }
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let server = Self { folder, programs, owner, port, running: None };
+        fs::create_dir(server.socket_dir())?;
+        if let Some((_, uid, gid)) = &server.owner {
+            chown(server.socket_dir(), Some(*uid), Some(*gid))?;
+        }
+        Ok(server)
+    }
+
+    /// Writes the settings; `more` are lines of `postgresql.conf`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn configure(&self, more: &str) -> Result<()> {
+        let settings = format!(
+            "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = '{}'\nfsync = off\nfull_page_writes = off\n\
+             max_connections = 60\nshared_buffers = 32MB\nmax_wal_size = 256MB\nmin_wal_size = 32MB\nwal_level = replica\n\
+             max_wal_senders = 4\nhot_standby = on\nlog_min_messages = warning\nautovacuum = off\n{more}\n",
+            self.port,
+            self.socket_dir().display()
+        );
+        fs::write(self.data().join("postgresql.auto.conf"), self.keeping_primary(&settings)?)?;
+        Ok(())
+    }
+
+    /// `pg_basebackup` has written there whom to follow.
+    fn keeping_primary(&self, settings: &str) -> Result<String> {
+        let present = fs::read_to_string(self.data().join("postgresql.auto.conf")).unwrap_or_default();
+        let primary: Vec<&str> =
+            present.lines().filter(|line| line.starts_with("primary_conninfo")).collect();
+        Ok(format!("{settings}\n{}\n", primary.join("\n")))
+    }
+
+    /// Starts a server that was stopped.
+    ///
+    /// # Errors
+    /// When it does not answer in time; the text ends with its log.
+    pub fn resume(&mut self) -> Result<()> {
+        ensure!(self.running.is_none(), "the server runs already");
+        let mut command = self.command("postgres");
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.log())?;
+        command.arg("-D").arg(self.data()).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let (started, pid) = mpsc::channel();
+        let (end, ended) = mpsc::channel();
+        // The kernel kills the server when the thread that started it ends: this one ends with it, or with the process.
+        thread::Builder::new().name("postgres".to_owned()).spawn(move || {
+            let mut child = match command.spawn() {
+                Ok(child) => child,
+                Err(error) => {
+                    let _ = started.send(Err(error));
+                    return;
+                }
+            };
+            let _ = started.send(Ok(child.id()));
+            let _ = child.wait();
+            let _ = end.send(());
+        })?;
+        let pid = pid.recv()?.context("start postgres")?;
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("a process without a number")?;
+        self.running = Some(Running { pid, ended: Mutex::new(ended) });
+        let answered =
+            wait::until("PostgreSQL to answer", wait::START, || Ok(self.psql("postgres", "SELECT 1").ok()));
+        answered.map(drop).with_context(|| fs::read_to_string(self.log()).unwrap_or_default())
+    }
+
+    /// Kills the server as a power cut would.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn kill(&mut self) -> Result<()> {
+        // All of its processes: one that is left would hold the folder.
+        let Some(running) = self.running.take() else { return Ok(()) };
+        kill_process(running.pid, Signal::KILL)?;
+        let ended = running.ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+        ended.recv_timeout(wait::START).context("wait for the end of postgres")?;
+        let _ = fs::remove_file(self.data().join("postmaster.pid"));
+        Ok(())
+    }
+
+    /// Sends the server, without its sessions' processes, a signal: `STOP` and `CONT` freeze its accepting of connections.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let running = self.running.as_ref().context("the server does not run")?;
+        Ok(kill_process(running.pid, signal)?)
+    }
+
+    /// Makes a standby the primary.
+    ///
+    /// # Errors
+    /// When it does not become writable in time.
+    pub fn promote(&self) -> Result<()> {
+        let promoted = self.psql("postgres", "SELECT pg_promote(true, 30)")?;
+        ensure!(promoted == "t", "the standby was not promoted");
+        Ok(())
+    }
+
+    /// Waits until the standby `of` this server has all that was written so far.
+    ///
+    /// # Errors
+    /// When it does not come so far in time.
+    pub fn wait_for(&self, of: &Self) -> Result<()> {
+        let written = self.psql("postgres", "SELECT pg_current_wal_lsn()")?;
+        let replayed = format!("SELECT pg_last_wal_replay_lsn() >= '{written}'::pg_lsn");
+        wait::until("the standby to follow", wait::START, || {
+            Ok((of.psql("postgres", &replayed)? == "t").then_some(()))
+        })
+    }
+
+    /// Makes an empty database as a catalog wants it.
+    ///
+    /// # Errors
+    /// Those of the server.
+    pub fn create_database(&self, name: &str) -> Result<()> {
+        let sql = format!(
+            "CREATE DATABASE {name} OWNER {CATALOG_USER} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+        );
+        self.psql("postgres", &sql).map(drop)
+    }
+
+    /// Runs SQL as the superuser; returns what it prints, fields between bars, without the last line end.
+    ///
+    /// # Errors
+    /// Those of the server, in its words.
+    pub fn psql(&self, database: &str, sql: &str) -> Result<String> {
+        self.psql_with(database, sql, "|")
+    }
+
+    /// Rows of a query, every value as text.
+    ///
+    /// # Errors
+    /// Those of the server, in its words.
+    pub fn rows(&self, database: &str, sql: &str) -> Result<Vec<Vec<String>>> {
+        let text = self.psql_with(database, sql, SEPARATOR)?;
+        Ok(text.lines().map(|line| line.split(SEPARATOR).map(str::to_owned).collect()).collect())
+    }
+
+    fn psql_with(&self, database: &str, sql: &str, separator: &str) -> Result<String> {
+        let output = Command::new(self.programs.join("psql"))
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", database, "-p"])
+            .arg(self.port.to_string())
+            .arg("-h")
+            .arg(self.socket_dir())
+            .args(["-F", separator, "-c", sql])
+            .env("PGCONNECT_TIMEOUT", "5")
+            .stdin(Stdio::null())
+            .output()?;
+        ensure!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr).trim());
+        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+    }
+
+    /// Port on 127.0.0.1, and of the socket.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where its socket is.
+    #[must_use]
+    pub fn socket_dir(&self) -> PathBuf {
+        self.folder.path().join("s")
+    }
+
+    /// Its data folder.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    /// A program of the server, as its user, killed with the thread that starts it.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("setpriv");
+        if let Some((_, uid, gid)) = &self.owner {
+            command.args([format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".to_owned()]);
+        }
+        command.arg("--pdeathsig=KILL").arg(self.programs.join(program)).current_dir(self.folder.path());
+        command
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Result<()> {
+        let output = self.command(program).args(arguments).stdin(Stdio::null()).output()?;
+        ensure!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr).trim());
+        Ok(())
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if let Err(error) = self.kill() {
+            // A test's own error is told by the test; this one would be lost.
+            let _ = fs::write(self.log(), error.to_string());
+        }
+    }
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap_or_default()
+}
+
+/// The programs of the newest version.
+fn programs() -> Result<PathBuf> {
+    let mut versions: Vec<(u32, PathBuf)> = fs::read_dir(VERSIONS)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .filter(|(_, bin)| bin.join("postgres").exists())
+        .collect();
+    versions.sort();
+    match versions.pop() {
+        Some((_, bin)) => Ok(bin),
+        None => bail!("PostgreSQL is missing: install the package `postgresql`"),
+    }
+}
+
+/// Name and numbers of the user that the server runs as.
+fn owner() -> Result<(String, u32, u32)> {
+    let passwd = fs::read_to_string("/etc/passwd")?;
+    for user in USERS {
+        for line in passwd.lines() {
+            let fields: Vec<&str> = line.split(':').collect();
+            if let [name, _, uid, gid, ..] = fields.as_slice()
+                && name == user
+            {
+                return Ok(((*name).to_owned(), uid.parse()?, gid.parse()?));
+            }
+        }
+    }
+    bail!("there is none of the users {USERS:?}, and PostgreSQL does not run as root")
+}
