@@ -105,6 +105,7 @@ impl Slot {
         if self.pause == PAUSES.0 {
             tracing::warn!(%error, "the catalog is away; what needs it waits");
         }
+        // No event: nobody tells when a server comes back.
         thread::sleep(self.pause);
         self.pause = (self.pause * 2).min(PAUSES.1);
     }

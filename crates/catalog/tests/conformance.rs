@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 
-mod support;
+#[path = "postgres/settings.rs"]
+mod settings;
 
 use catalog::attempt::{self, AttemptState, Totals};
 use catalog::file::{self, Ingest, NewFile};
@@ -725,7 +726,7 @@ async fn postgres() {
         number.set(number.get() + 1);
         let name = format!("c{}", number.get());
         server.create_database(&name).unwrap();
-        let settings = support::settings(&server, &name);
+        let settings = settings::settings(&server, &name);
         async move { tokio::task::spawn_blocking(|| Catalog::open_postgres(settings)).await.unwrap().unwrap() }
     })
     .await;

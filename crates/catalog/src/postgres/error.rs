@@ -35,7 +35,7 @@ pub(super) fn chain(error: &dyn Error) -> String {
 pub(super) fn ends_connection(error: &tokio_postgres::Error) -> bool {
     let Some(db) = error.as_db_error() else {
         // Errors of our own making (a parameter that cannot be encoded) leave the connection as it is.
-        return error.is_closed() || error.source().is_some_and(|s| s.is::<std::io::Error>());
+        return error.is_closed() || error.source().is_some_and(<dyn Error>::is::<std::io::Error>);
     };
     let code = db.code();
     matches!(db.severity(), "FATAL" | "PANIC")

@@ -1,12 +1,8 @@
 //! What only PostgreSQL has: databases made by others, partitions, encodings.
 
-#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
-
-mod support;
-
+use crate::support::{new_job, open, settings, wish};
 use catalog::file::{self, Ingest, NewFile};
 use catalog::{highwater, job};
-use support::{new_job, open, settings, wish};
 use testkit::postgres::{CATALOG_USER, Postgres};
 use types::{FileIndex, JobId};
 
@@ -45,7 +41,7 @@ async fn an_empty_database_is_initialised_once_by_two_at_once() {
 
 #[tokio::test]
 async fn files_go_to_the_partition_of_their_job() {
-    let (server, catalog, epoch) = support::active().await;
+    let (server, catalog, epoch) = crate::support::active().await;
     let id = catalog
         .write(epoch, |tx| {
             highwater::raise(tx, highwater::Sequence::JobId, 29_999)?;
@@ -81,7 +77,7 @@ async fn files_go_to_the_partition_of_their_job() {
 
 /// The tables as Bacula's own script makes them, as far as Holdfast's differ.
 fn bacula_schema() -> String {
-    let ours = include_str!("../src/schema/postgres_1026.sql");
+    let ours = include_str!("../../src/schema/postgres_1026.sql");
     let partitioned = "    PRIMARY KEY (FileId, JobId)\n) PARTITION BY RANGE (JobId);";
     assert!(ours.contains(partitioned));
     let plain = ours.replace(partitioned, "    PRIMARY KEY (FileId)\n);");

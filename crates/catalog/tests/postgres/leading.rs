@@ -1,14 +1,10 @@
 //! The leadership row on PostgreSQL: who waits for whom.
 
-#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
-
-mod support;
-
+use crate::support::{active, jobs, new_job, wish};
 use catalog::lease::LeaseSession;
 use catalog::{Catalog, CatalogError, job};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
-use support::{active, jobs, new_job, wish};
 use tokio::task::JoinHandle;
 use types::{Epoch, JobId};
 
@@ -82,9 +78,9 @@ async fn renewals_pass_writers_and_takeovers_wait_for_them() {
 #[tokio::test]
 async fn the_sessions_of_the_one_before_are_ended_and_its_open_transaction_with_them() {
     let (server, catalog, epoch) = active().await;
-    let other = support::open(catalog::postgres::PostgresSettings {
+    let other = crate::support::open(catalog::postgres::PostgresSettings {
         instance: "b".to_owned(),
-        ..support::settings(&server, "bacula")
+        ..crate::support::settings(&server, "bacula")
     })
     .await
     .unwrap();
@@ -108,7 +104,7 @@ async fn the_sessions_of_the_one_before_are_ended_and_its_open_transaction_with_
 #[tokio::test]
 async fn two_activations_at_once_draw_two_epochs() {
     let (server, catalog, epoch) = active().await;
-    let other = support::open(support::settings(&server, "bacula")).await.unwrap();
+    let other = crate::support::open(crate::support::settings(&server, "bacula")).await.unwrap();
     let (a, b) = tokio::join!(catalog.raise_epoch(wish("a", 1)), other.raise_epoch(wish("b", 2)));
     let mut epochs = [a.unwrap().epoch, b.unwrap().epoch];
     epochs.sort();

@@ -1,28 +1,13 @@
 //! What the tests of the catalog share.
 
-#![allow(dead_code, reason = "each test takes what it needs")]
-
+pub(crate) use crate::settings::settings;
 use catalog::leader::Activation;
-use catalog::postgres::{PostgresSettings, Tls};
+use catalog::postgres::PostgresSettings;
 use catalog::{Catalog, Result, job};
-use testkit::postgres::{CATALOG_USER, Postgres};
+use testkit::postgres::Postgres;
 use types::{ActivationId, ClientId, Epoch, JobId, JobLevel, JobType, Timestamp};
 
 pub(crate) const T0: Timestamp = Timestamp(1_795_446_447);
-
-/// How a catalog's own user gets into a database over the server's socket.
-pub(crate) fn settings(server: &Postgres, database: &str) -> PostgresSettings {
-    PostgresSettings {
-        address: server.socket_dir().display().to_string(),
-        port: server.port(),
-        user: CATALOG_USER.to_owned(),
-        password: String::new(),
-        database: database.to_owned(),
-        tls: Tls::default(),
-        director: "lab-dir".to_owned(),
-        instance: "a".to_owned(),
-    }
-}
 
 /// Opens a catalog from an asynchronous test.
 pub(crate) async fn open(settings: PostgresSettings) -> Result<Catalog> {

@@ -1,9 +1,6 @@
 //! Connections to PostgreSQL that break, servers that go away and come back: nothing is lost, nothing is done twice.
 
-#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
-
-mod support;
-
+use crate::support::{active, jobs, new_job, open, settings, wish};
 use catalog::{Catalog, CatalogError, job};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -11,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
-use support::{active, jobs, new_job, open, settings, wish};
 use testkit::postgres::Postgres;
 
 const CUT_ALL: &str =
@@ -78,7 +74,7 @@ async fn who_has_patience_waits_for_a_server_that_is_away() {
     assert!(away.is_away(), "{away}");
     assert!(away.to_string().contains("bacula on"), "{away}");
     assert!(hasty.write(epoch, |tx| job::create(tx, &new_job("lost"))).await.unwrap_err().is_away());
-    assert!(hasty.read_long(|r| job::list_unfinished(r)).await.unwrap_err().is_away());
+    assert!(hasty.read_long(job::list_unfinished).await.unwrap_err().is_away());
 
     let patient = catalog.clone();
     let waiting =
