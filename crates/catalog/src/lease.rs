@@ -93,7 +93,7 @@ impl LeaseSession {
     }
 
     /// Takes the leadership over: a new epoch, if the row still is as `seen` (none: there was none). None when it is not.
-    /// Waits for write transactions of the old epoch, at most the limit: end their sessions before.
+    /// Waits for write transactions of the old epoch, at most half the limit: end their sessions before.
     ///
     /// # Errors
     /// [`CatalogError::Busy`] when a writer outlasts the limit; those of the database.

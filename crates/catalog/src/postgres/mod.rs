@@ -196,9 +196,14 @@ impl Purpose {
                 idle: seconds(24 * 3600),
                 network: None,
             },
-            Self::Lease(limit) => {
-                Limits { connect: limit, statement: limit, lock: limit, idle: limit, network: Some(limit) }
-            }
+            // The server gives up first, so that the connection stays.
+            Self::Lease(limit) => Limits {
+                connect: limit,
+                statement: limit / 4 * 3,
+                lock: limit / 2,
+                idle: limit,
+                network: Some(limit),
+            },
         }
     }
 }
