@@ -117,6 +117,22 @@ impl Postgres {
         Ok(())
     }
 
+    /// Takes a certificate and its key (PEM) into use from the next start on.
+    ///
+    /// # Errors
+    /// When they cannot be copied.
+    pub fn use_tls(&self, certificate: &Path, key: &Path) -> Result<()> {
+        for (from, name) in [(certificate, "server.crt"), (key, "server.key")] {
+            let to = self.data().join(name);
+            fs::copy(from, &to).with_context(|| format!("copy {}", from.display()))?;
+            fs::set_permissions(&to, fs::Permissions::from_mode(0o600))?;
+            if let Some((_, uid, gid)) = &self.owner {
+                chown(&to, Some(*uid), Some(*gid))?;
+            }
+        }
+        self.configure("ssl = on")
+    }
+
     /// `pg_basebackup` has written there whom to follow.
     fn keeping_primary(&self, settings: &str) -> Result<String> {
         let present = fs::read_to_string(self.data().join("postgresql.auto.conf")).unwrap_or_default();

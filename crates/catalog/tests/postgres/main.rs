@@ -7,3 +7,4 @@ mod databases;
 mod leading;
 mod settings;
 mod support;
+mod tls;
