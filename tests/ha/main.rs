@@ -1,4 +1,5 @@
 //! Several instances of one Director: one is active, and running jobs live through its end (DESIGN §4).
 
+mod away;
 mod console;
 mod takeover;

@@ -244,7 +244,8 @@ impl CatalogSession {
                 self.reply(&mut handled, seq, "1990 ERROR BlastAttr\n");
                 Ok(handled)
             }
-            Request::Checkpoint => {
+            Request::Checkpoint(open) => {
+                self.batch.pieces(open.into_iter().collect());
                 self.batch.reached(seq);
                 let mut handled = Handled::new(Verdict::Pass(payload));
                 self.commit(&mut handled).await?;

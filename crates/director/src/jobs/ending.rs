@@ -11,16 +11,16 @@ use crate::catreq::CatalogSession;
 use crate::handle::{Director, TerminatedJob};
 use crate::peer::chain;
 use crate::text;
-use catalog::WriteTx;
 use catalog::attempt::{self, AttemptState, Totals};
 use catalog::job::JobEnd;
 use catalog::media::MediaRow;
 use catalog::operator::Setting;
+use catalog::{ReadTx, WriteTx};
 use policy::plan::{JobPlan, Rerun};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use types::{Attempt, JobId, JobStatus, JobType, Timestamp, VolSession};
+use types::{Attempt, FileIndex, JobId, JobStatus, JobType, Timestamp, VolSession};
 
 /// How long the rest of a job that has failed may take to end on its daemons.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -251,6 +251,9 @@ impl Ending {
         let stored = if backup { stored_files(tx, self.id)? } else { 0 };
         self.facts.kept_files = stored;
         let status = decide(&self.facts);
+        if backup && status == JobStatus::Incomplete {
+            catalog::jobmedia::clip(tx, self.id, last_file(tx, self.id)?)?;
+        }
         let end = text::now();
         let earlier =
             if self.plan.rerun.is_some() { sums(tx, self.id, self.attempt)? } else { Totals::default() };
@@ -301,6 +304,12 @@ impl Ending {
             uname: uname.unwrap_or_default(),
         })
     }
+}
+
+/// The last file that is whole, from which a restart of the job goes on.
+pub(crate) fn last_file(r: &ReadTx<'_>, id: JobId) -> catalog::Result<FileIndex> {
+    let sql = "SELECT COALESCE(MAX(FileIndex), 0) FROM File WHERE JobId = ?1";
+    Ok(FileIndex(r.scalar(sql, &[catalog::Value::Int(i64::from(id.get()))])?.unwrap_or(0)))
 }
 
 fn stored_files(tx: &WriteTx<'_>, id: JobId) -> catalog::Result<u64> {
