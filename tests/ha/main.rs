@@ -2,4 +2,5 @@
 
 mod away;
 mod console;
+mod restore;
 mod takeover;
