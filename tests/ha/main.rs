@@ -2,5 +2,6 @@
 
 mod away;
 mod console;
+mod readback;
 mod restore;
 mod takeover;

@@ -156,17 +156,46 @@ fn set_append_position(tx: &WriteTx<'_>, piece: &Piece) -> Result<()> {
     .map(drop)
 }
 
+/// Notes that a job writes to a Volume from `start` on, before any piece of it is known, unless a row says so already or the
+/// Volume was labelled `afresh`. The row is a dummy (FirstIndex and LastIndex 0) that is deleted at the end of the job.
+///
+/// # Errors
+/// Those of the database.
+pub fn reserve(tx: &WriteTx<'_>, job: JobId, media_id: MediaId, start: VolAddr, afresh: bool) -> Result<()> {
+    if afresh {
+        let sql =
+            "DELETE FROM JobMedia WHERE JobId = ?1 AND MediaId = ?2 AND FirstIndex = 0 AND LastIndex = 0";
+        tx.execute(sql, params![job, media_id])?;
+    }
+    let sql = "SELECT count(*) FROM JobMedia WHERE JobId = ?1 AND MediaId = ?2";
+    let known: Option<u64> = tx.scalar(sql, params![job, media_id])?;
+    if known.unwrap_or(0) > 0 {
+        return Ok(());
+    }
+    let none = FileIndex(0);
+    create(tx, job, &[Piece { first_index: none, last_index: none, start, end: start, media_id }])
+}
+
 /// The pieces of a job in their order, dummies left out (spec/05 §2.5).
 ///
 /// # Errors
 /// Those of the database.
 pub fn list(r: &ReadTx<'_>, job: JobId) -> Result<Vec<JobMediaRow>> {
+    let mut rows = list_all(r, job)?;
+    rows.retain(|row| row.piece.last_index.0 != 0 || row.piece.first_index.0 != 0);
+    Ok(rows)
+}
+
+/// As [`list`], with the dummies: the Volumes of a job that has not ended.
+///
+/// # Errors
+/// Those of the database.
+pub fn list_all(r: &ReadTx<'_>, job: JobId) -> Result<Vec<JobMediaRow>> {
     r.all(
         "SELECT JobMedia.JobMediaId, JobMedia.JobId, JobMedia.MediaId, JobMedia.FirstIndex, JobMedia.LastIndex, JobMedia.StartFile, \
          JobMedia.EndFile, JobMedia.StartBlock, JobMedia.EndBlock, JobMedia.VolIndex, Media.VolumeName, Media.MediaType, Media.Slot, \
          Media.InChanger, Media.StorageId FROM JobMedia JOIN Media ON Media.MediaId = JobMedia.MediaId \
-         WHERE JobMedia.JobId = ?1 AND NOT (JobMedia.FirstIndex = 0 AND JobMedia.LastIndex = 0) \
-         ORDER BY JobMedia.VolIndex, JobMedia.JobMediaId",
+         WHERE JobMedia.JobId = ?1 ORDER BY JobMedia.VolIndex, JobMedia.JobMediaId",
         params![job],
         JobMediaRow::from_row,
     )

@@ -64,6 +64,8 @@ pub struct CatalogSession {
     acked: Seq,
     batch: Batch,
     ingest: Option<Ingest>,
+    /// Files may be in the catalog already: the later version counts.
+    replaces: bool,
     /// A stock SD sends some requests as several packets.
     collecting: Option<Collected>,
     offered: Offered,
@@ -91,6 +93,7 @@ impl CatalogSession {
             .ok_or(CatReqError::Closed { job, attempt })?;
         Ok(Self {
             shared,
+            replaces: attempt.0 > 1,
             context: Arc::new(context),
             journal,
             seen: position,
@@ -101,6 +104,11 @@ impl CatalogSession {
             offered: Offered::default(),
             session: None,
         })
+    }
+
+    /// Attributes will come that may be in the catalog already: a Volume is read back.
+    pub fn expect_repeats(&mut self) {
+        self.replaces = true;
     }
 
     /// Where to attach the journal: the record behind the last one that is in the catalog.
@@ -338,7 +346,7 @@ impl CatalogSession {
         let batch = std::mem::take(&mut self.batch);
         let up_to = batch.up_to();
         let job = self.context.job_id;
-        let replaces = self.context.attempt.0 > 1;
+        let replaces = self.replaces;
         let mut ingest = self.ingest.take().unwrap_or_else(|| Ingest::new(job, replaces));
         let key = self.journal.clone();
         let epoch = self.shared.guard.epoch();
