@@ -90,3 +90,44 @@ fn the_standby_reads_it_back() -> Result<()> {
     ends_well(&mut held)?;
     held.site.finish()
 }
+
+#[test]
+fn a_session_that_is_not_whole_is_no_good_job() -> Result<()> {
+    let mut held = Held::start(stock_storage().client(Maker::Bacula9))?;
+    held.site.kill(Role::Director)?;
+    held.release()?;
+    let volume = held.site.volume_file("Vol-0001");
+    wait::until("the end of the session on the Volume", wait::START, || {
+        let whole = held.site.bls("Vol-0001", &["-j"])?.contains("JobStatus=84");
+        Ok((whole || held.site.bls("Vol-0001", &["-j"])?.contains("End Job Session Record")).then_some(()))
+    })?;
+    held.site.stop(Role::Storage)?;
+    let file = std::fs::OpenOptions::new().write(true).open(&volume)?;
+    file.set_len(std::fs::metadata(&volume)?.len() - 3_000_000)?;
+    held.site.start_role(Role::Storage)?;
+    held.site.start_role(Role::Director)?;
+    let job = held.site.wait_job(held.job, wait::JOB)?;
+    ensure!(job.status() == 'f', "{job:?}");
+    let log = held.site.job_log();
+    ensure!(log.contains("The session on the Volume is not complete"), "{log}");
+    let pieces = held.site.sql("SELECT JobMediaId FROM JobMedia WHERE JobId = 1")?;
+    ensure!(pieces.is_empty(), "{pieces:?}");
+    held.site.finish()
+}
+
+#[test]
+fn both_daemons_killed_nothing_is_guessed() -> Result<()> {
+    let mut held = Held::start(stock_storage().client(Maker::Bacula9))?;
+    for role in [Role::Director, Role::Storage, Role::Client] {
+        held.site.kill(role)?;
+    }
+    held.release()?;
+    for role in [Role::Storage, Role::Client, Role::Director] {
+        held.site.start_role(role)?;
+    }
+    let job = held.site.wait_job(held.job, wait::JOB)?;
+    ensure!(job.status() == 'f', "{job:?}");
+    let log = held.site.job_log();
+    ensure!(log.contains("the client does not list the job any more"), "{log}");
+    held.site.finish()
+}

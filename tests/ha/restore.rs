@@ -2,7 +2,9 @@
 //!
 //! The restore is held in its middle by the FIFO of the backup: the File Daemon waits for somebody who reads it.
 
-use std::os::unix::fs::FileTypeExt;
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
@@ -26,9 +28,25 @@ fn held_restore(builder: Builder) -> Result<(Held, u32, PathBuf)> {
     Ok((held, job, fifo))
 }
 
-/// Reads the FIFO of whoever writes it, as often as that happens, until the process ends.
+/// Reads what is written to the FIFO at a path until the test ends; a restore that starts again makes another FIFO there.
 fn read_on(fifo: PathBuf) {
-    std::thread::spawn(move || while std::fs::read(&fifo).is_ok() {});
+    std::thread::spawn(move || {
+        let mut open: Option<File> = None;
+        // Ends with its bound, or with the process.
+        let _ = wait::until("the end of the test", wait::JOB, || {
+            let there = std::fs::metadata(&fifo).map(|meta| meta.ino()).ok();
+            let held = open.as_ref().and_then(|file| file.metadata().ok()).map(|meta| meta.ino());
+            if there.is_some() && there != held {
+                let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+                open = OpenOptions::new().read(true).custom_flags(nonblock).open(&fifo).ok();
+            }
+            if let Some(file) = &mut open {
+                // Nothing to read yet is no fault.
+                let _ = file.read(&mut [0; 4096]);
+            }
+            Ok(None::<()>)
+        });
+    });
 }
 
 fn ends_well(held: &Held, job: u32) -> Result<()> {
@@ -88,4 +106,48 @@ fn the_standby_takes_the_restore_up() -> Result<()> {
     read_on(fifo);
     ends_well(&held, job)?;
     held.site.finish()
+}
+
+#[test]
+fn killed_with_a_stock_storage_daemon() -> Result<()> {
+    killed_on_stock_storage(our_site().storage(Maker::Bacula9))
+}
+
+#[test]
+fn killed_with_both_stock() -> Result<()> {
+    killed_on_stock_storage(our_site().storage(Maker::Bacula9).client(Maker::Bacula9))
+}
+
+fn killed_on_stock_storage(builder: Builder) -> Result<()> {
+    let (mut held, job, fifo) = held_restore(builder)?;
+    held.site.kill(Role::Director)?;
+    held.site.start_role(Role::Director)?;
+    read_on(fifo);
+    ends_well(&held, job)?;
+    held.site.finish()
+}
+
+/// Kills a daemon together with the Director; the restore cannot be adopted.
+fn starts_again_without(role: Role) -> Result<()> {
+    let (mut held, job, fifo) = held_restore(our_site())?;
+    held.site.kill(Role::Director)?;
+    held.site.kill(role)?;
+    held.site.start_role(role)?;
+    held.site.start_role(Role::Director)?;
+    read_on(fifo);
+    held.site.wait_job_log("The job starts again", wait::JOB)?;
+    ends_well(&held, job)?;
+    let attempts = held.site.sql("SELECT State FROM hf_attempt WHERE JobId = 2 ORDER BY Attempt")?;
+    ensure!(attempts == [["closed"], ["ended"]], "{attempts:?}");
+    held.site.finish()
+}
+
+#[test]
+fn killed_with_its_file_daemon_it_starts_again() -> Result<()> {
+    starts_again_without(Role::Client)
+}
+
+#[test]
+fn killed_with_its_storage_daemon_it_starts_again() -> Result<()> {
+    starts_again_without(Role::Storage)
 }

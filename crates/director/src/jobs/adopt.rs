@@ -289,11 +289,23 @@ async fn ask(
         conn.terminate().await;
         return Ok(Held::NotStarted);
     }
+    if job.plan().job_type == JobType::Restore && was_cut_off(line) {
+        let said = conn.command(close_line(job, attempt.attempt)).await;
+        tracing::info!(job = %job.id, ?said, "closed what a Storage daemon had left of a restore");
+        conn.terminate().await;
+        let name = &storage.name;
+        return Ok(Held::Lost(format!("Storage daemon {name} was restarted while the job ran")));
+    }
     let taken = attach_storage(director, job, attempt.attempt, storage, conn, attempt.session).await?;
     match taken {
         Some(sd) => Ok(Held::Taken(Box::new(sd))),
         None => Ok(Held::Lost(format!("Storage daemon {} does not hold the job any more", storage.name))),
     }
+}
+
+/// Whether a line of `jobs` tells of a job that the SD found unfinished at its start.
+fn was_cut_off(line: &str) -> bool {
+    line.contains(" state=ended ") && line.contains(&format!(" status={} ", JobStatus::Incomplete.code()))
 }
 
 fn close_line(job: &Job, attempt: Attempt) -> String {
