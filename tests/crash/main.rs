@@ -5,4 +5,5 @@
 
 mod client;
 mod director;
+mod incomplete;
 mod storage;

@@ -37,6 +37,14 @@ impl Held {
     /// # Errors
     /// When a daemon, the console or the catalog does not do it in time.
     pub fn start(builder: Builder) -> Result<Self> {
+        Self::start_on(builder, "Vol-0001", SURELY_SENT * FILE_BYTES)
+    }
+
+    /// As [`Self::start`], where several Volumes take the files: waits until `volume` holds `least` bytes.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_on(builder: Builder, volume: &str, least: usize) -> Result<Self> {
         let dir = scratch()?;
         let (before, after) = (dir.path().join("before"), dir.path().join("after"));
         plain_tree(&before, FILES, FILE_BYTES)?;
@@ -51,8 +59,7 @@ impl Held {
             .start()?;
         let job = site.run("run job=Backup level=Full yes")?;
         let open = gate.wait_reader(wait::START)?;
-        let volume = site.volume_file("Vol-0001");
-        let least = (SURELY_SENT * FILE_BYTES) as u64;
+        let (volume, least) = (site.volume_file(volume), least as u64);
         wait::until("the first files on the Volume", wait::START, || {
             Ok(std::fs::metadata(&volume).is_ok_and(|meta| meta.len() >= least).then_some(()))
         })?;

@@ -101,13 +101,79 @@ pub fn create(tx: &WriteTx<'_>, job: JobId, pieces: &[Piece]) -> Result<()> {
             ],
         )?;
         if piece.last_index.0 != 0 {
-            tx.execute(
-                "UPDATE Media SET EndFile = ?2, EndBlock = ?3 WHERE MediaId = ?1",
-                params![piece.media_id, piece.end.file(), piece.end.block()],
-            )?;
+            set_append_position(tx, piece)?;
         }
     }
     Ok(())
+}
+
+/// As [`create`], but a piece that begins where one of the job does already is that piece, grown: a Storage Daemon of ours tells
+/// at each checkpoint of the piece that it is writing (docs/extensions.md §4).
+///
+/// # Errors
+/// Those of the database.
+pub fn extend(tx: &WriteTx<'_>, job: JobId, pieces: &[Piece]) -> Result<()> {
+    for piece in pieces {
+        let grown = tx.execute(
+            "UPDATE JobMedia SET FirstIndex = ?5, LastIndex = ?6, EndFile = ?7, EndBlock = ?8 \
+             WHERE JobId = ?1 AND MediaId = ?2 AND StartFile = ?3 AND StartBlock = ?4 AND LastIndex > 0",
+            params![
+                job,
+                piece.media_id,
+                piece.start.file(),
+                piece.start.block(),
+                piece.first_index,
+                piece.last_index,
+                piece.end.file(),
+                piece.end.block()
+            ],
+        )?;
+        if grown == 0 {
+            create(tx, job, std::slice::from_ref(piece))?;
+        } else {
+            set_append_position(tx, piece)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes files behind `last` out of a job's pieces: an attempt that was cut off has put parts of them on Volumes, and the next
+/// attempt sends them again under the same numbers.
+///
+/// # Errors
+/// Those of the database.
+pub fn clip(tx: &WriteTx<'_>, job: JobId, last: FileIndex) -> Result<()> {
+    tx.execute("DELETE FROM JobMedia WHERE JobId = ?1 AND FirstIndex > ?2", params![job, last])?;
+    let sql = "UPDATE JobMedia SET LastIndex = ?2 WHERE JobId = ?1 AND LastIndex > ?2";
+    tx.execute(sql, params![job, last]).map(drop)
+}
+
+fn set_append_position(tx: &WriteTx<'_>, piece: &Piece) -> Result<()> {
+    tx.execute(
+        "UPDATE Media SET EndFile = ?2, EndBlock = ?3 WHERE MediaId = ?1",
+        params![piece.media_id, piece.end.file(), piece.end.block()],
+    )
+    .map(drop)
+}
+
+/// Notes that a job writes to a Volume from `start` on, before any piece of it is known, unless a row says so already or the
+/// Volume was labelled `afresh`. The row is a dummy (FirstIndex and LastIndex 0) that is deleted at the end of the job.
+///
+/// # Errors
+/// Those of the database.
+pub fn reserve(tx: &WriteTx<'_>, job: JobId, media_id: MediaId, start: VolAddr, afresh: bool) -> Result<()> {
+    if afresh {
+        let sql =
+            "DELETE FROM JobMedia WHERE JobId = ?1 AND MediaId = ?2 AND FirstIndex = 0 AND LastIndex = 0";
+        tx.execute(sql, params![job, media_id])?;
+    }
+    let sql = "SELECT count(*) FROM JobMedia WHERE JobId = ?1 AND MediaId = ?2";
+    let known: Option<u64> = tx.scalar(sql, params![job, media_id])?;
+    if known.unwrap_or(0) > 0 {
+        return Ok(());
+    }
+    let none = FileIndex(0);
+    create(tx, job, &[Piece { first_index: none, last_index: none, start, end: start, media_id }])
 }
 
 /// The pieces of a job in their order, dummies left out (spec/05 §2.5).
@@ -115,12 +181,21 @@ pub fn create(tx: &WriteTx<'_>, job: JobId, pieces: &[Piece]) -> Result<()> {
 /// # Errors
 /// Those of the database.
 pub fn list(r: &ReadTx<'_>, job: JobId) -> Result<Vec<JobMediaRow>> {
+    let mut rows = list_all(r, job)?;
+    rows.retain(|row| row.piece.last_index.0 != 0 || row.piece.first_index.0 != 0);
+    Ok(rows)
+}
+
+/// As [`list`], with the dummies: the Volumes of a job that has not ended.
+///
+/// # Errors
+/// Those of the database.
+pub fn list_all(r: &ReadTx<'_>, job: JobId) -> Result<Vec<JobMediaRow>> {
     r.all(
         "SELECT JobMedia.JobMediaId, JobMedia.JobId, JobMedia.MediaId, JobMedia.FirstIndex, JobMedia.LastIndex, JobMedia.StartFile, \
          JobMedia.EndFile, JobMedia.StartBlock, JobMedia.EndBlock, JobMedia.VolIndex, Media.VolumeName, Media.MediaType, Media.Slot, \
          Media.InChanger, Media.StorageId FROM JobMedia JOIN Media ON Media.MediaId = JobMedia.MediaId \
-         WHERE JobMedia.JobId = ?1 AND NOT (JobMedia.FirstIndex = 0 AND JobMedia.LastIndex = 0) \
-         ORDER BY JobMedia.VolIndex, JobMedia.JobMediaId",
+         WHERE JobMedia.JobId = ?1 ORDER BY JobMedia.VolIndex, JobMedia.JobMediaId",
         params![job],
         JobMediaRow::from_row,
     )

@@ -42,6 +42,7 @@ async fn conforms<F: Future<Output = Catalog>>(fresh: impl Fn() -> F) {
     the_newest_version_of_each_file_is_found(&new().await).await;
     files_of_base_jobs_count_as_the_jobs_own(&new().await).await;
     pieces_are_numbered_and_dummies_skipped(&new().await).await;
+    pieces_grow_and_are_clipped(&new().await).await;
     attempts_are_granted_one_at_a_time(&new().await).await;
     journals_only_move_forward(&new().await).await;
     due_runs_are_settled_once(&new().await).await;
@@ -407,6 +408,32 @@ async fn pieces_are_numbered_and_dummies_skipped(f: &Fixture) {
     assert_eq!(found, [(2, piece(1, 3, 0x3_0000_0005), "Vol-1"), (3, piece(3, 4, 0x3_0000_0009), "Vol-1")]);
     assert_eq!((of_job, on_volume), (1, vec![id]));
     assert_eq!((row.end_file, row.end_block), (3, 9));
+}
+
+async fn pieces_grow_and_are_clipped(f: &Fixture) {
+    let (id, media_id) =
+        f.write(|tx| Ok((job::create(tx, &new_job("g", 0))?, media::create(tx, &volume("Vol-g"))?))).await;
+    let piece = move |first, last, start, end| Piece {
+        first_index: FileIndex(first),
+        last_index: FileIndex(last),
+        start: VolAddr(start),
+        end: VolAddr(end),
+        media_id,
+    };
+    f.write(move |tx| {
+        jobmedia::extend(tx, id, &[piece(1, 3, 204, 999)])?;
+        jobmedia::extend(tx, id, &[piece(1, 7, 204, 1999), piece(7, 9, 2000, 2999)])
+    })
+    .await;
+    let pieces = async || {
+        let rows = f.catalog.read(move |r| jobmedia::list(r, id)).await.unwrap();
+        rows.iter().map(|row| row.piece).collect::<Vec<_>>()
+    };
+    assert_eq!(pieces().await, [piece(1, 7, 204, 1999), piece(7, 9, 2000, 2999)]);
+    f.write(move |tx| jobmedia::clip(tx, id, FileIndex(8))).await;
+    assert_eq!(pieces().await, [piece(1, 7, 204, 1999), piece(7, 8, 2000, 2999)]);
+    f.write(move |tx| jobmedia::clip(tx, id, FileIndex(6))).await;
+    assert_eq!(pieces().await, [piece(1, 6, 204, 1999)]);
 }
 
 async fn attempts_are_granted_one_at_a_time(f: &Fixture) {

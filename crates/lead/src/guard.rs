@@ -96,6 +96,12 @@ impl EpochGuard {
         }
     }
 
+    /// Whether leadership is a lock of the host: whoever held it before has ended, or it could not have been taken.
+    #[must_use]
+    pub fn is_lock(&self) -> bool {
+        self.shared.state.borrow().until.is_none()
+    }
+
     /// Milliseconds of lease that are left, as destructive commands carry them; `u64::MAX` for a lock without time, 0 when
     /// the right to act has ended.
     #[must_use]
@@ -163,6 +169,7 @@ mod tests {
     async fn a_lock_without_time_holds_until_it_is_ended_and_the_first_reason_stays() {
         let held = guard(None);
         assert_eq!(held.check(), Ok(()));
+        assert!(held.is_lock() && !guard(Some(Instant::now())).is_lock());
         assert_eq!(held.lease_ms(), u64::MAX);
         held.end(Lost::Superseded(Epoch(4)));
         held.end(Lost::Released);

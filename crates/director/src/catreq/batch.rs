@@ -86,6 +86,9 @@ impl Batch {
     }
 
     pub(super) fn pieces(&mut self, pieces: Vec<NamedPiece>) {
+        if pieces.is_empty() {
+            return;
+        }
         self.push(pieces.len() * size_of::<NamedPiece>(), Entry::Pieces(pieces));
     }
 
@@ -140,21 +143,19 @@ fn file_bytes(file: &NewFile) -> usize {
 }
 
 fn apply_pieces(tx: &WriteTx<'_>, job: JobId, pieces: &[NamedPiece]) -> catalog::Result<()> {
-    let mut known = Vec::with_capacity(pieces.len());
     for named in pieces {
-        let mut piece = named.piece;
-        if !named.volume.is_empty() {
-            match volume_of(tx, named)? {
-                Some(id) => piece.media_id = id,
-                None => {
-                    tracing::warn!(%job, volume = named.volume, "a piece of the job is on a Volume that is no longer there");
-                    continue;
-                }
+        if named.volume.is_empty() {
+            jobmedia::create(tx, job, std::slice::from_ref(&named.piece))?;
+            continue;
+        }
+        match volume_of(tx, named)? {
+            Some(media_id) => jobmedia::extend(tx, job, &[Piece { media_id, ..named.piece }])?,
+            None => {
+                tracing::warn!(%job, volume = named.volume, "a piece of the job is on a Volume that is no longer there");
             }
         }
-        known.push(piece);
     }
-    jobmedia::create(tx, job, &known)
+    Ok(())
 }
 
 /// The Volume that a piece was written to. None when it was deleted, or labelled anew since: a journal that comes late must

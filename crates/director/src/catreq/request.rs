@@ -22,8 +22,8 @@ pub(super) enum Request<'p> {
     Volume(VolumeRequest),
     /// `BlastAttr`: answered, always refused.
     Blast,
-    /// `Ckpt`.
-    Checkpoint,
+    /// `Ckpt`, with the piece that the SD is writing.
+    Checkpoint(Option<NamedPiece>),
     /// A `CatReq` that no version has.
     Unknown,
     /// Not for the catalog.
@@ -86,7 +86,7 @@ pub(super) fn parse(payload: &[u8], job: JobId) -> Result<Request<'_>, String> {
         return Ok(Request::Blast);
     }
     if payload.starts_with(b"Ckpt ") {
-        return Ok(Request::Checkpoint);
+        return open_piece(payload).map(Request::Checkpoint);
     }
     let Some((verb, line)) = cat_req(payload) else { return Ok(Request::NotMine) };
     check_job(line, job)?;
@@ -247,6 +247,13 @@ fn named_piece(line: &str) -> Result<NamedPiece, String> {
     let volume = types::unbash_spaces(words.get(6).copied().ok_or_else(wrong)?);
     let label_time = words.get(7).and_then(|w| w.parse().ok()).map(VolTime).ok_or_else(wrong)?;
     Ok(NamedPiece { piece, volume, label_time })
+}
+
+/// `open=` of a checkpoint: a row whose blanks are commas; none when nothing is being written, or no file's data yet.
+fn open_piece(checkpoint: &[u8]) -> Result<Option<NamedPiece>, String> {
+    let Some(row) = Fields::new(checkpoint).raw("open") else { return Ok(None) };
+    let named = named_piece(&text(row).replace(',', " "))?;
+    Ok((named.piece.last_index.0 > 0).then_some(named))
 }
 
 /// `<MediaId> <FileIndex> <BlockAddress> <RecordNo> <FileOffset>`.

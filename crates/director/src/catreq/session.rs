@@ -65,6 +65,8 @@ pub struct CatalogSession {
     acked: Seq,
     batch: Batch,
     ingest: Option<Ingest>,
+    /// Files may be in the catalog already: the later version counts.
+    replaces: bool,
     /// A stock SD sends some requests as several packets.
     collecting: Option<Collected>,
     offered: Offered,
@@ -92,6 +94,7 @@ impl CatalogSession {
             .ok_or(CatReqError::Closed { job, attempt })?;
         Ok(Self {
             shared,
+            replaces: attempt.0 > 1,
             context: Arc::new(context),
             journal,
             seen: position,
@@ -102,6 +105,11 @@ impl CatalogSession {
             offered: Offered::default(),
             session: None,
         })
+    }
+
+    /// Attributes will come that may be in the catalog already: a Volume is read back.
+    pub fn expect_repeats(&mut self) {
+        self.replaces = true;
     }
 
     /// Where to attach the journal: the record behind the last one that is in the catalog.
@@ -245,7 +253,8 @@ impl CatalogSession {
                 self.reply(&mut handled, seq, "1990 ERROR BlastAttr\n");
                 Ok(handled)
             }
-            Request::Checkpoint => {
+            Request::Checkpoint(open) => {
+                self.batch.pieces(open.into_iter().collect());
                 self.batch.reached(seq);
                 let mut handled = Handled::new(Verdict::Pass(payload));
                 self.commit(&mut handled).await?;
@@ -338,7 +347,7 @@ impl CatalogSession {
         let batch = std::mem::take(&mut self.batch);
         let up_to = batch.up_to();
         let job = self.context.job_id;
-        let replaces = self.context.attempt.0 > 1;
+        let replaces = self.replaces;
         // A transaction that is done again begins without the keys that the first one drew.
         let known = Cell::new(self.ingest.take());
         let key = self.journal.clone();

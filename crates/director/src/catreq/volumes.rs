@@ -7,9 +7,9 @@ use super::{JobContext, Shared};
 use catalog::media::{self, MediaRow};
 use catalog::pool::{self, PoolRow};
 use catalog::volume_state::{self, VolumeState};
-use catalog::{WriteTx, purge};
+use catalog::{WriteTx, jobmedia, purge};
 use policy::volume::{Named, PoolFacts, VolumeFacts, Want, check_named, expiry, plan_volume_prune};
-use types::{Nonce, Timestamp, VolStatus, VolTime};
+use types::{JobType, Nonce, Timestamp, VolAddr, VolStatus, VolTime};
 
 /// A request about a Volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,6 +177,7 @@ impl Server<'_> {
         if self.is_news(&row, update)? {
             self.apply(&mut row, update, notes);
             media::update(self.tx, &row)?;
+            self.reserve(&row, update)?;
             if let Some(pool_row) = pool::get(self.tx, row.pool_id)? {
                 let pool = self.pool_facts(&pool_row)?;
                 if let Some(reached) = expiry(&facts_of(&row), &pool, self.now) {
@@ -185,6 +186,16 @@ impl Server<'_> {
             }
         }
         self.reply(&row, None)
+    }
+
+    /// A backup on a stock SD has begun with this Volume. An adoption by read-back must know where, and the SD tells of its
+    /// pieces only at their end.
+    fn reserve(&self, row: &MediaRow, update: &UpdateMedia) -> catalog::Result<()> {
+        let begins = self.context.job_type == JobType::Backup && update.status == VolStatus::Append;
+        if self.context.holdfast || !begins {
+            return Ok(());
+        }
+        jobmedia::reserve(self.tx, self.context.job_id, row.id, VolAddr(update.vol_bytes), update.relabel)
     }
 
     /// A state of a Holdfast SD counts only if its number is above the stored one.

@@ -4,17 +4,19 @@
 //! streamed from behind the last record in the catalog, and from there on the job goes the way of every job. Nothing is called
 //! failed before SD and FD were asked.
 
+use super::asked::{Asked, ask_client, finish_restore, stock_end};
 use super::ending::{self, RESCHEDULE};
 use super::job::Job;
 use super::level::Ground;
 use super::life::{self, Course};
 use super::machine::Step;
-use super::outcome::FdEnd;
-use super::session::{Fail, FdSession, Flow, SdSession, attach_client, attach_storage};
+use super::outcome::Wish;
+use super::readback::{self, Found};
+use super::session::{Fail, Flow, SdSession, attach_storage};
 use super::{backup, cancel, create};
 use crate::error::DirectorError;
 use crate::handle::Director;
-use crate::peer::{ClientConn, StorageConn, chain};
+use crate::peer::{StorageConn, chain};
 use crate::text;
 use catalog::attempt::{AttemptRow, AttemptState, Totals};
 use catalog::job::JobRow;
@@ -127,7 +129,9 @@ enum Held {
     Taken(Box<SdSession>),
     /// The SD had not started with it: it starts anew.
     NotStarted,
-    /// The SD does not have it any more, or cannot (a stock one).
+    /// A stock SD, which keeps nothing for a Director.
+    Stock(Box<StoragePlan>),
+    /// The SD does not have it any more.
     Lost(String),
 }
 
@@ -154,9 +158,20 @@ async fn adopt(director: Director, job: Arc<Job>, row: JobRow, attempt: AttemptR
     };
     let led = match held {
         Ok(Held::NotStarted) => return Box::pin(start_anew(&director, &job, attempt.attempt)).await,
-        Ok(Held::Taken(sd)) => follow(&director, &job, &mut course, *sd).await,
+        Ok(Held::Taken(sd)) => {
+            let found = follow(&director, &job, &mut course, *sd).await;
+            return conclude(&director, &job, course, Ok(found)).await;
+        }
+        Ok(Held::Stock(storage)) => {
+            let found = readback::follow(&director, &job, &mut course, &attempt, &storage).await;
+            return conclude(&director, &job, course, found).await;
+        }
         Ok(Held::Lost(why)) => {
             cancel::tell_all(&director, &job).await;
+            if job.plan().job_type == JobType::Restore && job.wish() == Wish::GoOn {
+                let found = readback::restore_end(&director, &job, &mut course, &why).await;
+                return conclude(&director, &job, course, Ok(found)).await;
+            }
             course.outcome.may_be_incomplete = job.plan().job_type == JobType::Backup;
             course.outcome.sd = Some(None);
             job.messages.fatal(&why);
@@ -167,13 +182,33 @@ async fn adopt(director: Director, job: Arc<Job>, row: JobRow, attempt: AttemptR
     life::close(&director, &job, course, led).await;
 }
 
+/// Ends a job, or starts it anew, as was found on its daemons.
+async fn conclude(director: &Director, job: &Arc<Job>, mut course: Course, found: Result<Found, Fail>) {
+    let led = match found {
+        Ok(Found::Ended) => Ok(()),
+        Ok(Found::Again(why)) => {
+            job.messages.info(&format!("The job starts again: {why}."));
+            ending::acknowledge_client(course.reached.fd.as_ref()).await;
+            return Box::pin(start_anew(director, job, course.attempt)).await;
+        }
+        Ok(Found::Lost(why)) => {
+            cancel::tell_all(director, job).await;
+            course.outcome.sd = Some(None);
+            job.messages.fatal(&why);
+            Ok(())
+        }
+        Err(fail) => Err(fail),
+    };
+    life::close(director, job, course, led).await;
+}
+
 /// For the report; a catalog that does not answer leaves it out.
 async fn fileset_created(director: &Director, id: FileSetId) -> Option<Timestamp> {
     let read = director.catalog().read(move |r| catalog::fileset::get(r, id)).await;
     read.inspect_err(|error| tracing::warn!(%error, "read the FileSet of an adopted job")).ok()??.created
 }
 
-/// The attempt had not begun: it is closed and the job queued again; the next attempt runs its scripts once more.
+/// The attempt had not begun, or is over without a result: it is closed and the job queued again; the next attempt runs its scripts once more.
 async fn start_anew(director: &Director, job: &Arc<Job>, attempt: Attempt) {
     let (id, now) = (job.id, text::now());
     let closed = director.catalog().write(director.epoch(), move |tx| {
@@ -184,7 +219,7 @@ async fn start_anew(director: &Director, job: &Arc<Job>, attempt: Attempt) {
         course.attempt = attempt;
         return life::close(director, job, course, Err(error.into())).await;
     }
-    tracing::info!(job = %id, %attempt, "the attempt had not begun; the job starts anew");
+    tracing::info!(job = %id, %attempt, "the attempt is closed; the job starts anew");
     Box::pin(life::live(director.clone(), Arc::clone(job))).await;
 }
 
@@ -212,7 +247,11 @@ async fn ask_storage(director: &Director, job: &Arc<Job>, attempt: &AttemptRow) 
     }
 }
 
-async fn reach(director: &Director, job: &Job, storage: &StoragePlan) -> Result<StorageConn, DirectorError> {
+pub(super) async fn reach(
+    director: &Director,
+    job: &Job,
+    storage: &StoragePlan,
+) -> Result<StorageConn, DirectorError> {
     let config = director.config();
     let resource = config.storage(&storage.name).ok_or_else(|| {
         DirectorError::Plan(format!("Storage \"{}\" is no longer configured", storage.name))
@@ -234,10 +273,7 @@ async fn ask(
 ) -> Result<Held, Fail> {
     if !conn.holdfast {
         conn.terminate().await;
-        return Ok(Held::Lost(format!(
-            "Storage daemon {} is no Holdfast daemon: it ends a job whose Director goes away",
-            storage.name
-        )));
+        return Ok(Held::Stock(Box::new(storage.clone())));
     }
     let lines = conn.command("jobs\n").await?;
     let prefix = format!("job JobId={} ", job.id);
@@ -253,11 +289,23 @@ async fn ask(
         conn.terminate().await;
         return Ok(Held::NotStarted);
     }
+    if job.plan().job_type == JobType::Restore && was_cut_off(line) {
+        let said = conn.command(close_line(job, attempt.attempt)).await;
+        tracing::info!(job = %job.id, ?said, "closed what a Storage daemon had left of a restore");
+        conn.terminate().await;
+        let name = &storage.name;
+        return Ok(Held::Lost(format!("Storage daemon {name} was restarted while the job ran")));
+    }
     let taken = attach_storage(director, job, attempt.attempt, storage, conn, attempt.session).await?;
     match taken {
         Some(sd) => Ok(Held::Taken(Box::new(sd))),
         None => Ok(Held::Lost(format!("Storage daemon {} does not hold the job any more", storage.name))),
     }
+}
+
+/// Whether a line of `jobs` tells of a job that the SD found unfinished at its start.
+fn was_cut_off(line: &str) -> bool {
+    line.contains(" state=ended ") && line.contains(&format!(" status={} ", JobStatus::Incomplete.code()))
 }
 
 fn close_line(job: &Job, attempt: Attempt) -> String {
@@ -281,10 +329,16 @@ async fn give_up_reservation(director: &Director, job: &Job, attempt: Attempt, s
 }
 
 /// Follows a job that was taken over to the end of its data.
-async fn follow(director: &Director, job: &Arc<Job>, course: &mut Course, sd: SdSession) -> Result<(), Fail> {
+async fn follow(director: &Director, job: &Arc<Job>, course: &mut Course, sd: SdSession) -> Found {
     let plan = job.plan();
     job.messages.info(&format!("Director took over the running JobId {}, Job={}", job.id, job.unique));
     let fd = ask_client(director, job, course.attempt).await;
+    if let (Asked::Lost(why), JobType::Restore, Wish::GoOn) = (&fd, plan.job_type, job.wish()) {
+        cancel::tell_all(director, job).await;
+        give_up_reservation(director, job, course.attempt, &sd.storage).await;
+        sd.peer.terminate().await;
+        return Found::Again(why.clone());
+    }
     let reached = &mut course.reached;
     reached.data = true;
     let sd = reached.sd.insert(sd);
@@ -318,111 +372,7 @@ async fn follow(director: &Director, job: &Arc<Job>, course: &mut Course, sd: Sd
         job.messages.fatal(&why);
     }
     course.outcome.may_be_incomplete &= plan.job_type == JobType::Backup;
-    Ok(())
-}
-
-/// An FD that waits for a further Storage is told that there is none.
-async fn finish_restore(job: &Job, course: &mut Course) {
-    let reached = &mut course.reached;
-    let Some(fd) = reached.fd.as_mut().filter(|_| reached.ends.fd.is_none()) else { return };
-    let _ = fd.peer.send("endrestore").await;
-    let mut flow = Flow { job, sd: None, fd: Some(&mut fd.peer), until_storage_end: false, limit: None };
-    reached.ends.fd = flow.wait().await.fd;
-}
-
-/// What the FD of a job holds.
-enum Asked {
-    Holds(Box<FdSession>),
-    /// A stock FD keeps nothing for a Director; its end is asked for when the SD has ended.
-    Stock,
-    Lost(String),
-}
-
-async fn ask_client(director: &Director, job: &Arc<Job>, attempt: Attempt) -> Asked {
-    let conn = match reach_client(director, job).await {
-        Ok(conn) => conn,
-        Err(error) => return Asked::Lost(format!("the client did not answer: {error}")),
-    };
-    if !conn.holdfast {
-        conn.terminate().await;
-        return Asked::Stock;
-    }
-    match attach_client(director, job, attempt, conn, String::new()).await {
-        Ok(Some(fd)) => Asked::Holds(Box::new(fd)),
-        Ok(None) => Asked::Lost("the client does not know the job any more".to_owned()),
-        Err(fail) => Asked::Lost(fail.text),
-    }
-}
-
-async fn reach_client(director: &Director, job: &Job) -> Result<ClientConn, DirectorError> {
-    let (config, name) = (director.config(), job.plan().client.name.clone());
-    let resource = config
-        .client(&name)
-        .ok_or_else(|| DirectorError::Plan(format!("Client \"{name}\" is no longer configured")))?;
-    let links = director.links();
-    let link = links.client(resource)?;
-    let conn = links.open_client(&link, false).await?;
-    job.hold_client(link);
-    Ok(conn)
-}
-
-/// How a job ended on a stock FD, from its list of terminated jobs; messages that it had for nobody are lost, only their
-/// count is known.
-async fn stock_end(director: &Director, job: &Job) -> Option<FdEnd> {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        match stock_status(director, job).await {
-            Ok(Some(end)) => {
-                if end.errors > 0 {
-                    job.messages.warning(&format!(
-                        "{} messages of the client were sent while no Director was there, and are lost.",
-                        end.errors
-                    ));
-                }
-                return Some(end);
-            }
-            // It may still run its After scripts.
-            Ok(None) if Instant::now() < deadline => {}
-            Ok(None) => return None,
-            Err(error) => {
-                job.messages.error(&format!("The end status of the client could not be asked: {error}"));
-                return None;
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
-async fn stock_status(director: &Director, job: &Job) -> Result<Option<FdEnd>, DirectorError> {
-    let mut conn = reach_client(director, job).await?;
-    conn.console_job(&director.console_name()).await?;
-    let lines = conn.command(".status terminated api=2 api_opts=").await;
-    conn.terminate().await;
-    Ok(end_of(&lines?, job.id))
-}
-
-/// The end of a job in `.status terminated` blocks of `key=value` lines.
-fn end_of(lines: &[String], id: JobId) -> Option<FdEnd> {
-    let text = lines.join("\n");
-    let block = text.split("jobid=").skip(1).find(|block| {
-        block.split(|c: char| !c.is_ascii_digit()).next().and_then(|n| n.parse().ok()) == Some(id)
-    })?;
-    let value = |key: &str| {
-        block.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix('=')).map(str::trim)
-    };
-    let number = |key| value(key).and_then(|v| v.replace(',', "").parse::<u64>().ok()).unwrap_or(0);
-    let status = value("status")?.chars().next().and_then(JobStatus::from_letter)?;
-    Some(FdEnd {
-        status,
-        files: number("jobfiles"),
-        read_bytes: 0,
-        bytes: number("jobbytes"),
-        errors: u32::try_from(number("errors")).unwrap_or(u32::MAX),
-        vss: false,
-        encrypted: false,
-        comm_bytes: 0,
-        comm_packed: 0,
-    })
+    Found::Ended
 }
 
 #[cfg(test)]
@@ -430,17 +380,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stock_fds_list_tells_how_a_job_ended() {
-        let lines: Vec<String> =
-            "jobid=3\nlevel=F\ntype=B\nstatus=T\nstatus_desc=OK\njobbytes=13914\njobfiles=8\njob=A.2026\n\
-                                  errors=0\n\njobid=31\nlevel=F\nstatus=E\njobbytes=1\njobfiles=2\nerrors=4\n"
-                .lines()
-                .map(str::to_owned)
-                .collect();
-        let end = end_of(&lines, JobId(3)).unwrap();
-        assert_eq!((end.status, end.files, end.bytes), (JobStatus::Terminated, 8, 13914));
-        assert_eq!(end_of(&lines, JobId(31)).unwrap().errors, 4);
-        assert!(end_of(&lines, JobId(1)).is_none());
+    fn the_epoch_is_read_from_a_refusal() {
         assert_eq!(epoch_in("3981 Stale Director: epoch 12 of Director \"d\" is"), Some(Epoch(12)));
     }
 }

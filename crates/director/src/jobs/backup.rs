@@ -57,8 +57,8 @@ pub(crate) async fn run(
     if accurate::wanted(&plan) {
         accurate::send(director, job, fd, ground.client).await?;
     }
-    let next = next_file(director, job, &plan).await?;
-    fd.peer.command(format!("backup FileIndex={next}\n"), "2000 OK backup").await?;
+    let last = last_file(director, job, &plan).await?;
+    fd.peer.command(format!("backup FileIndex={last}\n"), "2000 OK backup").await?;
     job.step(&Step::Run);
     reached.data = true;
     let mut flow =
@@ -181,21 +181,15 @@ async fn join_daemons(plan: &JobPlan, sd: &mut SdSession, fd: &mut FdSession) ->
     Ok(())
 }
 
-/// FileIndex to begin with: behind what an earlier attempt has stored, else 0.
-async fn next_file(director: &Director, job: &Job, plan: &JobPlan) -> Result<FileIndex, Fail> {
+/// The last FileIndex that an earlier attempt has stored, else 0; the FD goes on behind it (spec/02 §1.2).
+async fn last_file(director: &Director, job: &Job, plan: &JobPlan) -> Result<FileIndex, Fail> {
     let Some(rerun) = plan.rerun.filter(|rerun| rerun.same_job && rerun.files > 0) else {
         return Ok(FileIndex(0));
     };
     let id = job.id;
-    let last = director.catalog().read(move |r| {
-        r.scalar::<i64>(
-            "SELECT COALESCE(MAX(FileIndex), 0) FROM File WHERE JobId = ?1",
-            &[catalog::Value::Int(i64::from(id.get()))],
-        )
-    });
-    let last = last.await?.unwrap_or(0);
+    let last = director.catalog().read(move |r| super::ending::last_file(r, id)).await?;
     job.messages.info(&format!("Found {} files from prior incomplete Job.", rerun.files));
-    Ok(FileIndex(i32::try_from(last).unwrap_or(i32::MAX - 1) + 1))
+    Ok(last)
 }
 
 /// How a backup ended, from what was reached.

@@ -5,22 +5,23 @@ use super::create::{row_level, save_plan};
 use super::job::Job;
 use super::life::{Course, codes};
 use super::outcome::{Facts, decide};
-use super::session::{Fail, Flow, SdSession};
+use super::readback::ReadBack;
+use super::session::{Fail, FdSession, Flow, SdSession};
 use super::{auto_prune, cancel, create, reporting, scripts};
 use crate::catreq::CatalogSession;
 use crate::handle::{Director, TerminatedJob};
 use crate::peer::chain;
 use crate::text;
-use catalog::WriteTx;
 use catalog::attempt::{self, AttemptState, Totals};
 use catalog::job::JobEnd;
 use catalog::media::MediaRow;
 use catalog::operator::Setting;
+use catalog::{ReadTx, WriteTx};
 use policy::plan::{JobPlan, Rerun};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use types::{Attempt, JobId, JobStatus, JobType, Timestamp, VolSession};
+use types::{Attempt, FileIndex, JobId, JobStatus, JobType, Timestamp, VolSession};
 
 /// How long the rest of a job that has failed may take to end on its daemons.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -183,16 +184,20 @@ async fn write_alone(director: &Director, job: &Job, end: &Ending) -> Written {
 
 /// Tells a Holdfast FD that its end is in the catalog, then says goodbye to both.
 async fn acknowledge(course: &mut Course, sd: Option<&SdSession>) {
-    if let Some(fd) = course.reached.fd.as_ref() {
-        let last = fd.last.load(std::sync::atomic::Ordering::Relaxed);
-        if fd.holdfast && last > 0 {
-            let _ = fd.peer.send(format!("Ack {last}\n")).await;
-        }
-        let _ = fd.peer.signal(wire::frame::Signal::Terminate).await;
-    }
+    acknowledge_client(course.reached.fd.as_ref()).await;
     if let Some(sd) = sd {
         let _ = sd.peer.signal(wire::frame::Signal::Terminate).await;
     }
+}
+
+/// See [`acknowledge`]: the FD's part.
+pub(crate) async fn acknowledge_client(fd: Option<&FdSession>) {
+    let Some(fd) = fd else { return };
+    let last = fd.last.load(std::sync::atomic::Ordering::Relaxed);
+    if fd.holdfast && last > 0 {
+        let _ = fd.peer.send(format!("Ack {last}\n")).await;
+    }
+    let _ = fd.peer.signal(wire::frame::Signal::Terminate).await;
 }
 
 /// Everything the end transaction needs, on its own.
@@ -211,6 +216,8 @@ struct Ending {
     read_bytes: u64,
     errors: u32,
     pool: types::PoolId,
+    /// What a read-back found on the Volume.
+    read_back: Option<ReadBack>,
 }
 
 impl Ending {
@@ -242,6 +249,7 @@ impl Ending {
             read_bytes: fd.map_or(0, |end| end.read_bytes),
             errors: job.messages.errors().max(fd.map_or(0, |end| end.errors)),
             pool: course.ground.pool,
+            read_back: course.read_back,
             plan,
         }
     }
@@ -251,7 +259,13 @@ impl Ending {
         let stored = if backup { stored_files(tx, self.id)? } else { 0 };
         self.facts.kept_files = stored;
         let status = decide(&self.facts);
+        if backup && status == JobStatus::Incomplete {
+            catalog::jobmedia::clip(tx, self.id, last_file(tx, self.id)?)?;
+        }
         let end = text::now();
+        if let Some(found) = self.read_back {
+            found.write(tx, self.id, status.is_success(), end)?;
+        }
         let earlier =
             if self.plan.rerun.is_some() { sums(tx, self.id, self.attempt)? } else { Totals::default() };
         // What is kept of an unfinished backup is what the catalog has.
@@ -301,6 +315,12 @@ impl Ending {
             uname: uname.unwrap_or_default(),
         })
     }
+}
+
+/// The last file that is whole, from which a restart of the job goes on.
+pub(crate) fn last_file(r: &ReadTx<'_>, id: JobId) -> catalog::Result<FileIndex> {
+    let sql = "SELECT COALESCE(MAX(FileIndex), 0) FROM File WHERE JobId = ?1";
+    Ok(FileIndex(r.scalar(sql, &[catalog::Value::Int(i64::from(id.get()))])?.unwrap_or(0)))
 }
 
 fn stored_files(tx: &WriteTx<'_>, id: JobId) -> catalog::Result<u64> {

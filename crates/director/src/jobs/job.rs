@@ -11,7 +11,7 @@ use policy::queue::{Entry, StorageSlot};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::sync::{oneshot, watch};
-use types::{Attempt, JobId, JobStatus, JobType, Timestamp};
+use types::{Attempt, JobId, JobStatus, JobType, Timestamp, VolAddr};
 
 /// Storages that the queue found room on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,8 @@ pub(crate) struct Job {
     admitted: Mutex<Option<Admitted>>,
     /// What its Volumes did not give, of a restore.
     lost: Mutex<Vec<Lost>>,
+    /// Where Volumes end, as a stock SD says while they are read back.
+    volume_ends: Mutex<Vec<(String, VolAddr)>>,
     files: AtomicU64,
     bytes: AtomicU64,
 }
@@ -85,6 +87,7 @@ impl Job {
             storages: Mutex::default(),
             admitted: Mutex::default(),
             lost: Mutex::default(),
+            volume_ends: Mutex::default(),
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         }
@@ -144,6 +147,18 @@ impl Job {
 
     pub(crate) fn take_lost(&self) -> Vec<Lost> {
         std::mem::take(&mut *lock(&self.lost))
+    }
+
+    pub(crate) fn note_volume_end(&self, volume: String, end: VolAddr) {
+        let mut all = lock(&self.volume_ends);
+        if all.len() < RANGES_MAX {
+            all.push((volume, end));
+        }
+    }
+
+    /// Where a Volume ends, if an SD said so since.
+    pub(crate) fn volume_end(&self, volume: &str) -> Option<VolAddr> {
+        lock(&self.volume_ends).iter().rev().find(|(name, _)| name == volume).map(|(_, end)| *end)
     }
 
     pub(crate) fn progress(&self, files: u64, bytes: u64) {

@@ -5,6 +5,7 @@ use super::job::Job;
 use super::level::{self, Ground};
 use super::machine::Step;
 use super::outcome::Wish;
+use super::readback::ReadBack;
 use super::session::{Ends, Fail, FdSession, SdSession};
 use super::view::WaitReason;
 use super::{backup, restore, scripts};
@@ -46,6 +47,8 @@ pub(crate) struct Course {
     pub(crate) start: Timestamp,
     pub(crate) reached: Reached,
     pub(crate) outcome: Outcome,
+    /// Of a job whose stock SD was read back.
+    pub(crate) read_back: Option<ReadBack>,
 }
 
 impl Course {
@@ -56,6 +59,7 @@ impl Course {
             start: crate::text::now(),
             reached: Reached::default(),
             outcome: Outcome::default(),
+            read_back: None,
         }
     }
 }

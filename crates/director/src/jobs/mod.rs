@@ -6,6 +6,7 @@
 
 mod accurate;
 pub(crate) mod adopt;
+mod asked;
 pub(crate) mod auto_prune;
 mod backup;
 mod bootstrap;
@@ -20,6 +21,7 @@ mod lost;
 mod machine;
 pub(crate) mod names;
 mod outcome;
+mod readback;
 mod registry;
 mod reporting;
 mod restore;

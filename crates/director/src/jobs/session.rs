@@ -83,12 +83,12 @@ pub(crate) struct FdSession {
 pub(crate) async fn context(
     director: &Director,
     job: &Job,
+    plan: &JobPlan,
     attempt: Attempt,
     storage: &str,
     version: SdVersion,
     holdfast: bool,
 ) -> Result<JobContext, Fail> {
-    let plan = job.plan();
     let name = storage.to_owned();
     let row = director.catalog().read(move |r| catalog::storage::get_by_name(r, &name)).await?;
     let start = job.live().start_time.unwrap_or_else(crate::text::now);
@@ -118,6 +118,17 @@ pub(crate) async fn open_storage(
     attempt: Attempt,
     storage: &StoragePlan,
 ) -> Result<SdSession, Fail> {
+    open_storage_as(director, job, &job.plan(), attempt, storage).await
+}
+
+/// As [`open_storage`], by another plan than the job's own.
+pub(crate) async fn open_storage_as(
+    director: &Director,
+    job: &Arc<Job>,
+    plan: &JobPlan,
+    attempt: Attempt,
+    storage: &StoragePlan,
+) -> Result<SdSession, Fail> {
     let config = director.config();
     let resource = config
         .storage(&storage.name)
@@ -128,12 +139,12 @@ pub(crate) async fn open_storage(
     let opened = links.open_storage(&link, true).await?;
     job.hold_storage(link);
     let (version, holdfast) = (opened.version, opened.holdfast);
-    let context = context(director, job, attempt, &storage.name, version, holdfast).await?;
+    let context = context(director, job, plan, attempt, &storage.name, version, holdfast).await?;
     let session = director.catalog_service().open(context).await;
     let session = session.map_err(|error| Fail::fatal(chain(&error)))?;
     let (traffic, back) = StorageTraffic::new(Arc::clone(job), version.generation(), session);
     let (mut peer, _) = Peer::start(format!("Storage daemon {}", storage.name), opened.conn, traffic);
-    let line = job_line(job, &job.plan(), attempt, holdfast);
+    let line = job_line(job, plan, attempt, holdfast);
     let said = peer.command(line, "3000 OK Job ").await?;
     let fields = Fields::new(said.as_bytes());
     let number = |key| fields.raw(key).and_then(|raw| scan::text(raw).parse().ok());
@@ -163,7 +174,7 @@ pub(crate) async fn attach_storage(
     session: VolSession,
 ) -> Result<Option<SdSession>, Fail> {
     let (version, holdfast) = (opened.version, opened.holdfast);
-    let context = context(director, job, attempt, &storage.name, version, holdfast).await?;
+    let context = context(director, job, &job.plan(), attempt, &storage.name, version, holdfast).await?;
     let catalog = director.catalog_service().open(context).await;
     let catalog = catalog.map_err(|error| Fail::fatal(chain(&error)))?;
     let from = catalog.attach_from();

@@ -2,6 +2,7 @@
 
 use super::job::Job;
 use super::lost::Lost;
+use super::readback;
 use crate::catreq::{CatReqError, CatalogSession, Handled, Verdict};
 use crate::handle::Director;
 use crate::messages::Message;
@@ -99,6 +100,9 @@ impl Traffic for StorageTraffic {
             let message = Message { time: message.time, kind: message.kind, text: message.text };
             if let (JobType::Restore, Some(lost)) = (self.job.plan().job_type, Lost::parse(&message.text)) {
                 self.job.note_lost(lost);
+            }
+            if let Some((volume, end)) = readback::volume_end(&message.text) {
+                self.job.note_volume_end(volume, end);
             }
             if self.job.messages.send_but_catalog(&message) {
                 session.log(message.time, message.text);

@@ -162,6 +162,24 @@ impl Links {
         Ok(StorageConn { conn, version, holdfast, nonce })
     }
 
+    /// Opens a data session with a Storage Daemon as the client of a job would, to read.
+    ///
+    /// # Errors
+    /// [`DirectorError::Connect`].
+    pub(crate) async fn open_data(
+        &self,
+        storage: &Storage,
+        job: &str,
+        key: &str,
+        version: FdVersion,
+    ) -> Result<Conn, DirectorError> {
+        let link = self.storage(storage)?;
+        let hello = Hello::ClientToStorage { job: job.to_owned(), version };
+        let session = Session { secret: Secret::from_session_key(key), ..link.session.clone() };
+        let peer = format!("Storage daemon {}", link.name);
+        open(&link.target, &session.without_additions(), hello, &peer, self.sd_timeout).await
+    }
+
     /// Opens a session with a File Daemon; as [`Self::open_storage`].
     ///
     /// # Errors

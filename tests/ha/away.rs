@@ -1,0 +1,110 @@
+//! What a running job needs a Director for while none is there: the Storage Daemon waits with it, the File Daemon is held by
+//! back-pressure, and the next Director answers (docs/extensions.md §5).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use holdfast_tests::held::{Held, SURELY_SENT};
+use holdfast_tests::{compare_restored, expect_good, our_site};
+use testkit::site::{Builder, Maker, Role, Site};
+use testkit::wait;
+
+/// The journal of job 1.
+fn journal(site: &Site) -> Result<PathBuf> {
+    let home = site.volumes().join(".holdfast");
+    for entry in fs::read_dir(&home).with_context(|| format!("read {}", home.display()))? {
+        let path = entry?.path().join("job-1.1.journal");
+        if path.exists() {
+            return Ok(path);
+        }
+    }
+    anyhow::bail!("no journal of the job below {}", home.display())
+}
+
+/// How often a text stands in the job's journal.
+fn count_in(journal: &Path, text: &str) -> Result<usize> {
+    let bytes = fs::read(journal)?;
+    Ok(bytes.windows(text.len()).filter(|window| *window == text.as_bytes()).count())
+}
+
+/// The Director is killed at the gate; the rest of the job asks it for something that `asked` names in the journal.
+fn asks_while_nobody_is_there(builder: Builder, asked: &str, volumes: usize) -> Result<()> {
+    let mut held = Held::start(builder)?;
+    held.site.kill(Role::Director)?;
+    let journal = journal(&held.site)?;
+    let before = count_in(&journal, asked)?;
+    held.release()?;
+    wait::until("the request of the Storage Daemon", wait::START, || {
+        Ok((count_in(&journal, asked)? > before).then_some(()))
+    })?;
+    ensure!(count_in(&journal, "3099 Job ")? == 0, "the job has ended while its request was open");
+    held.site.start_role(Role::Director)?;
+    whole(&mut held, volumes)
+}
+
+/// The job ends `T`, its files are in the catalog once, and it comes back as it was.
+fn whole(held: &mut Held, volumes: usize) -> Result<()> {
+    expect_good(&held.site.wait_job(held.job, wait::JOB)?)?;
+    let twice = "SELECT FileIndex FROM File WHERE JobId = 1 GROUP BY FileIndex HAVING count(*) > 1";
+    ensure!(held.site.sql(twice)?.is_empty(), "files that are in the catalog twice");
+    let names = held.site.volume_names()?;
+    ensure!(names.len() >= volumes, "{names:?}");
+    expect_good(&held.restore(held.job)?)?;
+    compare_restored(&held.site, &held.before)?.expect_equal()?;
+    compare_restored(&held.site, &held.after)?.expect_equal()?;
+    for name in names {
+        let listed = held.site.bls(&name, &["-j"])?;
+        ensure!(!listed.contains("Fatal error"), "{listed}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_new_volume() -> Result<()> {
+    asks_while_nobody_is_there(our_site().pool("Maximum Volume Bytes = 15 MB"), "VolStatus=Full", 2)
+}
+
+#[test]
+fn a_new_volume_with_a_stock_file_daemon() -> Result<()> {
+    let site = our_site().client(Maker::Bacula9).pool("Maximum Volume Bytes = 15 MB");
+    asks_while_nobody_is_there(site, "VolStatus=Full", 2)
+}
+
+#[test]
+fn a_file_mark() -> Result<()> {
+    let site = our_site().device("Maximum File Size = 2 MB");
+    asks_while_nobody_is_there(site, "UpdateMedia ", 1)
+}
+
+#[test]
+fn new_volumes_over_a_takeover() -> Result<()> {
+    let site = our_site().pool("Maximum Volume Bytes = 4 MB").client(Maker::Bacula9);
+    let mut held =
+        Held::start_on(site.instances(&["a", "b"]).cluster("Lease Time = 3 seconds"), "Vol-0003", 1)?;
+    held.site.wait_active("b", "a", wait::START)?;
+    held.site.kill_instance("a")?;
+    held.release()?;
+    held.site.wait_active("b", "b", wait::START)?;
+    whole(&mut held, 6)
+}
+
+#[test]
+fn nobody_comes_back_in_time_and_the_job_ends_at_its_last_checkpoint() -> Result<()> {
+    let site =
+        our_site().pool("Maximum Volume Bytes = 15 MB").storage_daemon("Director Reconnect Time = 2 seconds");
+    let mut held = Held::start(site)?;
+    held.site.kill(Role::Director)?;
+    let journal = journal(&held.site)?;
+    held.release()?;
+    wait::until("the end of the job in its journal", wait::START, || {
+        Ok((count_in(&journal, "3099 Job ")? > 0).then_some(()))
+    })?;
+    held.site.start_role(Role::Director)?;
+    let job = held.site.wait_job(held.job, wait::JOB)?;
+    ensure!(job.status() == 'I', "{job:?}");
+    ensure!(job.files() as usize >= SURELY_SENT, "{job:?}");
+    let log = held.site.job_log();
+    ensure!(log.contains("no Director"), "the log does not say why:\n{log}");
+    held.site.finish()
+}
