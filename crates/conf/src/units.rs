@@ -54,7 +54,7 @@ pub fn parse_size(text: &str) -> Result<u64, UnitError> {
     let (number, rest) = split_number(text)?;
     let unit: String = rest.trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
     let mut total = Total::default();
-    total.add(number, if unit.is_empty() { 1 } else { find_unit(SIZE_UNITS, &unit)? });
+    total.add(&number, if unit.is_empty() { 1 } else { find_unit(SIZE_UNITS, &unit)? });
     total.whole(text)
 }
 
@@ -82,7 +82,7 @@ pub fn parse_time(text: &str) -> Result<Duration, UnitError> {
         let after = after.trim_start();
         let unit: String = after.chars().take_while(char::is_ascii_alphabetic).collect();
         let factor = if unit.is_empty() { 1 } else { find_unit(TIME_UNITS, &unit)? };
-        total.add(number, factor);
+        total.add(&number, factor);
         rest = after[unit.len()..].trim_start();
     }
     total.whole(text).map(Duration::from_secs)
@@ -120,8 +120,8 @@ struct Total {
 }
 
 impl Total {
-    fn add(&mut self, number: Number, factor: u64) {
-        match number {
+    fn add(&mut self, number: &Number, factor: u64) {
+        match *number {
             Number::Whole(number) => {
                 self.whole = self.whole.saturating_add(u128::from(number) * u128::from(factor));
             }

@@ -1,6 +1,6 @@
 //! The Director with Bacula's own Storage and File Daemon (9.6): a backup, an incremental one, a restore.
 //!
-//! Needs the packages bacula-sd and bacula-fd.
+//! Needs the real Bacula that `tests/real/fetch-bacula` unpacks.
 
 use conf::{DirectorConfig, TextLoader};
 use director::{Director, JobRequest, RestoreRequest};
@@ -23,14 +23,17 @@ impl Drop for Daemon {
 
 impl Daemon {
     fn start(program: &str, config: &Path, port: u16) -> Self {
-        let child = Command::new(program)
+        let found = testkit::site::program(testkit::site::Maker::Bacula9, program);
+        let found = found.unwrap_or_else(|error| panic!("{error:#}"));
+        let child = Command::new(&found.path)
+            .args(&found.arguments)
             .args(["-f", "-c"])
             .arg(config)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap_or_else(|error| panic!("{program}: {error}; install the package bacula-sd or bacula-fd"));
+            .unwrap_or_else(|error| panic!("{program}: {error}"));
         let until = Instant::now() + Duration::from_secs(10);
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < until, "{program} does not listen");
@@ -77,8 +80,8 @@ impl Lab {
         std::fs::write(dir.path().join("sd.conf"), sd_conf).unwrap();
         std::fs::write(dir.path().join("fd.conf"), fd_conf).unwrap();
         let daemons = [
-            Daemon::start("/usr/sbin/bacula-sd", &dir.path().join("sd.conf"), sd),
-            Daemon::start("/usr/sbin/bacula-fd", &dir.path().join("fd.conf"), fd),
+            Daemon::start("bacula-sd", &dir.path().join("sd.conf"), sd),
+            Daemon::start("bacula-fd", &dir.path().join("fd.conf"), fd),
         ];
         let text = director_conf(&dir, sd, fd);
         let config = load(&text);

@@ -285,7 +285,9 @@ mod tests {
     fn help_has_the_recorded_layout() {
         let recorded = include_str!("../../fixtures/console/help.txt");
         let lines: Vec<&str> = recorded.lines().collect();
-        for line in help_text(None).lines().filter(|l| !l.contains("able a job")) {
+        // What Bacula's console does not have, or words otherwise.
+        let own = |line: &str| line.contains("able a job") || line.trim_start().starts_with("cluster ");
+        for line in help_text(None).lines().filter(|line| !own(line)) {
             assert!(lines.contains(&line), "{line}");
         }
         assert!(recorded.contains(&help_text(Some("run"))));
