@@ -284,13 +284,13 @@ async fn ask(
         return Ok(Held::Lost(format!("Storage daemon {} does not hold the job any more", storage.name)));
     };
     if line.contains(" state=reserved ") || line.contains(" state=waiting ") {
-        let said = conn.command(close_line(job, attempt.attempt)).await;
+        let said = conn.line(close_line(job, attempt.attempt)).await;
         tracing::info!(job = %job.id, ?said, "closed what the Storage daemon held in reserve");
         conn.terminate().await;
         return Ok(Held::NotStarted);
     }
     if job.plan().job_type == JobType::Restore && was_cut_off(line) {
-        let said = conn.command(close_line(job, attempt.attempt)).await;
+        let said = conn.line(close_line(job, attempt.attempt)).await;
         tracing::info!(job = %job.id, ?said, "closed what a Storage daemon had left of a restore");
         conn.terminate().await;
         let name = &storage.name;
