@@ -108,3 +108,46 @@ fn nobody_comes_back_in_time_and_the_job_ends_at_its_last_checkpoint() -> Result
     ensure!(log.contains("no Director"), "the log does not say why:\n{log}");
     held.site.finish()
 }
+
+#[test]
+fn the_job_waits_for_its_storage_daemon_and_others_run() -> Result<()> {
+    let admin = "Job { Name = Nothing; Type = Admin; JobDefs = Defaults }";
+    let mut held = Held::start(our_site().extra(admin))?;
+    wait_checkpoint(&held.site)?;
+    held.site.kill(Role::Director)?;
+    held.site.kill(Role::Storage)?;
+    held.site.start_role(Role::Director)?;
+    let other = held.site.run("run job=Nothing yes")?;
+    expect_good(&held.site.wait_job(other, wait::JOB)?)?;
+    let status = held.site.console(&["status director"])?;
+    ensure!(status.contains("is waiting on Storage"), "{status}");
+    ensure!(held.site.job(held.job)?.status() == 'R', "{:?}", held.site.job(held.job)?);
+    held.site.start_role(Role::Storage)?;
+    held.release()?;
+    let job = held.site.wait_job(held.job, wait::JOB)?;
+    ensure!(job.status() == 'I' && job.files() as usize >= SURELY_SENT, "{job:?}");
+    held.site.finish()
+}
+
+#[test]
+fn the_job_waits_for_its_file_daemon() -> Result<()> {
+    let mut held = Held::start(our_site())?;
+    wait_checkpoint(&held.site)?;
+    held.site.kill(Role::Director)?;
+    held.site.kill(Role::Client)?;
+    held.site.start_role(Role::Director)?;
+    held.site.wait_job_log("took over the running JobId 1", wait::START)?;
+    ensure!(held.site.job(held.job)?.status() == 'R', "{:?}", held.site.job(held.job)?);
+    held.site.start_role(Role::Client)?;
+    let job = held.site.wait_job(held.job, wait::JOB)?;
+    ensure!(job.status() == 'I' && job.files() as usize >= SURELY_SENT, "{job:?}");
+    held.site.finish()
+}
+
+/// Waits until the files before the gate are in the catalog.
+fn wait_checkpoint(site: &Site) -> Result<()> {
+    wait::until("a checkpoint in the catalog", wait::START, || {
+        let rows = site.sql("SELECT count(*) FROM File WHERE JobId = 1")?;
+        Ok((rows[0][0].parse::<usize>()? >= SURELY_SENT).then_some(()))
+    })
+}

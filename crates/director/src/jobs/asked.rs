@@ -5,7 +5,7 @@
 
 use super::job::Job;
 use super::life::Course;
-use super::outcome::FdEnd;
+use super::outcome::{FdEnd, Wish};
 use super::session::{FdSession, Flow, attach_client};
 use crate::error::DirectorError;
 use crate::handle::Director;
@@ -31,9 +31,19 @@ pub(super) enum Asked {
 }
 
 pub(super) async fn ask_client(director: &Director, job: &Arc<Job>, attempt: Attempt) -> Asked {
-    let conn = match reach_client(director, job).await {
-        Ok(conn) => conn,
-        Err(error) => return Asked::Lost(format!("the client did not answer: {error}")),
+    let patience = Instant::now() + director.config().director.fd_connect_timeout;
+    let conn = loop {
+        match reach_client(director, job).await {
+            Ok(conn) => break conn,
+            Err(error) if Instant::now() >= patience || job.wish() != Wish::GoOn => {
+                return Asked::Lost(format!("the client did not answer: {error}"));
+            }
+            Err(error) => tracing::warn!(job = %job.id, %error, "the client of the job does not answer yet"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            _ = job.wished() => {}
+        }
     };
     if !conn.holdfast {
         conn.terminate().await;
