@@ -99,7 +99,7 @@ fn raise(connection: &dyn Connection, director: &str, wish: &Activation) -> Resu
 }
 
 /// The row, which nobody else changes until the transaction is over. Waits for writers of its epoch.
-pub(crate) fn get_locked(connection: &dyn Connection, director: &str) -> Result<Option<LeaderRow>> {
+fn get_locked(connection: &dyn Connection, director: &str) -> Result<Option<LeaderRow>> {
     // Where there is no row to lock yet, two instances must not both make it.
     crate::schema::lock(connection)?;
     let sql = match connection.dialect() {
@@ -110,7 +110,7 @@ pub(crate) fn get_locked(connection: &dyn Connection, director: &str) -> Result<
 }
 
 /// Makes the holder of `wish` the active one, in an epoch above all that are known.
-pub(crate) fn store(
+fn store(
     connection: &dyn Connection,
     director: &str,
     wish: &Activation,
@@ -122,7 +122,8 @@ pub(crate) fn store(
     connection.execute(
         "INSERT INTO hf_leader (Director, Holder, Epoch, ActivationId, Renewal, ActivatedAt) VALUES (?1, ?2, ?3, ?4, 0, ?5) \
          ON CONFLICT (Director) DO UPDATE SET Holder = excluded.Holder, Epoch = excluded.Epoch, \
-         ActivationId = excluded.ActivationId, Renewal = 0, ActivatedAt = excluded.ActivatedAt, ClaimedBy = ''",
+         ActivationId = excluded.ActivationId, Renewal = 0, ActivatedAt = excluded.ActivatedAt, \
+         ClaimedBy = '', Claim = '', Released = 0, Heir = ''",
         params![director, &wish.holder, epoch, &activation, wish.now],
     )?;
     Ok(LeaderRow {

@@ -1,16 +1,18 @@
 //! The leadership row as the Lease engine uses it: on a connection of its own, each step bounded (DESIGN §4).
 //!
-//! Every step compares the whole row that the caller has seen, so that of two instances one succeeds. Renewals, claims and
-//! their end change no key of the row and never wait for a writer; a takeover waits for all of them.
+//! What a change does to the row is decided by the caller (`lead::protocol`) inside the transaction that has the row locked.
+//! A change of the epoch is one of a key and waits for all writers; every other change waits for none.
 
 use crate::error::{CatalogError, Result};
-use crate::leader::{self, Activation, LeaderRow};
+use crate::leader::LeaderRow;
 use crate::params;
 use crate::port::{Backend, Connection, Dialect, TxMode};
 use crate::service::{Catalog, in_transaction};
 use crate::tx::ReadTx;
+use crate::value::Row;
 use std::sync::Arc;
 use std::time::Duration;
+use types::{ActivationId, Epoch, Timestamp};
 
 /// A connection for the lease of one Director. It is made when it is first needed, and anew after it broke.
 pub struct LeaseSession {
@@ -18,6 +20,51 @@ pub struct LeaseSession {
     director: String,
     limit: Duration,
     connection: Option<Box<dyn Connection>>,
+}
+
+/// The leadership row with how the role is held. No wall-clock time is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseRow {
+    /// Instance activated last.
+    pub holder: String,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Drawn for its activation.
+    pub activation: ActivationId,
+    /// Counts renewals.
+    pub renewal: u64,
+    /// How the role is held.
+    pub tenure: LeaseTenure,
+}
+
+/// How the role is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeaseTenure {
+    /// By the holder.
+    Held,
+    /// The holder is being fenced and must not renew.
+    Claimed {
+        /// By whom.
+        by: String,
+        /// Drawn for the claim.
+        claim: ActivationId,
+    },
+    /// The holder gave it back.
+    Released {
+        /// Who is to have it, if one is named.
+        heir: Option<String>,
+    },
+}
+
+/// What one transaction saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseSight {
+    /// [`Server::system`].
+    pub system: u64,
+    /// [`Server::timeline`].
+    pub timeline: u32,
+    /// None before the first activation.
+    pub row: Option<LeaseRow>,
 }
 
 /// What the database's server says of itself.
@@ -57,67 +104,51 @@ impl LeaseSession {
         Self { backend, director: director.to_owned(), limit, connection: None }
     }
 
-    /// The row; none before the first activation. Blocks, as all steps do.
+    /// The row and the server's history. Blocks, as all steps do.
     ///
     /// # Errors
     /// [`CatalogError::Away`]; those of the database.
-    pub fn read(&mut self) -> Result<Option<LeaderRow>> {
+    pub fn look(&mut self) -> Result<LeaseSight> {
         let director = self.director.clone();
-        self.step(TxMode::Read, move |connection| leader::get(&ReadTx::new(connection), &director))
+        self.step(TxMode::Read, |connection| sight(connection, &director, ""))
     }
 
-    /// Counts one renewal of the row as `held`. None when it is no longer that row: taken over, claimed, or renewed by a
-    /// second process with this one's activation. Never waits for a writer.
+    /// Makes one change in one transaction: `decide` is given the row as it is, locked, and returns the row as it is to be, or
+    /// `None` to leave it. `key`: the change may be one of the epoch, and waits for all writers of the old one, at most half
+    /// the limit (end their sessions before). Returns what is there afterwards, and whether it was changed.
     ///
     /// # Errors
-    /// [`CatalogError::Away`] and [`CatalogError::OutcomeUnknown`]: the caller reads the row before it renews again.
-    pub fn renew(&mut self, held: &LeaderRow) -> Result<Option<LeaderRow>> {
-        self.change(held, "Renewal = Renewal + 1", "AND ClaimedBy = ''", "")
-    }
-
-    /// Claims the leadership for fencing its holder: from here the holder's renewals fail. None when the row is no longer as
-    /// `seen`, or claimed by another.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub fn claim(&mut self, seen: &LeaderRow, by: &str) -> Result<Option<LeaderRow>> {
-        self.change(seen, "ClaimedBy = ?6", "AND ClaimedBy IN ('', ?6)", by)
-    }
-
-    /// Gives a claim back: fencing failed. False when it is no longer there.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub fn unclaim(&mut self, claimed: &LeaderRow, by: &str) -> Result<Option<LeaderRow>> {
-        self.change(claimed, "ClaimedBy = ''", "AND ClaimedBy = ?6", by)
-    }
-
-    /// Takes the leadership over: a new epoch, if the row still is as `seen` (none: there was none). None when it is not.
-    /// Waits for write transactions of the old epoch, at most half the limit: end their sessions before.
-    ///
-    /// # Errors
+    /// [`CatalogError::Away`]; [`CatalogError::OutcomeUnknown`]: the row must be looked at before anything is concluded;
     /// [`CatalogError::Busy`] when a writer outlasts the limit; those of the database.
-    pub fn take_over(&mut self, seen: Option<&LeaderRow>, wish: &Activation) -> Result<Option<LeaderRow>> {
+    pub fn change(
+        &mut self,
+        key: bool,
+        now: Timestamp,
+        decide: impl Fn(&LeaseSight) -> Option<LeaseRow>,
+    ) -> Result<(LeaseSight, bool)> {
         let director = self.director.clone();
-        let taken = self.step(TxMode::Write, |connection| {
-            let stored = leader::get_locked(connection, &director)?;
-            if stored.as_ref() != seen {
-                return Ok(None);
+        let (sight, made) = self.step(TxMode::Write, |connection| {
+            if key {
+                // Where there is no row to lock yet, two instances must not both make it.
+                crate::schema::lock(connection)?;
             }
-            leader::store(connection, &director, wish, stored.as_ref()).map(Some)
+            let seen = sight(connection, &director, if key { "FOR UPDATE" } else { "FOR NO KEY UPDATE" })?;
+            let Some(row) = decide(&seen) else { return Ok((seen, false)) };
+            store(connection, &director, &row, key, now)?;
+            Ok((LeaseSight { row: Some(row), ..seen }, true))
         })?;
-        if let Some(row) = &taken {
+        if let (true, true, Some(row)) = (key, made, &sight.row) {
             self.backend.activated(&row.holder, row.epoch);
         }
-        Ok(taken)
+        Ok((sight, made))
     }
 
     /// Ends the database sessions of a holder, whose open transactions would block a takeover. Returns how many there were.
     ///
     /// # Errors
     /// Those of the database; the user of the catalog may end its own sessions.
-    pub fn end_sessions(&mut self, of: &LeaderRow) -> Result<u64> {
-        let name = crate::postgres::application_name(&self.director, &of.holder, of.epoch);
+    pub fn end_sessions(&mut self, holder: &str, epoch: Epoch) -> Result<u64> {
+        let name = crate::postgres::application_name(&self.director, holder, epoch);
         self.step(TxMode::Write, |connection| match connection.dialect() {
             Dialect::Sqlite => Ok(0),
             Dialect::Postgres => {
@@ -139,18 +170,6 @@ impl LeaseSession {
         })
     }
 
-    fn change(&mut self, row: &LeaderRow, set: &str, also: &str, by: &str) -> Result<Option<LeaderRow>> {
-        let sql = format!(
-            "UPDATE hf_leader SET {set} WHERE Director = ?1 AND Holder = ?2 AND Epoch = ?3 AND ActivationId = ?4 \
-             AND Renewal = ?5 {also} AND (?6 = ?6) RETURNING *"
-        );
-        let activation = row.activation.to_string();
-        self.step(TxMode::Write, |connection| {
-            let values = params![&row.director, &row.holder, row.epoch, &activation, row.renewal, by];
-            ReadTx::new(connection).one(&sql, values, LeaderRow::from_row)
-        })
-    }
-
     fn step<T>(&mut self, mode: TxMode, work: impl FnOnce(&dyn Connection) -> Result<T>) -> Result<T> {
         if self.connection.as_ref().is_none_or(|connection| !connection.is_usable()) {
             self.connection = Some(self.backend.connect_lease(self.limit)?);
@@ -158,6 +177,71 @@ impl LeaseSession {
         let Some(connection) = &self.connection else { return Err(CatalogError::Closed) };
         in_transaction(&**connection, mode, || work(&**connection))
     }
+}
+
+fn sight(connection: &dyn Connection, director: &str, lock: &str) -> Result<LeaseSight> {
+    let r = ReadTx::new(connection);
+    let (lock, server) = match connection.dialect() {
+        // The transaction is the only writer.
+        Dialect::Sqlite => ("", Server { system: 0, timeline: 0, replication: Replication::None }),
+        Dialect::Postgres => (lock, postgres_server(&r)?),
+    };
+    let sql = format!("SELECT * FROM hf_leader WHERE Director = ?1 {lock}");
+    let row = r.one(&sql, params![director], LeaseRow::from_row)?;
+    Ok(LeaseSight { system: server.system, timeline: server.timeline, row })
+}
+
+impl LeaseRow {
+    fn from_row(row: &Row<'_>) -> Result<Self> {
+        let leader = LeaderRow::from_row(row)?;
+        let (claim, heir): (String, String) = (row.get("Claim")?, row.get("Heir")?);
+        let released: i64 = row.get("Released")?;
+        let tenure = match (released != 0, leader.claimed_by.is_empty()) {
+            (true, _) => LeaseTenure::Released { heir: Some(heir).filter(|heir| !heir.is_empty()) },
+            (false, true) => LeaseTenure::Held,
+            (false, false) => LeaseTenure::Claimed {
+                claim: claim.parse().map_err(|_| CatalogError::BadValue {
+                    column: "hf_leader.Claim".to_owned(),
+                    problem: format!("holds {claim:?}, which is no claim"),
+                })?,
+                by: leader.claimed_by,
+            },
+        };
+        let LeaderRow { holder, epoch, activation, renewal, .. } = leader;
+        Ok(Self { holder, epoch, activation, renewal, tenure })
+    }
+}
+
+fn store(
+    connection: &dyn Connection,
+    director: &str,
+    row: &LeaseRow,
+    key: bool,
+    now: Timestamp,
+) -> Result<()> {
+    let (by, claim, released, heir) = match &row.tenure {
+        LeaseTenure::Held => ("", String::new(), 0, ""),
+        LeaseTenure::Claimed { by, claim } => (by.as_str(), claim.to_string(), 0, ""),
+        LeaseTenure::Released { heir } => ("", String::new(), 1, heir.as_deref().unwrap_or_default()),
+    };
+    let activation = row.activation.to_string();
+    if key {
+        connection.execute(
+            "INSERT INTO hf_leader (Director, Holder, Epoch, ActivationId, Renewal, ActivatedAt, ClaimedBy, Claim, Released, Heir) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+             ON CONFLICT (Director) DO UPDATE SET Holder = excluded.Holder, Epoch = excluded.Epoch, \
+             ActivationId = excluded.ActivationId, Renewal = excluded.Renewal, ActivatedAt = excluded.ActivatedAt, \
+             ClaimedBy = excluded.ClaimedBy, Claim = excluded.Claim, Released = excluded.Released, Heir = excluded.Heir",
+            params![director, &row.holder, row.epoch, &activation, row.renewal, now, by, &claim, released, heir],
+        )?;
+    } else {
+        // The key is not named, so that those who share it are not waited for.
+        connection.execute(
+            "UPDATE hf_leader SET Renewal = ?2, ClaimedBy = ?3, Claim = ?4, Released = ?5, Heir = ?6 WHERE Director = ?1",
+            params![director, row.renewal, by, &claim, released, heir],
+        )?;
+    }
+    Ok(())
 }
 
 fn postgres_server(r: &ReadTx<'_>) -> Result<Server> {

@@ -13,7 +13,10 @@ CREATE TABLE hf_leader (
     ActivationId VARCHAR(32) NOT NULL,
     Renewal BIGINT NOT NULL DEFAULT 0,
     ActivatedAt BIGINT NOT NULL,
-    ClaimedBy VARCHAR(128) NOT NULL DEFAULT ''
+    ClaimedBy VARCHAR(128) NOT NULL DEFAULT '',
+    Claim VARCHAR(32) NOT NULL DEFAULT '',
+    Released INTEGER NOT NULL DEFAULT 0,
+    Heir VARCHAR(128) NOT NULL DEFAULT ''
 );
 
 -- A change of the epoch is a change of a key: in PostgreSQL it waits for all writers, which hold the row for key share,

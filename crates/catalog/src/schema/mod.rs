@@ -27,14 +27,17 @@ const STEPS: &[Step] = &[
     },
     Step {
         what: "claims on leaderships",
-        change: Change::Column {
-            table: "hf_leader",
-            column: "ClaimedBy",
-            definition: "VARCHAR(128) NOT NULL DEFAULT ''",
-        },
+        change: leader_column("ClaimedBy", "VARCHAR(128) NOT NULL DEFAULT ''"),
     },
     Step { what: "marks of writers", change: Change::Sql(include_str!("steps/05_writers.sql")) },
+    Step { what: "claims by their ids", change: leader_column("Claim", "VARCHAR(32) NOT NULL DEFAULT ''") },
+    Step { what: "leaderships given back", change: leader_column("Released", "INTEGER NOT NULL DEFAULT 0") },
+    Step { what: "heirs of leaderships", change: leader_column("Heir", "VARCHAR(128) NOT NULL DEFAULT ''") },
 ];
+
+const fn leader_column(column: &'static str, definition: &'static str) -> Change {
+    Change::Column { table: "hf_leader", column, definition }
+}
 
 struct Step {
     what: &'static str,

@@ -1,15 +1,31 @@
 //! The leadership row on PostgreSQL: who waits for whom.
 
 use crate::support::{active, jobs, new_job, wish};
-use catalog::lease::LeaseSession;
+use catalog::lease::{LeaseRow, LeaseSession, LeaseSight, LeaseTenure};
 use catalog::{Catalog, CatalogError, job};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 use tokio::task::JoinHandle;
-use types::{Epoch, JobId};
+use types::{ActivationId, Epoch, JobId, Timestamp};
 
 /// Longer than any step that does not wait takes, also on a busy machine.
 const LIMIT: Duration = Duration::from_secs(5);
+
+/// The row renewed, as it is otherwise.
+fn next(seen: &LeaseSight) -> Option<LeaseRow> {
+    seen.row.clone().map(|row| LeaseRow { renewal: row.renewal + 1, ..row })
+}
+
+/// The next epoch, for instance b.
+fn taken_over(seen: &LeaseSight) -> Option<LeaseRow> {
+    Some(LeaseRow {
+        holder: "b".to_owned(),
+        epoch: Epoch::next(seen.row.iter().map(|row| row.epoch), 0),
+        activation: ActivationId(9),
+        renewal: 0,
+        tenure: LeaseTenure::Held,
+    })
+}
 
 /// A write transaction that has written and goes on when told so.
 fn open_writer(
@@ -40,33 +56,29 @@ async fn renewals_pass_writers_and_takeovers_wait_for_them() {
     let mut short = catalog.lease_session(Duration::from_secs(2));
     let (writer, begun, go) = open_writer(&catalog, epoch);
     let steps = Arc::clone(&lease);
-    let row = tokio::task::spawn_blocking(move || {
+    tokio::task::spawn_blocking(move || {
         begun.recv_timeout(LIMIT).unwrap();
         let mut lease = steps.lock().unwrap();
         // The writer holds its transaction open all the time.
-        let row = lease.read().unwrap().unwrap();
-        let renewed = lease.renew(&row).unwrap().unwrap();
-        assert_eq!((renewed.renewal, renewed.epoch), (1, epoch));
-        assert_eq!(lease.renew(&row).unwrap(), None, "a renewal of an older row");
-        let claimed = lease.claim(&renewed, "b").unwrap().unwrap();
-        assert_eq!(lease.renew(&claimed).unwrap(), None, "a renewal of a claimed row");
-        assert_eq!(lease.claim(&claimed, "c").unwrap(), None, "a claim of a claimed row");
-        let row = lease.unclaim(&claimed, "b").unwrap().unwrap();
-        assert_eq!(short.read().unwrap().as_ref(), Some(&row));
-        let waits = short.take_over(Some(&row), &wish("b", 9)).unwrap_err();
+        let (renewed, made) = lease.change(false, Timestamp(0), next).unwrap();
+        let row = renewed.row.unwrap();
+        assert!(made && row.epoch == epoch && row.renewal == 1, "{row:?}");
+        let claim = LeaseTenure::Claimed { by: "b".to_owned(), claim: ActivationId(77) };
+        let claimed = |seen: &LeaseSight| Some(LeaseRow { tenure: claim.clone(), ..next(seen)? });
+        lease.change(false, Timestamp(0), claimed).unwrap();
+        assert_eq!(short.look().unwrap().row.unwrap().tenure, claim);
+        let (left, made) = short.change(false, Timestamp(0), |_| None).unwrap();
+        assert!(!made && left.row.as_ref().unwrap().renewal == 2, "{left:?}");
+        let waits = short.change(true, Timestamp(0), taken_over).unwrap_err();
         assert!(matches!(waits, CatalogError::Busy { .. }), "{waits}");
         go.send(()).unwrap();
-        row
     })
     .await
     .unwrap();
     assert_eq!(writer.await.unwrap().unwrap(), JobId(1));
     let taken = tokio::task::spawn_blocking(move || {
         let mut lease = lease.lock().unwrap();
-        let stale = catalog::leader::LeaderRow { renewal: 0, ..row.clone() };
-        assert_eq!(lease.take_over(Some(&stale), &wish("b", 9)).unwrap(), None);
-        assert_eq!(lease.take_over(None, &wish("b", 9)).unwrap(), None);
-        lease.take_over(Some(&row), &wish("b", 9)).unwrap().unwrap()
+        lease.change(true, Timestamp(0), taken_over).unwrap().0.row.unwrap()
     })
     .await
     .unwrap();
@@ -89,9 +101,9 @@ async fn the_sessions_of_the_one_before_are_ended_and_its_open_transaction_with_
     let mut lease: LeaseSession = other.lease_session(LIMIT);
     let taken = tokio::task::spawn_blocking(move || {
         begun.recv_timeout(LIMIT).unwrap();
-        let row = lease.read().unwrap().unwrap();
-        assert!(lease.end_sessions(&row).unwrap() >= 1);
-        lease.take_over(Some(&row), &wish("b", 9)).unwrap().unwrap()
+        let row = lease.look().unwrap().row.unwrap();
+        assert!(lease.end_sessions(&row.holder, row.epoch).unwrap() >= 1);
+        lease.change(true, Timestamp(0), taken_over).unwrap().0.row.unwrap()
     })
     .await
     .unwrap();
