@@ -7,7 +7,7 @@ use crate::value::Row;
 use types::{Attempt, Epoch, JobId, Timestamp, VolSession};
 
 /// Where an attempt is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AttemptState {
     /// May run; at most one per job.
     Open,
@@ -90,20 +90,40 @@ impl AttemptRow {
     }
 }
 
+/// The number of the next attempt after the earlier ones of its job.
+///
+/// # Errors
+/// The attempt that is still open: it must end, or be closed, before.
+pub fn next_after(
+    earlier: impl IntoIterator<Item = (Attempt, AttemptState)>,
+) -> std::result::Result<Attempt, Attempt> {
+    let mut last = Attempt(0);
+    for (attempt, state) in earlier {
+        match state {
+            AttemptState::Open => return Err(attempt),
+            AttemptState::Closed | AttemptState::Ended => last = last.max(attempt),
+        }
+    }
+    Ok(Attempt(last.0 + 1))
+}
+
+/// Whether what a journal of the attempt still says is answered `Closed`, and dropped.
+#[must_use]
+pub fn is_given_up(state: AttemptState) -> bool {
+    state == AttemptState::Closed
+}
+
 /// Grants the next attempt of a job.
 ///
 /// # Errors
 /// [`CatalogError::Refused`] while an earlier one is open; those of the database.
 pub fn grant(tx: &WriteTx<'_>, job: JobId, now: Timestamp) -> Result<Attempt> {
-    if let Some(open) = open_of(tx, job)? {
-        return Err(CatalogError::Refused(format!(
-            "attempt {} of JobId {job} is still open; it must end or be closed before another starts",
-            open.attempt
-        )));
-    }
-    let last: Option<u32> =
-        tx.scalar("SELECT COALESCE(MAX(Attempt), 0) FROM hf_attempt WHERE JobId = ?1", params![job])?;
-    let attempt = Attempt(last.unwrap_or(0) + 1);
+    let earlier = list(tx, job)?;
+    let attempt = next_after(earlier.iter().map(|row| (row.attempt, row.state))).map_err(|open| {
+        CatalogError::Refused(format!(
+            "attempt {open} of JobId {job} is still open; it must end or be closed before another starts"
+        ))
+    })?;
     tx.execute(
         "INSERT INTO hf_attempt (JobId, Attempt, State, Epoch, GrantedAt) VALUES (?1, ?2, 'open', ?3, ?4)",
         params![job, attempt, tx.epoch(), now],

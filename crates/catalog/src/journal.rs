@@ -16,6 +16,29 @@ pub struct JournalKey {
     pub storage: String,
 }
 
+/// Where a record stands in the journal's row of numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// It was handled before: it has had its effect.
+    Repeated,
+    /// It is the next one.
+    Next,
+    /// One is missing before it.
+    Gap,
+}
+
+/// Where record `seq` stands behind the last one that was handled.
+#[must_use]
+pub fn place(handled: Seq, seq: Seq) -> Place {
+    if seq <= handled {
+        Place::Repeated
+    } else if seq.0 == handled.0 + 1 {
+        Place::Next
+    } else {
+        Place::Gap
+    }
+}
+
 /// The last record of a journal whose effect is in the catalog; 0 for none.
 ///
 /// # Errors

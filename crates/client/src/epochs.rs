@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use types::{CatalogId, Epoch};
 use wire::msg::holdfast::{Refusal, Registration};
+use wire::verdict::Standing;
 
 /// The registration of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +70,8 @@ impl Epochs {
 }
 
 fn is_current(asked: &Registration, active: &Registration) -> bool {
-    asked.epoch > active.epoch || asked.epoch == active.epoch && asked.activation == active.activation
+    let standing = |of: &Registration| Standing { epoch: of.epoch, activation: of.activation };
+    !standing(asked).is_stale_beside(standing(active))
 }
 
 fn stale(director: &str, active: &Registration, own: Epoch) -> Refusal {

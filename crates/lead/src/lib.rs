@@ -10,6 +10,7 @@
 mod guard;
 mod host;
 mod lock;
+pub mod protocol;
 
 pub use guard::{EpochGuard, Lost};
 pub use host::HostCandidate;

@@ -9,6 +9,7 @@
 //! - [`version`]: what a peer's number says it can do.
 //! - [`hello`]: the first line of every session and the greeting that ends the handshake.
 //! - [`dialogue`]: one state machine per pair and side, without I/O.
+//! - [`verdict`]: what a daemon decides on a command: epoch, nonce, Volume version.
 //! - [`msg`]: typed messages of every pair, parsed tolerantly and formatted as Bacula formats them.
 
 pub mod cram;
@@ -19,6 +20,7 @@ pub mod hello;
 pub mod msg;
 pub mod scan;
 pub mod tls;
+pub mod verdict;
 pub mod version;
 
 pub use frame::{FrameDecoder, FrameEncoder, FrameError, Packet, PacketRef, Signal};

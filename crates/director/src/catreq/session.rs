@@ -7,9 +7,9 @@ use super::request::{self, Collected, Request};
 use super::volumes::{self, Decision};
 use super::{CatReqError, JobContext, Shared};
 use catalog::WriteTx;
-use catalog::attempt::{self, AttemptState};
+use catalog::attempt;
 use catalog::file::Ingest;
-use catalog::journal::{self, JournalKey};
+use catalog::journal::{self, JournalKey, Place};
 use std::cell::Cell;
 use std::sync::Arc;
 use types::{Seq, Timestamp, VolSession};
@@ -85,7 +85,7 @@ impl CatalogSession {
         let position = shared
             .catalog
             .read(move |r| {
-                if attempt::get(r, job, attempt)?.is_some_and(|row| row.state == AttemptState::Closed) {
+                if attempt::get(r, job, attempt)?.is_some_and(|row| attempt::is_given_up(row.state)) {
                     return Ok(None);
                 }
                 key.as_ref().map_or(Ok(Seq(0)), |key| journal::position(r, key)).map(Some)
@@ -205,11 +205,12 @@ impl CatalogSession {
     }
 
     async fn record<'p>(&mut self, seq: Seq, payload: &'p [u8]) -> Result<Handled<'p>, CatReqError> {
-        if seq <= self.seen {
-            return self.repeated(seq, payload).await;
-        }
-        if seq.0 != self.seen.0 + 1 {
-            return Err(self.protocol(format!("journal record {seq} follows {}", self.seen)));
+        match journal::place(self.seen, seq) {
+            Place::Repeated => return self.repeated(seq, payload).await,
+            Place::Gap => {
+                return Err(self.protocol(format!("journal record {seq} follows {}", self.seen)));
+            }
+            Place::Next => {}
         }
         let handled = self.message(Some(seq), payload).await?;
         self.seen = seq;

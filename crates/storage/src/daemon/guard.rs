@@ -2,6 +2,7 @@
 
 use types::VolTime;
 use volume::VolumeLabel;
+use wire::verdict::{Unlike, VolumeVersion};
 
 use super::Daemon;
 use crate::device::Permit;
@@ -67,13 +68,12 @@ fn difference(owner: &DirectorKey, permit: Permit, state: &VolumeState) -> Optio
     if !is_owner {
         return Some(format!("it belongs to Director \"{}\"", state.owner.director));
     }
-    if state.label_time != permit.label_time {
-        return Some(format!("it was labelled at {}, not at {}", state.label_time, permit.label_time));
-    }
-    if state.writes != permit.writes {
-        return Some(format!("it has had {} writes, not {}", state.writes, permit.writes));
-    }
-    None
+    let planned = VolumeVersion { label_time: permit.label_time, writes: permit.writes };
+    let kept = VolumeVersion { label_time: state.label_time, writes: state.writes };
+    planned.unlike(kept).map(|unlike| match unlike {
+        Unlike::Label => format!("it was labelled at {}, not at {}", kept.label_time, planned.label_time),
+        Unlike::Writes => format!("it has had {} writes, not {}", kept.writes, planned.writes),
+    })
 }
 
 /// Where no state is kept (Bacula wrote the Volume), the label decides.

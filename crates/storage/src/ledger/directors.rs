@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use types::{ActivationId, CatalogId, Epoch};
+use wire::verdict::Standing;
 
 /// A Director as the daemon knows it: everything is keyed by its name and the identity of its catalog.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,6 +47,12 @@ pub struct Registration {
     pub activation: ActivationId,
     /// The instance.
     pub instance: String,
+}
+
+impl Registration {
+    fn standing(&self) -> Standing {
+        Standing { epoch: self.epoch, activation: self.activation }
+    }
 }
 
 /// Why a Director is refused.
@@ -153,9 +160,7 @@ impl DirectorRegistry {
 }
 
 fn check(known: &Registration, offered: &Registration) -> Result<(), RegisterError> {
-    let is_stale = offered.epoch < known.epoch
-        || (offered.epoch == known.epoch && offered.activation != known.activation);
-    if is_stale {
+    if offered.standing().is_stale_beside(known.standing()) {
         return Err(RegisterError::Stale { newest: Box::new(known.clone()), refused: offered.epoch.0 });
     }
     Ok(())

@@ -1,15 +1,13 @@
 //! Nonces: a destructive command is executed only within the lease time that its Director saw (docs/extensions.md §3).
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use types::Nonce;
+use wire::verdict::is_within_lease;
 
 /// Nonces remembered for a registration; older ones are no longer good.
 const NONCES_MAX: usize = 64;
-
-/// `lease_ms` of a Director whose leadership is a local lock without a time.
-pub const LEASE_FOREVER_MS: u64 = u64::MAX;
 
 /// The nonces given to one registration.
 #[derive(Debug, Default)]
@@ -28,9 +26,7 @@ impl Nonces {
     #[must_use]
     pub fn is_fresh(&self, nonce: Nonce, lease_ms: u64, now: Instant) -> bool {
         self.0.iter().any(|(given, at)| {
-            *given == nonce
-                && (lease_ms == LEASE_FOREVER_MS
-                    || now.saturating_duration_since(*at) < Duration::from_millis(lease_ms))
+            *given == nonce && is_within_lease(now.saturating_duration_since(*at), lease_ms)
         })
     }
 }
@@ -38,6 +34,8 @@ impl Nonces {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+    use wire::verdict::LEASE_FOREVER_MS;
 
     #[test]
     fn a_nonce_is_good_for_the_lease_and_only_here() {

@@ -1,0 +1,597 @@
+//! One instance of a Director: what it does on each event.
+
+use std::sync::Arc;
+
+use types::{ActivationId, Epoch};
+
+use super::change::{Change, Expect, Refused};
+use super::row::{Hold, Name, Row, Sight, Stamp, Tenure};
+use super::{Basis, Fence, Hindrance, Moment, Terms, Why};
+
+/// What an instance learns.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// Time has passed.
+    Wake,
+    /// The catalog was read.
+    Saw(Sight),
+    /// The transaction of an [`Effect::Ask`] ended, and its end is known.
+    Answer {
+        /// As in the effect.
+        sent: Moment,
+        /// The row as it is now, in either case.
+        sight: Sight,
+        /// Whether the change was made.
+        result: Result<(), Refused>,
+    },
+    /// A fence agent answered.
+    Power {
+        /// Whose power.
+        target: Name,
+        /// What it said.
+        said: Power,
+    },
+    /// A daemon named this epoch of our Director.
+    EpochSeen(Epoch),
+    /// After [`Effect::Quiesce`]: nothing that was begun is unanswered.
+    Drained,
+    /// Give the role back, to `heir` when named. With `demote` it is not taken again before [`Event::Hindered`] says none.
+    GiveBack {
+        /// To whom.
+        heir: Option<Name>,
+        /// Whether the operator demotes this instance.
+        demote: bool,
+    },
+    /// What stands against taking over, now.
+    Hindered(Option<Hindrance>),
+    /// An operator orders the takeover, whatever stands against it.
+    Force,
+}
+
+/// The power of an instance's host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Power {
+    /// Running.
+    On,
+    /// Off.
+    Off,
+    /// The agent failed, or its answer is unclear.
+    Failed,
+}
+
+/// What is to be done, in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Read the row.
+    Read,
+    /// Make the change in one transaction.
+    Ask {
+        /// The clock when it was asked: a lease is counted from here.
+        sent: Moment,
+        /// The change.
+        change: Change,
+    },
+    /// End the database sessions of a former activation.
+    EndSessions {
+        /// Its instance.
+        holder: Name,
+        /// Its epoch.
+        epoch: Epoch,
+    },
+    /// Ask the fence agent for the status of an instance's host.
+    AskPower {
+        /// Which.
+        target: Name,
+    },
+    /// Have the fence agent switch it off.
+    PowerOff {
+        /// Which.
+        target: Name,
+    },
+    /// This instance is active.
+    Activate {
+        /// Epoch and activation.
+        hold: Hold,
+        /// End of the lease.
+        until: Moment,
+        /// What it rests on.
+        basis: Basis,
+        /// The catalog may have gone back in time: reconcile before anything is decided on it.
+        reconcile: bool,
+    },
+    /// The lease lasts longer.
+    Extend {
+        /// Its end.
+        until: Moment,
+    },
+    /// Begin nothing new; report when nothing is unanswered.
+    Quiesce(Why),
+    /// The activation is over.
+    StepDown(Why),
+    /// Fencing failed; the claim is given up and tried again after another lease.
+    FencingFailed {
+        /// Who could not be switched off.
+        target: Name,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Role {
+    Standby,
+    Claiming {
+        sent: Moment,
+        claim: ActivationId,
+    },
+    Fencing(Fencing),
+    Raising {
+        sent: Moment,
+        activation: ActivationId,
+        basis: Basis,
+        reconcile: bool,
+    },
+    Active {
+        hold: Hold,
+        stamp: Stamp,
+        until: Moment,
+        sent: Moment,
+        waits: bool,
+    },
+    /// Acts no more, but what it began may have yet to end.
+    Draining {
+        hold: Hold,
+        stamp: Stamp,
+        until: Moment,
+        then: Then,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Fencing {
+    claim: ActivationId,
+    stamp: Stamp,
+    /// Until then the claim surely stands.
+    until: Moment,
+    /// Last renewal of the claim.
+    sent: Moment,
+    waits: bool,
+    /// The first is being asked.
+    targets: Vec<Name>,
+    is_off_ordered: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Then {
+    Release { heir: Option<Name> },
+    Raise,
+}
+
+/// What kind of role an instance has; for `status cluster` and tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RoleKind {
+    /// Watches.
+    Standby,
+    /// Has asked to stop the holder's renewals, or fences it.
+    Fencing,
+    /// Has asked for the epoch.
+    Raising,
+    /// Acts.
+    Active,
+    /// Ends what it began.
+    Draining,
+}
+
+/// The row as it was seen, and since when it has not changed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Watch {
+    sight: Sight,
+    since: Moment,
+}
+
+/// One instance of a Director.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Machine {
+    terms: Arc<Terms>,
+    role: Role,
+    watch: Option<Watch>,
+    last_read: Option<Moment>,
+    seen: Epoch,
+    hindrance: Option<Hindrance>,
+}
+
+/// One call of [`Machine::on`].
+struct Step {
+    now: Moment,
+    fresh: ActivationId,
+    out: Vec<Effect>,
+}
+
+impl Machine {
+    /// A standby that knows nothing yet; also after a restart.
+    #[must_use]
+    pub fn new(terms: Arc<Terms>) -> Self {
+        Self {
+            terms,
+            role: Role::Standby,
+            watch: None,
+            last_read: None,
+            seen: Epoch::default(),
+            hindrance: None,
+        }
+    }
+
+    /// Its role.
+    #[must_use]
+    pub fn role(&self) -> RoleKind {
+        match self.role {
+            Role::Standby => RoleKind::Standby,
+            Role::Claiming { .. } | Role::Fencing(_) => RoleKind::Fencing,
+            Role::Raising { .. } => RoleKind::Raising,
+            Role::Active { .. } => RoleKind::Active,
+            Role::Draining { .. } => RoleKind::Draining,
+        }
+    }
+
+    /// The activation under which it may act now, and how long its lease lasts from now; as the `EpochGuard` says it.
+    #[must_use]
+    pub fn may_act(&self, now: Moment) -> Option<(Hold, std::time::Duration)> {
+        match &self.role {
+            Role::Active { hold, until, .. } if now < *until => Some((*hold, until.since(now))),
+            _ => None,
+        }
+    }
+
+    /// When [`Event::Wake`] is due, if nothing happens before.
+    #[must_use]
+    pub fn wake_at(&self) -> Moment {
+        let period = self.terms.period();
+        match &self.role {
+            Role::Standby => {
+                let read = self.last_read.map_or(Moment::default(), |at| at.after(period));
+                self.ripe_at().map_or(read, |ripe| ripe.min(read))
+            }
+            Role::Claiming { sent, .. } | Role::Raising { sent, .. } => sent.after(self.terms.lease),
+            Role::Fencing(fencing) => fencing.sent.after(period).min(fencing.until),
+            Role::Active { sent, until, .. } => sent.after(period).min(*until),
+            Role::Draining { until, .. } => *until,
+        }
+    }
+
+    /// What follows from an event at `now`. `fresh` is drawn at random for this call; an activation or a claim may take it.
+    #[must_use]
+    pub fn on(&mut self, event: Event, now: Moment, fresh: ActivationId) -> Vec<Effect> {
+        let mut step = Step { now, fresh, out: Vec::new() };
+        self.expire(&mut step);
+        match event {
+            Event::Wake => {}
+            Event::Saw(sight) => self.saw(sight, &mut step),
+            Event::Answer { sent, sight, result } => self.answered(sent, sight, result, &mut step),
+            Event::Power { target, said } => self.power(&target, said, &mut step),
+            Event::EpochSeen(epoch) => {
+                self.seen = self.seen.max(epoch);
+                self.outrun(&mut step);
+            }
+            Event::Drained => self.drained(&mut step),
+            Event::GiveBack { heir, demote } => self.give_back(heir, demote, &mut step),
+            Event::Hindered(hindrance) => self.hindrance = hindrance,
+            Event::Force => self.force(&mut step),
+        }
+        self.proceed(&mut step);
+        step.out
+    }
+
+    /// What time alone ends. The lease counts before anything that the event says: a guard has looked at the same clock.
+    fn expire(&mut self, step: &mut Step) {
+        match &self.role {
+            Role::Active { until, .. } | Role::Draining { until, .. } if *until <= step.now => {
+                self.step_down(Why::Expired, step);
+            }
+            Role::Fencing(fencing) if fencing.until <= step.now => self.role = Role::Standby,
+            // Whether it was made shows in the row.
+            Role::Claiming { sent, .. } | Role::Raising { sent, .. }
+                if sent.after(self.terms.lease) <= step.now =>
+            {
+                self.role = Role::Standby;
+            }
+            _ => {}
+        }
+    }
+
+    /// What is due by the clock.
+    fn proceed(&mut self, step: &mut Step) {
+        let period = self.terms.period();
+        let is_ripe = self.ripe_at().is_some_and(|at| at <= step.now);
+        match &mut self.role {
+            Role::Standby if is_ripe => self.take_over(step),
+            Role::Standby if self.last_read.is_none_or(|at| at.after(period) <= step.now) => {
+                self.last_read = Some(step.now);
+                step.out.push(Effect::Read);
+            }
+            Role::Active { hold, sent, waits, .. } if sent.after(period) <= step.now => {
+                (*sent, *waits) = (step.now, true);
+                let change = Change::Renew { hold: *hold };
+                step.out.push(Effect::Ask { sent: step.now, change });
+            }
+            Role::Fencing(fencing) if fencing.sent.after(period) <= step.now => {
+                (fencing.sent, fencing.waits) = (step.now, true);
+                let change = Change::KeepClaim { claim: fencing.claim };
+                step.out.push(Effect::Ask { sent: step.now, change });
+            }
+            _ => {}
+        }
+    }
+
+    /// When the row that is watched may be followed, if it stays as it is.
+    fn ripe_at(&self) -> Option<Moment> {
+        let Watch { sight, since } = self.watch.as_ref()?;
+        if self.hindrance.is_some() {
+            return None;
+        }
+        let is_free = sight.row.as_ref().is_some_and(|row| self.is_offered(row));
+        // In a history that went back, a role that was given back may have been taken since.
+        if is_free && sight.is_of_this_history() {
+            return Some(*since);
+        }
+        Some(since.after(self.terms.patience()))
+    }
+
+    /// Whether the role was given back and this instance may have it at once.
+    fn is_offered(&self, row: &Row) -> bool {
+        let me = &self.terms.me;
+        matches!(&row.tenure, Tenure::Released { heir } if row.holder != *me && heir.as_ref().is_none_or(|heir| heir == me))
+    }
+
+    /// Who must be off before the row is followed.
+    fn fence_targets(&self, sight: &Sight) -> Vec<Name> {
+        let Some(row) = sight.row.as_ref() else { return Vec::new() };
+        if self.terms.fence == Fence::None {
+            return Vec::new();
+        }
+        // The catalog may not know who was active last.
+        if !sight.is_of_this_history() {
+            return self.terms.peers.clone();
+        }
+        match row.tenure {
+            Tenure::Released { .. } => Vec::new(),
+            Tenure::Held | Tenure::Claimed { .. } if row.holder == self.terms.me => Vec::new(),
+            Tenure::Held | Tenure::Claimed { .. } => vec![row.holder.clone()],
+        }
+    }
+
+    fn take_over(&mut self, step: &mut Step) {
+        let Some(Watch { sight, .. }) = self.watch.clone() else { return };
+        if self.fence_targets(&sight).is_empty() {
+            let basis = match sight.row.as_ref().map(|row| &row.tenure) {
+                None => Basis::First,
+                Some(Tenure::Released { .. }) => Basis::Released,
+                Some(Tenure::Held | Tenure::Claimed { .. }) => Basis::Expired,
+            };
+            return self.raise(Expect::Unchanged(sight), basis, step);
+        }
+        self.role = Role::Claiming { sent: step.now, claim: step.fresh };
+        let change = Change::Claim { expect: sight, by: self.terms.me.clone(), claim: step.fresh };
+        step.out.push(Effect::Ask { sent: step.now, change });
+    }
+
+    fn raise(&mut self, expect: Expect, basis: Basis, step: &mut Step) {
+        let sight = self.watch.as_ref().map(|watch| &watch.sight);
+        let row = sight.and_then(|sight| sight.row.as_ref());
+        if let Some(row) = row.filter(|row| row.holder != self.terms.me) {
+            step.out.push(Effect::EndSessions { holder: row.holder.clone(), epoch: row.epoch });
+        }
+        let is_behind = row.is_some_and(|row| row.epoch < self.seen);
+        let reconcile = is_behind || sight.is_some_and(|sight| !sight.is_of_this_history());
+        self.role = Role::Raising { sent: step.now, activation: step.fresh, basis, reconcile };
+        let change = Change::Raise {
+            expect,
+            holder: self.terms.me.clone(),
+            activation: step.fresh,
+            seen: self.seen,
+            basis,
+            overridden: self.hindrance,
+        };
+        step.out.push(Effect::Ask { sent: step.now, change });
+    }
+
+    fn saw(&mut self, sight: Sight, step: &mut Step) {
+        if matches!(self.role, Role::Standby | Role::Raising { .. }) {
+            self.observe(&sight, step.now);
+        }
+        // The answer was lost, but the activation was made.
+        if let Role::Raising { sent, activation, basis, reconcile } = self.role
+            && sight.row.as_ref().is_some_and(|row| row.activation == activation)
+        {
+            self.activated(&sight, sent, basis, reconcile, step);
+        }
+    }
+
+    /// Notes what the row is. Unchanged counts from the first time that it was *received* so: what was read is older than that.
+    fn observe(&mut self, sight: &Sight, now: Moment) {
+        if self.watch.as_ref().is_none_or(|watch| watch.sight != *sight) {
+            self.watch = Some(Watch { sight: sight.clone(), since: now });
+        }
+    }
+
+    fn answered(&mut self, asked: Moment, sight: Sight, result: Result<(), Refused>, step: &mut Step) {
+        match (&mut self.role, result) {
+            (Role::Active { hold, stamp, until, waits, .. }, Ok(())) => {
+                if !sight.row.as_ref().is_some_and(|row| row.is_of(*hold)) {
+                    return;
+                }
+                *waits = false;
+                *stamp = sight.stamp;
+                let end = asked.after(self.terms.lease);
+                if end > *until {
+                    *until = end;
+                    step.out.push(Effect::Extend { until: end });
+                }
+                self.observe(&sight, step.now);
+                self.outrun(step);
+            }
+            (Role::Active { hold, sent, waits: true, .. }, Err(Refused)) if *sent == asked => {
+                let why = why_refused(*hold, sight.row.as_ref());
+                self.observe(&sight, step.now);
+                self.step_down(why, step);
+            }
+            (Role::Raising { sent, activation, basis, reconcile }, Ok(())) if *sent == asked => {
+                let is_mine = sight.row.as_ref().is_some_and(|row| row.activation == *activation);
+                let (sent, basis, reconcile) = (*sent, *basis, *reconcile);
+                if is_mine {
+                    self.activated(&sight, sent, basis, reconcile, step);
+                }
+            }
+            (Role::Claiming { sent, claim }, Ok(())) if *sent == asked => {
+                let (sent, claim) = (*sent, *claim);
+                self.claimed(&sight, sent, claim, step);
+            }
+            (Role::Raising { sent, .. } | Role::Claiming { sent, .. }, Err(Refused)) if *sent == asked => {
+                self.role = Role::Standby;
+                self.observe(&sight, step.now);
+            }
+            (Role::Fencing(fencing), result) if fencing.waits && fencing.sent == asked => match result {
+                Ok(()) => {
+                    fencing.waits = false;
+                    fencing.until = asked.after(self.terms.lease);
+                }
+                Err(Refused) => {
+                    self.role = Role::Standby;
+                    self.observe(&sight, step.now);
+                }
+            },
+            (Role::Standby, _) => self.observe(&sight, step.now),
+            // An answer to what is no longer of interest.
+            _ => {}
+        }
+    }
+
+    fn activated(&mut self, sight: &Sight, sent: Moment, basis: Basis, reconcile: bool, step: &mut Step) {
+        self.observe(sight, step.now);
+        let until = sent.after(self.terms.lease);
+        let Some(row) = sight.row.as_ref().filter(|_| step.now < until) else {
+            self.role = Role::Standby;
+            return;
+        };
+        let hold = Hold { epoch: row.epoch, activation: row.activation };
+        self.role = Role::Active { hold, stamp: sight.stamp, until, sent, waits: false };
+        step.out.push(Effect::Activate { hold, until, basis, reconcile });
+        self.outrun(step);
+    }
+
+    fn claimed(&mut self, sight: &Sight, sent: Moment, claim: ActivationId, step: &mut Step) {
+        self.observe(sight, step.now);
+        let targets = self.fence_targets(sight);
+        let Some(target) = targets.first().cloned() else {
+            self.role = Role::Standby;
+            return;
+        };
+        let until = sent.after(self.terms.lease);
+        let stamp = sight.stamp;
+        self.role = Role::Fencing(Fencing {
+            claim,
+            stamp,
+            until,
+            sent,
+            waits: false,
+            targets,
+            is_off_ordered: false,
+        });
+        step.out.push(Effect::AskPower { target });
+    }
+
+    fn power(&mut self, target: &Name, said: Power, step: &mut Step) {
+        let Role::Fencing(fencing) = &mut self.role else { return };
+        if fencing.targets.first() != Some(target) {
+            return;
+        }
+        match said {
+            Power::Off => {
+                fencing.targets.remove(0);
+                fencing.is_off_ordered = false;
+                if let Some(next) = fencing.targets.first() {
+                    step.out.push(Effect::AskPower { target: next.clone() });
+                    return;
+                }
+                let (claim, stamp) = (fencing.claim, fencing.stamp);
+                self.raise(Expect::Claimed { claim, stamp }, Basis::Fenced, step);
+            }
+            Power::On if !fencing.is_off_ordered => {
+                fencing.is_off_ordered = true;
+                step.out.push(Effect::PowerOff { target: target.clone() });
+            }
+            Power::On | Power::Failed => {
+                let change = Change::Unclaim { claim: fencing.claim };
+                self.role = Role::Standby;
+                // Its own claim is not what it watches: what comes of it is read anew.
+                self.watch = None;
+                step.out.push(Effect::FencingFailed { target: target.clone() });
+                step.out.push(Effect::Ask { sent: step.now, change });
+            }
+        }
+    }
+
+    /// The holder raises its own epoch when a daemon knew a higher one, or when the catalog's history is another.
+    fn outrun(&mut self, step: &mut Step) {
+        let Role::Active { hold, stamp, until, .. } = &self.role else { return };
+        if self.seen > hold.epoch || hold.epoch.timeline() < stamp.timeline {
+            self.role = Role::Draining { hold: *hold, stamp: *stamp, until: *until, then: Then::Raise };
+            step.out.push(Effect::Quiesce(Why::Renewing));
+        }
+    }
+
+    fn give_back(&mut self, heir: Option<Name>, demote: bool, step: &mut Step) {
+        if demote {
+            self.hindrance = Some(Hindrance::Demoted);
+        }
+        match &self.role {
+            Role::Active { hold, stamp, until, .. } => {
+                let then = Then::Release { heir };
+                self.role = Role::Draining { hold: *hold, stamp: *stamp, until: *until, then };
+                step.out.push(Effect::Quiesce(Why::Released));
+            }
+            Role::Draining { then, hold, stamp, until } if *then == Then::Raise => {
+                let then = Then::Release { heir };
+                self.role = Role::Draining { hold: *hold, stamp: *stamp, until: *until, then };
+            }
+            _ => {}
+        }
+    }
+
+    /// Only what has no command on its way is given back or raised: a daemon that hears of nothing would execute one within the lease
+    /// that it names. What is not drained within the lease expires.
+    fn drained(&mut self, step: &mut Step) {
+        let Role::Draining { hold, stamp, then, .. } = self.role.clone() else { return };
+        match then {
+            Then::Raise => {
+                step.out.push(Effect::StepDown(Why::Renewing));
+                self.raise(Expect::Own { hold, stamp }, Basis::Renewed, step);
+            }
+            Then::Release { heir } => {
+                self.step_down(Why::Released, step);
+                step.out
+                    .push(Effect::Ask { sent: step.now, change: Change::Release { hold, stamp, heir } });
+            }
+        }
+    }
+
+    fn force(&mut self, step: &mut Step) {
+        let Some(Watch { sight, .. }) = self.watch.clone() else { return };
+        if matches!(self.role, Role::Standby | Role::Claiming { .. } | Role::Fencing(_)) {
+            self.raise(Expect::Unchanged(sight), Basis::Forced, step);
+        }
+    }
+
+    fn step_down(&mut self, why: Why, step: &mut Step) {
+        self.role = Role::Standby;
+        // Its own view of the row is no watch: others may have seen more of it.
+        self.watch = self.watch.take().map(|watch| Watch { since: step.now, ..watch });
+        step.out.push(Effect::StepDown(why));
+    }
+}
+
+/// What a refused renewal says.
+fn why_refused(hold: Hold, row: Option<&Row>) -> Why {
+    match row {
+        Some(row) if row.epoch > hold.epoch => Why::Superseded(row.epoch),
+        Some(Row { tenure: Tenure::Claimed { by, .. }, .. }) => Why::Claimed(by.clone()),
+        Some(_) | None => Why::CatalogWentBack,
+    }
+}

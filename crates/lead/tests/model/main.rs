@@ -1,0 +1,190 @@
+//! The lease protocol under a model checker (docs/decisions/004-lease-model.md): every interleaving within the stated bounds, over the
+//! functions that the daemons run. Each known bug that is put back is found.
+
+mod leadership;
+
+use std::fmt::Debug;
+use std::hash::Hash;
+
+use lead::protocol::Fence;
+use leadership::Leadership;
+use leadership::landmark::{Landmark, Landmarks};
+use leadership::world::{Budget, Bug, Kind};
+use stateright::{Checker, HasDiscoveries, Model};
+
+/// Explores everything; no invariant breaks, and what is to be reached is reached.
+fn check<M>(name: &str, model: M)
+where
+    M: Model + Debug + Send + Sync + 'static,
+    M::State: Clone + Debug + Hash + Send + Sync + PartialEq,
+    M::Action: Clone + Debug + Send + Sync + PartialEq,
+{
+    let bounds = format!("{model:?}");
+    let checker = model.checker().threads(1).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    println!(
+        "{name}: {} states, {} of them different, {} steps deep; {bounds}",
+        checker.state_count(),
+        checker.unique_state_count(),
+        checker.max_depth()
+    );
+    checker.assert_properties();
+}
+
+/// Explores until an invariant breaks, and says which.
+fn find<M>(model: M) -> Vec<&'static str>
+where
+    M: Model + Send + Sync + 'static,
+    M::State: Clone + Debug + Hash + Send + Sync + PartialEq,
+    M::Action: Clone + Debug + Send + Sync + PartialEq,
+{
+    let checker = model.checker().threads(1).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    let broken = checker.discoveries();
+    let failures: Vec<_> = broken
+        .into_iter()
+        .filter(|(name, _)| checker.discovery_classification(name).to_string() == "counterexample")
+        .collect();
+    for (name, path) in &failures {
+        println!("{name}: {:#?}", path.clone().into_actions());
+    }
+    failures.into_iter().map(|(name, _)| name).collect()
+}
+
+fn two() -> Leadership {
+    Leadership {
+        instances: 2,
+        fence: Fence::None,
+        is_stock_storage: false,
+        is_replica_late: false,
+        horizon: 6,
+        mail_max: 1,
+        are_reads_slow: false,
+        kinds: &[Kind::Start, Kind::Overwrite],
+        budget: Budget { commands: 1, ..Budget::default() },
+        bug: None,
+        reached: Landmarks::default(),
+    }
+}
+
+fn fenced() -> Leadership {
+    Leadership { fence: Fence::Required, is_stock_storage: true, horizon: 7, ..two() }
+}
+
+fn reaches(name: &str, model: Leadership, landmarks: &[Landmark]) {
+    let reached = model.reached.clone();
+    check(name, model);
+    for landmark in landmarks {
+        assert!(reached.has(*landmark), "{name} never came upon {landmark:?}");
+    }
+}
+
+#[test]
+fn a_paused_holder_is_followed_whatever_clock_is_late() {
+    let budget = Budget { commands: 1, lost_ticks: 1, ..Budget::default() };
+    let model = Leadership { horizon: 5, budget, kinds: &[Kind::Overwrite], ..two() };
+    reaches("drift", model, &[Landmark::Expired, Landmark::Overwritten, Landmark::LateRefused]);
+}
+
+#[test]
+fn a_storage_that_missed_the_takeover_takes_no_stale_command_once_it_has_heard() {
+    let budget = Budget { commands: 2, ..Budget::default() };
+    let model = Leadership { horizon: 5, budget, ..two() };
+    reaches("news", model, &[Landmark::StaleRefused, Landmark::LateRefused, Landmark::Overwritten]);
+}
+
+#[test]
+fn answers_and_requests_that_are_late_or_lost() {
+    let budget = Budget { commands: 1, losses: 1, ..Budget::default() };
+    let model =
+        Leadership { horizon: 5, mail_max: 2, are_reads_slow: true, kinds: &[Kind::Write], budget, ..two() };
+    reaches("messages", model, &[Landmark::Expired]);
+}
+
+#[test]
+fn the_role_is_handed_over_while_commands_are_on_their_way() {
+    let budget = Budget { commands: 1, switchovers: 1, ..Budget::default() };
+    let model = Leadership { horizon: 4, kinds: &[Kind::Overwrite], budget, ..two() };
+    reaches("switchover", model, &[Landmark::Released, Landmark::Overwritten]);
+}
+
+#[test]
+fn the_catalog_fails_over_and_may_go_back_in_time() {
+    let budget = Budget { commands: 1, failovers: 1, ..Budget::default() };
+    let model =
+        Leadership { horizon: 5, is_replica_late: true, kinds: &[Kind::Overwrite], budget, ..two() };
+    reaches("failover", model, &[Landmark::Renewed, Landmark::Expired]);
+}
+
+#[test]
+fn a_role_that_was_handed_over_is_handed_back_by_an_old_replica() {
+    let budget = Budget { switchovers: 1, failovers: 1, ..Budget::default() };
+    let model = Leadership { horizon: 5, is_replica_late: true, kinds: &[], budget, ..two() };
+    reaches("old release", model, &[Landmark::WentBack, Landmark::Released]);
+}
+
+#[test]
+fn an_instance_is_killed_and_starts_anew() {
+    let budget = Budget { commands: 1, restarts: 1, ..Budget::default() };
+    let model = Leadership { horizon: 5, kinds: &[Kind::Overwrite], budget, ..two() };
+    reaches("restart", model, &[Landmark::Expired]);
+}
+
+#[test]
+fn three_instances() {
+    let budget = Budget { commands: 1, ..Budget::default() };
+    let model = Leadership { instances: 3, horizon: 4, kinds: &[Kind::Overwrite], budget, ..two() };
+    reaches("three instances", model, &[Landmark::Expired, Landmark::Overwritten]);
+}
+
+#[test]
+fn a_stock_storage_behind_fencing_that_fails() {
+    reaches("fencing", fenced(), &[Landmark::Fenced, Landmark::FencingFails, Landmark::Overwritten]);
+}
+
+#[track_caller]
+fn finds(bug: Bug, model: Leadership, invariants: &[&str]) {
+    let broken = find(Leadership { bug: Some(bug), ..model });
+    assert!(
+        broken.iter().any(|name| invariants.iter().any(|invariant| name.starts_with(invariant))),
+        "{bug:?} breaks {broken:?}"
+    );
+}
+
+#[test]
+fn found_takeover_without_raising_the_epoch() {
+    finds(Bug::EpochNotRaised, two(), &["I1: an epoch belongs to one activation"]);
+}
+
+#[test]
+fn found_lease_counted_from_the_answer() {
+    finds(Bug::LeaseFromAnswer, two(), &["I1: one instance at most", "I4"]);
+}
+
+#[test]
+fn found_epoch_not_checked_at_the_storage() {
+    let budget = Budget { commands: 2, ..Budget::default() };
+    let model = Leadership { kinds: &[Kind::Start], budget, ..two() };
+    finds(Bug::EpochNotChecked, model, &["I1: no effect in an epoch"]);
+}
+
+#[test]
+fn found_no_nonce_on_a_destructive_command() {
+    finds(Bug::NoNonce, two(), &["I4"]);
+}
+
+#[test]
+fn found_fencing_without_a_claim() {
+    finds(Bug::NoClaim, fenced(), &["I11: none is switched off"]);
+}
+
+#[test]
+fn found_role_given_back_with_a_command_on_its_way() {
+    let budget = Budget { commands: 1, switchovers: 1, ..Budget::default() };
+    finds(Bug::NotDrained, Leadership { budget, ..two() }, &["I4"]);
+}
+
+#[test]
+fn found_history_of_the_catalog_not_watched() {
+    let budget = Budget { failovers: 1, ..Budget::default() };
+    let model = Leadership { is_replica_late: true, budget, kinds: &[], ..two() };
+    finds(Bug::TimelineNotWatched, model, &["I1"]);
+}
