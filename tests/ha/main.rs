@@ -2,6 +2,7 @@
 
 mod away;
 mod console;
+mod lease;
 mod readback;
 mod restore;
 mod takeover;

@@ -12,6 +12,11 @@ pub(crate) fn lock_file(config: &DirectorConfig) -> Result<PathBuf, RunError> {
     Ok(file(config)?.with_extension("db.lock"))
 }
 
+/// Whether the catalog is in a server's database, which instances of several hosts share.
+pub(crate) fn is_on_a_server(config: &DirectorConfig) -> Result<bool, RunError> {
+    Ok(resource(config)?.driver() == Driver::Postgres)
+}
+
 /// Opens the catalog for this instance.
 pub(crate) async fn open(config: &DirectorConfig, instance: &str) -> Result<Catalog, RunError> {
     let (resource, path) = (resource(config)?, file(config)?);

@@ -318,15 +318,22 @@ impl Director {
         self.inner.schedule_changed.notify_one();
     }
 
-    /// Ends the right to act, stops all tasks and gives the role up, to `heir` when one is named. What ran is adopted by the
+    /// Ends the right to act, stops all tasks and gives the role back, to `heir` when one is named. What ran is adopted by the
     /// next active instance.
-    pub(crate) async fn give_up(&self, heir: Option<&str>) {
+    pub(crate) async fn give_up(&self, heir: Option<&str>, demote: bool) {
         let leadership = lock(&self.inner.leadership).take();
         self.guard().end(Lost::Released);
         self.end_tasks().await;
         if let Some(leadership) = leadership {
-            leadership.release(heir).await;
+            leadership.release(heir, demote).await;
         }
+    }
+
+    /// Stops all tasks of a Director that has lost the role: there is nothing that it could give back.
+    pub(crate) async fn stand_down(&self) {
+        let leadership = lock(&self.inner.leadership).take();
+        self.end_tasks().await;
+        drop(leadership);
     }
 
     /// Raises the epoch above one that a Storage Daemon knew, at start only (DESIGN §2.5).
@@ -337,6 +344,11 @@ impl Director {
         };
         let raised = held.raise(&self.inner.catalog, seen, text::now()).await;
         let raised = raised.map_err(|error| DirectorError::NotActive(chain(&error)))?;
+        let Some(raised) = raised else {
+            return Err(DirectorError::NotActive(format!(
+                "a Storage daemon knows epoch {seen}; this instance becomes active again above it"
+            )));
+        };
         *lock(&self.inner.leadership) = Some(raised);
         self.apply_config();
         Ok(())

@@ -8,14 +8,20 @@ use crate::listen;
 use crate::peer::chain;
 use crate::text;
 use crate::{jobs, scheduler};
+use catalog::Catalog;
 use conf::DirectorConfig;
 use conf::director::{Cluster, Instance};
-use lead::{HostCandidate, HostLock, Lost};
+use lead::protocol::{Fence, Terms};
+use lead::{Claim, Holder, HostCandidate, HostLock, LeaseCandidate, LeaseView, LockError, Lost};
 use net::daemon::DaemonContext;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 use types::JobId;
+
+/// The part of a lease by which the clocks of two hosts may differ over it: ten percent is far above any clock that keeps time.
+const DRIFT_PART: u32 = 10;
 
 /// How long an instance that could not become active waits before it tries again.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -118,15 +124,14 @@ async fn among(
     mut asked: mpsc::Receiver<Ask>,
     context: &mut DaemonContext,
 ) -> Result<(), RunError> {
-    let config = seat.config();
-    let lock = database::lock_file(&config)?;
-    let candidate = HostCandidate::new(&lock, seat.instance(), cluster.lease_time);
     context.set_ready();
+    let Some(candidate) = Candidate::new(seat, cluster, context).await? else { return Ok(()) };
     loop {
         context.set_status("standby");
-        let Some(lock) = stand_by(seat, &candidate, &mut asked, context).await? else { return Ok(()) };
+        let Some(claim) = stand_by(seat, &candidate, &mut asked, context).await? else { return Ok(()) };
         let config = (*seat.config()).clone();
-        let director = match activate(config, seat.load(), lock, seat.instance(), context).await {
+        let catalog = candidate.catalog();
+        let director = match activate(config, seat.load(), claim, catalog, seat.instance(), context).await {
             Ok(director) => director,
             Err(error) => {
                 tracing::error!(error = %chain(&error), "this instance could not become active; it tries again");
@@ -142,14 +147,130 @@ async fn among(
             Ending::Stopped => return Ok(()),
             Ending::Lost(why) => {
                 seat.become_standby(&why.to_string());
-                director.give_up(None).await;
+                director.stand_down().await;
             }
             Ending::Asked { heir, hold_back, reply } => {
                 seat.hold_back(hold_back);
                 seat.become_standby("an operator asked for it");
-                director.give_up(heir.as_deref()).await;
+                director.give_up(heir.as_deref(), hold_back).await;
                 let _ = reply.send(Ok(()));
             }
+        }
+    }
+}
+
+/// How this instance becomes active.
+enum Candidate {
+    /// By the lock of its host: the catalog is a local file.
+    Host(HostCandidate),
+    /// By the lease in the catalog's server.
+    Lease { catalog: Catalog, lease: LeaseCandidate },
+}
+
+impl Candidate {
+    /// `None` when the daemon stops before the catalog can be reached.
+    async fn new(seat: &Seat, cluster: &Cluster, context: &DaemonContext) -> Result<Option<Self>, RunError> {
+        let config = seat.config();
+        if !database::is_on_a_server(&config)? {
+            let lock = database::lock_file(&config)?;
+            return Ok(Some(Self::Host(HostCandidate::new(&lock, seat.instance(), cluster.lease_time))));
+        }
+        let lease_time = cluster.lease_time;
+        let terms = Terms {
+            me: seat.instance().into(),
+            peers: seat
+                .peers()
+                .iter()
+                .map(|peer| peer.name.as_str().into())
+                .filter(|name: &Arc<str>| **name != *seat.instance())
+                .collect(),
+            lease: lease_time,
+            drift: lease_time / DRIFT_PART,
+            fence: match cluster.fence {
+                Some(conf::director::Fence::Required) => Fence::Required,
+                Some(conf::director::Fence::None) | None => Fence::None,
+            },
+        };
+        let Some(catalog) = reach_catalog(&config, seat.instance(), context).await? else { return Ok(None) };
+        let session = catalog.lease_session(lease_time / 3);
+        let lease = LeaseCandidate::start(session, terms, &config.director.name);
+        Ok(Some(Self::Lease { catalog, lease }))
+    }
+
+    /// The catalog, where it is open before this instance is active.
+    fn catalog(&self) -> Option<Catalog> {
+        match self {
+            Self::Host(_) => None,
+            Self::Lease { catalog, .. } => Some(catalog.clone()),
+        }
+    }
+
+    async fn take(&self) -> Result<Claim, LockError> {
+        match self {
+            Self::Host(candidate) => candidate.take().await.map(Claim::Lock),
+            Self::Lease { lease, .. } => Ok(Claim::Lease(lease.take().await)),
+        }
+    }
+
+    /// Who is active, whenever that changes, and what stands against this instance.
+    fn watch(&self) -> Watch {
+        match self {
+            Self::Host(candidate) => Watch::Host(candidate.seen()),
+            Self::Lease { lease, .. } => Watch::Lease(lease.view()),
+        }
+    }
+
+    async fn promote(&self, force: bool) {
+        match self {
+            // It waits for the operator's word no more; nothing else can stand against it.
+            Self::Host(_) => {}
+            Self::Lease { lease, .. } => lease.promote(force).await,
+        }
+    }
+}
+
+enum Watch {
+    Host(watch::Receiver<Option<Holder>>),
+    Lease(watch::Receiver<LeaseView>),
+}
+
+impl Watch {
+    /// The next change. Cancel safe.
+    async fn next(&mut self) -> LeaseView {
+        let changed = match self {
+            Self::Host(seen) => seen.changed().await.is_ok(),
+            Self::Lease(view) => view.changed().await.is_ok(),
+        };
+        if !changed {
+            std::future::pending::<()>().await;
+        }
+        match self {
+            Self::Host(seen) => {
+                let holder = seen.borrow_and_update().clone().filter(|holder| holder.process.is_some());
+                LeaseView { holder: holder.map(|holder| holder.instance), hindrance: None }
+            }
+            Self::Lease(view) => view.borrow_and_update().clone(),
+        }
+    }
+}
+
+/// Opens a server's catalog, trying again while it is away.
+async fn reach_catalog(
+    config: &DirectorConfig,
+    instance: &str,
+    context: &DaemonContext,
+) -> Result<Option<Catalog>, RunError> {
+    loop {
+        match database::open(config, instance).await {
+            Ok(catalog) => return Ok(Some(catalog)),
+            Err(RunError::Catalog(error)) if error.is_away() => {
+                tracing::warn!(error = %chain(&error), "the catalog cannot be reached; trying again");
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::select! {
+            () = context.stop.cancelled() => return Ok(None),
+            () = tokio::time::sleep(AGAIN_AFTER) => {}
         }
     }
 }
@@ -157,11 +278,11 @@ async fn among(
 /// Waits until this instance may become active; `None` when the daemon stops.
 async fn stand_by(
     seat: &Seat,
-    candidate: &HostCandidate,
+    candidate: &Candidate,
     asked: &mut mpsc::Receiver<Ask>,
     context: &mut DaemonContext,
-) -> Result<Option<HostLock>, RunError> {
-    let (mut seen, mut held_back) = (candidate.seen(), seat.held_back());
+) -> Result<Option<Claim>, RunError> {
+    let (mut seen, mut held_back) = (candidate.watch(), seat.held_back());
     let take = async {
         let _ = held_back.wait_for(|held| !held).await;
         candidate.take().await
@@ -173,8 +294,9 @@ async fn stand_by(
             biased;
             () = stop.cancelled() => return Ok(None),
             ask = asked.recv() => match ask {
-                Some(Ask::Promote { reply }) => {
+                Some(Ask::Promote { force, reply }) => {
                     seat.hold_back(false);
+                    candidate.promote(force).await;
                     let _ = reply.send(Ok(()));
                 }
                 Some(Ask::Demote { reply } | Ask::Switchover { reply, .. }) => {
@@ -188,19 +310,18 @@ async fn stand_by(
                 }
                 context.reload_done();
             }
-            Ok(()) = seen.changed() => {
-                let holder = seen.borrow_and_update().clone();
+            view = seen.next() => {
                 // What this instance wrote itself is of a time that is over.
-                let holder = holder.filter(|holder| holder.process.is_some()).map(|holder| holder.instance);
-                let holder = holder.filter(|holder| holder != seat.instance());
+                let holder = view.holder.filter(|holder| holder != seat.instance());
                 seat.saw_holder(holder.as_deref());
+                seat.hindered(view.hindrance);
             }
             taken = &mut take => {
-                let lock = taken.map_err(|error| RunError::Lead {
+                let claim = taken.map_err(|error| RunError::Lead {
                     director: seat.config().director.name.clone(),
                     source: error.into(),
                 })?;
-                return Ok(Some(lock));
+                return Ok(Some(claim));
             }
         }
     }
@@ -223,7 +344,7 @@ async fn hold(director: &Director, asked: &mut mpsc::Receiver<Ask>, context: &mu
             ask = asked.recv() => match ask {
                 Some(Ask::Switchover { to, reply }) => break Ending::Asked { heir: to, hold_back: false, reply },
                 Some(Ask::Demote { reply }) => break Ending::Asked { heir: None, hold_back: true, reply },
-                Some(Ask::Promote { reply }) => {
+                Some(Ask::Promote { reply, .. }) => {
                     let _ = reply.send(Ok(()));
                 }
                 None => break Ending::Stopped,
@@ -239,7 +360,7 @@ async fn hold(director: &Director, asked: &mut mpsc::Receiver<Ask>, context: &mu
     };
     if matches!(ending, Ending::Stopped) {
         tracing::info!(jobs = director.jobs().len(), "stopping; running jobs are left to be adopted");
-        director.give_up(None).await;
+        director.give_up(None, false).await;
     }
     ending
 }
@@ -262,27 +383,31 @@ pub async fn start(
     let lock = database::lock_file(&config)?;
     let lock = HostLock::take(&lock, &name)
         .map_err(|error| RunError::Lead { director: config.director.name.clone(), source: error.into() })?;
-    activate(config, load, lock, &name, context).await
+    activate(config, load, Claim::Lock(lock), None, &name, context).await
 }
 
-/// Becomes the Director as the holder of the lock.
+/// Becomes the Director; `catalog` is given where it is open already.
 async fn activate(
     config: DirectorConfig,
     load: Load,
-    lock: HostLock,
+    claim: Claim,
+    catalog: Option<Catalog>,
     instance: &str,
     context: &DaemonContext,
 ) -> Result<Director, RunError> {
     let name = config.director.name.clone();
-    let catalog = database::open(&config, instance).await?;
-    let leadership = lead::activate(&catalog, lock, instance, Vec::new(), text::now())
+    let catalog = match catalog {
+        Some(catalog) => catalog,
+        None => database::open(&config, instance).await?,
+    };
+    let leadership = lead::activate(&catalog, claim, instance, text::now())
         .await
         .map_err(|source| RunError::Lead { director: name, source })?;
     let director = Director::new(config.clone(), load, catalog, leadership, context.stop.clone());
     match take_over(&director, config).await {
         Ok(()) => Ok(director),
         Err(error) => {
-            director.give_up(None).await;
+            director.give_up(None, false).await;
             Err(error.into())
         }
     }

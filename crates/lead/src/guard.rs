@@ -1,7 +1,9 @@
 //! The right to act.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use crate::clock::now;
+use crate::protocol::Moment;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
 use types::{ActivationId, Epoch};
 
@@ -20,6 +22,15 @@ pub enum Lost {
     /// It was given back: the Director stops, or a switchover was asked for.
     #[error("the role was given back")]
     Released,
+    /// Another instance is about to fence this one.
+    #[error("instance {0} is about to fence this one")]
+    Claimed(String),
+    /// The catalog does not know this activation any more.
+    #[error("the catalog has gone back in time: it does not know this activation")]
+    CatalogWentBack,
+    /// To be active again at once, in a higher epoch.
+    #[error("a higher epoch is needed")]
+    Renewing,
 }
 
 /// One activation of a Director instance. Clones are the same activation.
@@ -35,28 +46,31 @@ struct Shared {
     director: String,
     instance: String,
     state: watch::Sender<State>,
+    /// When lease time was last given to a command.
+    last_permit: Mutex<Option<Moment>>,
 }
 
 #[derive(Debug, Clone)]
 struct State {
     lost: Option<Lost>,
-    /// On the monotonic clock; none for a lock without time.
-    until: Option<Instant>,
+    /// None for a lock without time.
+    until: Option<Moment>,
 }
 
 impl EpochGuard {
-    /// For an engine that has raised the epoch. `until` is the end of the lease on the monotonic clock, none for a lock.
+    /// For an engine that has raised the epoch. `until` is the end of the lease on `CLOCK_BOOTTIME`, none for a lock.
     #[must_use]
     pub fn new(
         director: &str,
         instance: &str,
         epoch: Epoch,
         activation: ActivationId,
-        until: Option<Instant>,
+        until: Option<Moment>,
     ) -> Self {
         let (state, _) = watch::channel(State { lost: None, until });
         let (director, instance) = (director.to_owned(), instance.to_owned());
-        Self { shared: Arc::new(Shared { epoch, activation, director, instance, state }) }
+        let last_permit = Mutex::default();
+        Self { shared: Arc::new(Shared { epoch, activation, director, instance, state, last_permit }) }
     }
 
     /// The epoch of this activation.
@@ -91,7 +105,7 @@ impl EpochGuard {
         let state = self.shared.state.borrow();
         match (&state.lost, state.until) {
             (Some(lost), _) => Err(lost.clone()),
-            (None, Some(until)) if until <= Instant::now() => Err(Lost::Expired),
+            (None, Some(until)) if until <= now() => Err(Lost::Expired),
             (None, _) => Ok(()),
         }
     }
@@ -106,16 +120,28 @@ impl EpochGuard {
     /// the right to act has ended.
     #[must_use]
     pub fn lease_ms(&self) -> u64 {
+        let now = now();
+        // Noted first: whoever ends the right then sees that a command may be on its way.
+        *self.permit() = Some(now);
         let state = self.shared.state.borrow();
         match (&state.lost, state.until) {
             (Some(_), _) => 0,
             (None, None) => NO_LIMIT_MS,
-            (None, Some(until)) => millis(until.saturating_duration_since(Instant::now())),
+            (None, Some(until)) => millis(until.since(now)),
         }
     }
 
+    /// When lease time was last asked for by [`Self::lease_ms`].
+    pub(crate) fn last_permit(&self) -> Option<Moment> {
+        *self.permit()
+    }
+
+    fn permit(&self) -> MutexGuard<'_, Option<Moment>> {
+        self.shared.last_permit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The engine has renewed the lease.
-    pub fn extend(&self, until: Instant) {
+    pub(crate) fn extend(&self, until: Moment) {
         self.shared.state.send_modify(|state| state.until = Some(until));
     }
 
@@ -139,7 +165,7 @@ impl EpochGuard {
             }
             let expired = async {
                 match until {
-                    Some(until) => tokio::time::sleep_until(until.into()).await,
+                    Some(until) => tokio::time::sleep(until.since(now())).await,
                     None => std::future::pending().await,
                 }
             };
@@ -147,7 +173,8 @@ impl EpochGuard {
                 biased;
                 // The sender lives in `self`, so a change is the only way this can end.
                 _ = state.changed() => {}
-                () = expired => return Lost::Expired,
+                // The timer may be a little early by this clock.
+                () = expired => if let Err(lost) = self.check() { return lost; },
             }
         }
     }
@@ -161,7 +188,7 @@ fn millis(span: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    fn guard(until: Option<Instant>) -> EpochGuard {
+    fn guard(until: Option<Moment>) -> EpochGuard {
         EpochGuard::new("lab-dir", "a", Epoch(3), ActivationId(9), until)
     }
 
@@ -180,10 +207,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_lease_ends_by_the_monotonic_clock_unless_extended() {
-        let held = guard(Some(Instant::now() + Duration::from_millis(20)));
-        held.extend(Instant::now() + Duration::from_secs(60));
+        let held = guard(Some(now().after(Duration::from_millis(20))));
+        held.extend(now().after(Duration::from_secs(60)));
         assert!(held.lease_ms() > 50_000);
-        held.extend(Instant::now() + Duration::from_millis(5));
+        held.extend(now().after(Duration::from_millis(5)));
         assert_eq!(held.lost().await, Lost::Expired);
         assert_eq!(held.check(), Err(Lost::Expired));
     }

@@ -5,15 +5,20 @@
 //! ([`HostCandidate`]). What a half-dead process could still do is stopped by the epoch, which the catalog and every Holdfast
 //! daemon check.
 //!
-//! Absent on purpose: anything about jobs and topology. The Lease engine over PostgreSQL and fencing are to come.
+//! And the engine of several hosts: a lease in the catalog's leadership row ([`LeaseCandidate`]), by the rules of [`protocol`].
+//!
+//! Absent on purpose: anything about jobs and topology.
 
+mod clock;
 mod guard;
 mod host;
+mod lease;
 mod lock;
 pub mod protocol;
 
 pub use guard::{EpochGuard, Lost};
 pub use host::HostCandidate;
+pub use lease::{LeaseCandidate, LeaseHold, LeaseView};
 pub use lock::{Holder, HostLock, LockError};
 
 use catalog::leader::Activation;
@@ -46,27 +51,54 @@ pub struct Leadership {
     /// This instance.
     pub instance: String,
     guard: EpochGuard,
-    lock: Arc<HostLock>,
-    beats: AbortOnDropHandle<()>,
+    means: Means,
+}
+
+/// What keeps others from acting meanwhile.
+#[derive(Debug)]
+enum Means {
+    Lock { lock: Arc<HostLock>, beats: AbortOnDropHandle<()> },
+    Lease(LeaseHold),
+}
+
+/// What an instance has that may become active.
+#[derive(Debug)]
+pub enum Claim {
+    /// The lock of a host; the epoch has yet to be raised.
+    Lock(HostLock),
+    /// The lease of the catalog, in its epoch.
+    Lease(LeaseHold),
 }
 
 /// How often the holder of a lock shows that it moves. A candidate's lease time must be several times this.
 const BEAT_EVERY: Duration = Duration::from_millis(500);
 
-/// Becomes active for the catalog's Director as the holder of its lock: raises the epoch above the catalog's and all that were
-/// `seen`.
+/// Becomes active for the catalog's Director: as the holder of its lock by raising the epoch above the catalog's, as that of the
+/// lease in the epoch of the lease.
 ///
 /// # Errors
 /// [`LeadError::Catalog`].
 pub async fn activate(
     catalog: &Catalog,
-    lock: HostLock,
+    claim: Claim,
     instance: &str,
-    seen: Vec<Epoch>,
     now: Timestamp,
 ) -> Result<Leadership, LeadError> {
+    let lock = match claim {
+        Claim::Lock(lock) => lock,
+        Claim::Lease(hold) => {
+            return Ok(Leadership {
+                epoch: hold.guard().epoch(),
+                activation: hold.guard().activation(),
+                catalog: catalog.id(),
+                instance: instance.to_owned(),
+                guard: hold.guard().clone(),
+                means: Means::Lease(hold),
+            });
+        }
+    };
     let activation = ActivationId(uuid::Uuid::new_v4().as_u128());
-    let wish = Activation { holder: instance.to_owned(), activation, seen, timeline: 0, now };
+    let wish = Activation { holder: instance.to_owned(), activation, seen: Vec::new(), timeline: 0, now };
     let row = catalog.raise_epoch(wish).await?;
     tracing::info!(director = catalog.director(), epoch = %row.epoch, instance, "active");
     let guard = EpochGuard::new(catalog.director(), instance, row.epoch, activation, None);
@@ -77,8 +109,7 @@ pub async fn activate(
         catalog: catalog.id(),
         instance: instance.to_owned(),
         guard,
-        beats: AbortOnDropHandle::new(tokio::spawn(beats(Arc::clone(&lock)))),
-        lock,
+        means: Means::Lock { beats: AbortOnDropHandle::new(tokio::spawn(beats(Arc::clone(&lock)))), lock },
     })
 }
 
@@ -96,11 +127,21 @@ async fn beats(lock: Arc<HostLock>) {
 }
 
 impl Leadership {
-    /// Raises the epoch above `seen` (a Storage Daemon knew a higher one), keeping the lock.
+    /// Raises the epoch above `seen` (a Storage Daemon knew a higher one). With a lock that is done at once; the lease ends this
+    /// activation and makes another: then `None`.
     ///
     /// # Errors
     /// [`LeadError::Catalog`].
-    pub async fn raise(self, catalog: &Catalog, seen: Epoch, now: Timestamp) -> Result<Self, LeadError> {
+    pub async fn raise(
+        self,
+        catalog: &Catalog,
+        seen: Epoch,
+        now: Timestamp,
+    ) -> Result<Option<Self>, LeadError> {
+        if let Means::Lease(hold) = &self.means {
+            hold.outrun(seen).await;
+            return Ok(None);
+        }
         let activation = ActivationId(uuid::Uuid::new_v4().as_u128());
         let wish =
             Activation { holder: self.instance.clone(), activation, seen: vec![seen], timeline: 0, now };
@@ -108,7 +149,7 @@ impl Leadership {
         tracing::warn!(epoch = %row.epoch, %seen, "epoch raised above one that a Storage Daemon knew");
         self.guard.end(Lost::Superseded(row.epoch));
         let guard = EpochGuard::new(catalog.director(), &self.instance, row.epoch, activation, None);
-        Ok(Self { epoch: row.epoch, activation, guard, ..self })
+        Ok(Some(Self { epoch: row.epoch, activation, guard, ..self }))
     }
 
     /// The right to act, for everything that writes or commands. It ends when the epoch is raised again.
@@ -117,14 +158,20 @@ impl Leadership {
         &self.guard
     }
 
-    /// Ends the right to act and gives the lock back, to `heir` when one is named.
-    pub async fn release(self, heir: Option<&str>) {
+    /// Ends the right to act and gives the role back, to `heir` when one is named. With `demote`, the Lease engine does not take
+    /// it again before [`LeaseCandidate::promote`].
+    pub async fn release(self, heir: Option<&str>, demote: bool) {
         self.guard.end(Lost::Released);
-        self.beats.abort();
-        // It has a share of the lock; that it was aborted is no news.
-        let _ = self.beats.await;
-        if let Some(heir) = heir {
-            self.lock.leave_to(heir);
+        match self.means {
+            Means::Lock { lock, beats } => {
+                beats.abort();
+                // It has a share of the lock; that it was aborted is no news.
+                let _ = beats.await;
+                if let Some(heir) = heir {
+                    lock.leave_to(heir);
+                }
+            }
+            Means::Lease(hold) => hold.give_back(heir, demote).await,
         }
     }
 }

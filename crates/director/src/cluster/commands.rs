@@ -21,8 +21,8 @@ pub(crate) enum Own {
     Switchover { to: Option<String> },
     /// `cluster demote`.
     Demote,
-    /// `cluster promote`.
-    Promote,
+    /// `cluster promote [force]`.
+    Promote { force: bool },
     /// `cluster` with something else behind it.
     Help,
 }
@@ -33,7 +33,7 @@ impl Own {
         match self {
             Self::Status { .. } => "status",
             Self::Instance => ".instance",
-            Self::Switchover { .. } | Self::Demote | Self::Promote | Self::Help => "cluster",
+            Self::Switchover { .. } | Self::Demote | Self::Promote { .. } | Self::Help => "cluster",
         }
     }
 }
@@ -51,7 +51,7 @@ pub(crate) fn own(line: &str, active: bool) -> Option<Own> {
         }
         ("cluster", Some("demote")) if active => Some(Own::Demote),
         ("cluster", Some("switchover" | "demote")) => None,
-        ("cluster", Some("promote")) => Some(Own::Promote),
+        ("cluster", Some("promote")) => Some(Own::Promote { force: words.any(|word| word == "force") }),
         ("cluster", Some("status")) => Some(Own::Status { json: words.any(|word| word == "json") }),
         ("cluster", _) => Some(Own::Help),
         _ => None,
@@ -69,10 +69,11 @@ pub(crate) async fn run(seat: &Seat, own: Own) -> (String, bool) {
         Own::Instance => (print(&Report::own(seat)), true),
         Own::Switchover { to } => told(switchover(seat, to).await),
         Own::Demote => told(demote(seat).await),
-        Own::Promote => told(promote(seat).await),
-        Own::Help => {
-            ("cluster switchover [to=<instance>] | demote | promote | status [json]\n".to_owned(), false)
-        }
+        Own::Promote { force } => told(promote(seat, force).await),
+        Own::Help => (
+            "cluster switchover [to=<instance>] | demote | promote [force] | status [json]\n".to_owned(),
+            false,
+        ),
     }
 }
 
@@ -134,9 +135,9 @@ async fn demote(seat: &Seat) -> Result<String, String> {
     ))
 }
 
-async fn promote(seat: &Seat) -> Result<String, String> {
+async fn promote(seat: &Seat, force: bool) -> Result<String, String> {
     clustered(seat)?;
-    seat.ask(|reply| Ask::Promote { reply }, GIVE_UP_LIMIT).await?;
+    seat.ask(|reply| Ask::Promote { force, reply }, GIVE_UP_LIMIT).await?;
     Ok(format!("Instance {} may become active.", seat.instance()))
 }
 
@@ -160,7 +161,7 @@ mod tests {
         assert_eq!(own("cluster switchover to=\"b\"", true), Some(to_b));
         assert_eq!(own("cluster switchover", false), None);
         assert_eq!(own("cluster demote", false), None);
-        assert_eq!(own("cluster promote", false), Some(Own::Promote));
+        assert_eq!(own("cluster promote", false), Some(Own::Promote { force: false }));
         assert_eq!(own("cluster", true), Some(Own::Help));
         assert_eq!(own("list jobs", false), None);
     }

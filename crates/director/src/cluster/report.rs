@@ -77,7 +77,7 @@ impl Report {
             jobs: director.map_or(0, |director| director.jobs().len()),
             started: seat.started().0,
             changed: turn.as_ref().map(|turn| turn.at.0),
-            note: turn.map(|turn| turn.what).unwrap_or_default(),
+            note: note(turn.map(|turn| turn.what), seat.hindrance()),
         }
     }
 
@@ -102,6 +102,10 @@ impl Report {
         let late = || Err(format!("no answer within {} s", ANSWER_LIMIT.as_secs()));
         asked.unwrap_or_else(|_| late()).unwrap_or_else(|why| Self::unreachable(&peer.name, why))
     }
+}
+
+fn note(turn: Option<String>, hindrance: Option<String>) -> String {
+    [turn, hindrance].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 async fn ask(seat: &Seat, peer: &Instance) -> Result<Report, String> {

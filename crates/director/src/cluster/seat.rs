@@ -50,6 +50,8 @@ pub(crate) enum Ask {
     },
     /// Be a candidate again.
     Promote {
+        /// Become active at once, whatever stands against it.
+        force: bool,
         /// As above.
         reply: oneshot::Sender<Result<(), String>>,
     },
@@ -69,6 +71,7 @@ struct Inner {
     asks: mpsc::Sender<Ask>,
     last_turn: Mutex<Option<Turn>>,
     held_back: watch::Sender<bool>,
+    hindrance: Mutex<Option<String>>,
     started: Timestamp,
 }
 
@@ -88,6 +91,7 @@ impl Seat {
             asks,
             last_turn: Mutex::default(),
             held_back: watch::Sender::new(false),
+            hindrance: Mutex::default(),
             started: text::now(),
         };
         (Self { inner: Arc::new(inner) }, asked)
@@ -163,6 +167,16 @@ impl Seat {
             }
             Role::Standby { .. } | Role::Active(_) => false,
         });
+    }
+
+    /// Why this instance does not take over by itself, as the engine sees it; none when nothing stands against it.
+    pub(crate) fn hindered(&self, why: Option<String>) {
+        *lock(&self.inner.hindrance) = why;
+    }
+
+    /// As [`Self::hindered`] was told last.
+    pub(crate) fn hindrance(&self) -> Option<String> {
+        lock(&self.inner.hindrance).clone()
     }
 
     fn turned(&self, what: String) {

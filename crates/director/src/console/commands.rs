@@ -41,7 +41,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     command(
         "cluster",
         "Show or move the active instance",
-        "switchover [to=<instance>] | demote | promote | status [json]",
+        "switchover [to=<instance>] | demote | promote [force] | status [json]",
     ),
     command("create", "Create DB Pool from resource", "pool=<pool-name>"),
     command(

@@ -566,8 +566,7 @@ impl Machine {
             }
             Then::Release { heir } => {
                 self.step_down(Why::Released, step);
-                step.out
-                    .push(Effect::Ask { sent: step.now, change: Change::Release { hold, stamp, heir } });
+                step.out.push(Effect::Ask { sent: step.now, change: Change::Release { hold, stamp, heir } });
             }
         }
     }

@@ -29,8 +29,6 @@ mod change;
 mod machine;
 mod row;
 
-
-
 pub use change::{Change, Expect, Refused, apply, may_write};
 pub use machine::{Effect, Event, Machine, Power, RoleKind};
 pub use row::{Hold, Name, Row, Sight, Stamp, Tenure};

@@ -109,8 +109,7 @@ fn the_role_is_handed_over_while_commands_are_on_their_way() {
 #[test]
 fn the_catalog_fails_over_and_may_go_back_in_time() {
     let budget = Budget { commands: 1, failovers: 1, ..Budget::default() };
-    let model =
-        Leadership { horizon: 5, is_replica_late: true, kinds: &[Kind::Overwrite], budget, ..two() };
+    let model = Leadership { horizon: 5, is_replica_late: true, kinds: &[Kind::Overwrite], budget, ..two() };
     reaches("failover", model, &[Landmark::Renewed, Landmark::Expired]);
 }
 

@@ -130,8 +130,13 @@ impl Site {
         if site.description.instances.is_empty() {
             site.start_role(Role::Director)?;
         }
-        for name in site.description.instances.clone() {
-            site.start_instance(&name)?;
+        let names = site.description.instances.clone();
+        for (index, name) in names.iter().enumerate() {
+            site.start_instance(name)?;
+            if index == 0 {
+                // Then it is known who is active: of several that start together any may be.
+                site.wait_active(name, name, wait::START)?;
+            }
         }
         Ok(site)
     }

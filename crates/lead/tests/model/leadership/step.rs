@@ -9,8 +9,10 @@ use lead::protocol::{
 use types::{ActivationId, Epoch, VolTime};
 use wire::verdict::{VolumeVersion, is_within_lease};
 
-use super::world::{Activation, Agent, Body, Bug, Command, Hand, Instance, Key, Kind, Mail, Nonce, World, standing};
 use super::landmark::Landmark;
+use super::world::{
+    Activation, Agent, Body, Bug, Command, Hand, Instance, Key, Kind, Mail, Nonce, World, standing,
+};
 use super::{Action, Leadership};
 
 impl Leadership {
@@ -140,7 +142,9 @@ impl Leadership {
             Basis::First | Basis::Forced => {}
         }
         let last = world.truth.activations.last().copied();
-        if let Some(last) = last.filter(|last| self.fence == Fence::Required && last.key.instance != by.instance) {
+        if let Some(last) =
+            last.filter(|last| self.fence == Fence::Required && last.key.instance != by.instance)
+        {
             let is_given_back = before.is_some_and(|row| {
                 matches!(row.tenure, Tenure::Released { .. }) && row.activation == last.hold.activation
             });
@@ -204,9 +208,7 @@ impl Leadership {
         let Some(Hand::Checked(command)) = world.instances[at].hand.take() else { return None };
         let hold = command.hold;
         let happens = match command.kind {
-            Kind::Write => {
-                may_write(world.catalog.sight.row.as_ref().map(|row| row.epoch), hold.epoch)
-            }
+            Kind::Write => may_write(world.catalog.sight.row.as_ref().map(|row| row.epoch), hold.epoch),
             Kind::Start => self.register(world, at, hold),
             Kind::Overwrite => self.register(world, at, hold) && self.permits(world, command),
         };
