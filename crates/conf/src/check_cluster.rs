@@ -113,6 +113,9 @@ impl Parser<'_> {
 /// The default of an Instance's `Dir Port`; defaults are filled in after the checks.
 const DIR_PORT: u16 = 9101;
 
+/// More would keep a takeover waiting for hours.
+const RETRIES_MAX: u64 = 100;
+
 fn fence_device(device: &RawResource, findings: &mut Vec<Finding>) {
     let at = |directive| device.values.span(directive).unwrap_or(device.header);
     let agent: String = device.values.get("Agent");
@@ -122,6 +125,15 @@ fn fence_device(device: &RawResource, findings: &mut Vec<Finding>) {
     }
     if is_zero(device, "Timeout") {
         findings.push((at("Timeout"), "`Timeout` is 0".to_owned(), "give at least `1 second`".to_owned()));
+    }
+    let retries: u64 = device.values.value("Retries").map_or(0, |_| device.values.get("Retries"));
+    if retries > RETRIES_MAX {
+        let message = format!("`Retries` is {retries}");
+        findings.push((
+            at("Retries"),
+            message,
+            format!("give at most {RETRIES_MAX}: a takeover waits for them"),
+        ));
     }
     let mut seen: Vec<String> = Vec::new();
     for option in device.values.get::<Vec<String>>("Option") {

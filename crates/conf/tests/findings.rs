@@ -225,7 +225,7 @@ Instance { Name = a; Address = 10.1.0.1; Fence Device = ipmi-x }
 Instance { Name = b; Address = 10.1.0.1; Dir Port = 9101; Fence Device = ipmi-a }
 Instance { Name = c; Address = 10.3.0.1; Fence Device = ipmi-a }
 Instance { Name = c; Address = 10.4.0.1 }
-Fence Device { Name = ipmi-a; Agent = bin/fence; Timeout = 0; Option = geheim, "x y=1", "action=on"; Option = "ip=1", "ip=2" }
+Fence Device { Name = ipmi-a; Agent = bin/fence; Timeout = 0; Retries = 101; Option = geheim, "x y=1", "action=on"; Option = "ip=1", "ip=2" }
 "#,
         expect![[r#"
             9:31: warning: `Fence` is not yet in effect
@@ -238,10 +238,10 @@ Fence Device { Name = ipmi-a; Agent = bin/fence; Timeout = 0; Option = geheim, "
             14:19: error: there are two Instance resources named "c"; the first one is in line 13; rename one of them
             15:39: error: `Agent` "bin/fence" is a relative path; give its name alone or its absolute path
             15:60: error: `Timeout` is 0; give at least `1 second`
-            15:72: error: an `Option` has no `=`; write `Option = "key=value"` with a key of the agent's metadata
-            15:72: error: the key of an `Option` is not made of letters, digits, `_` and `-`; write `Option = "key=value"` with a key of the agent's metadata
-            15:72: error: the `Option` action cannot be set; remove it: which action an agent is called for is said by Holdfast
-            15:72: error: the `Option` ip is given twice; remove one of them"#]],
+            15:87: error: an `Option` has no `=`; write `Option = "key=value"` with a key of the agent's metadata
+            15:87: error: the key of an `Option` is not made of letters, digits, `_` and `-`; write `Option = "key=value"` with a key of the agent's metadata
+            15:87: error: the `Option` action cannot be set; remove it: which action an agent is called for is said by Holdfast
+            15:87: error: the `Option` ip is given twice; remove one of them"#]],
     );
     check(
         "Cluster { Name = one }\n",

@@ -5,8 +5,11 @@
 //! ([`HostCandidate`]). What a half-dead process could still do is stopped by the epoch, which the catalog and every Holdfast
 //! daemon check.
 //!
-//! Absent on purpose: anything about jobs and topology. The Lease engine over PostgreSQL and fencing are to come.
+//! [`fence`] switches off the machine of an instance that must not act any more.
+//!
+//! Absent on purpose: anything about jobs and topology. The Lease engine over PostgreSQL is to come.
 
+pub mod fence;
 mod guard;
 mod host;
 mod lock;
