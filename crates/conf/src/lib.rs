@@ -23,6 +23,7 @@
 
 pub mod address;
 mod check;
+mod check_cluster;
 pub mod client;
 pub mod console;
 pub mod diag;

@@ -263,6 +263,9 @@ impl Parser<'_> {
             let token = self.text_token(directive.name)?;
             let text = self.utf8(&token)?;
             span = Some(span.map_or(token.span, |s| s.to(token.span)));
+            if directive.is_secret() {
+                self.lexer.sources.mask(token.span);
+            }
             if let Some(kind) = kind {
                 self.references.push(Reference {
                     kind,
@@ -287,15 +290,21 @@ impl Parser<'_> {
                 | TokenKind::Open
                 | TokenKind::Equals
                 | TokenKind::Bad => {
-                    let help =
-                        "put commas between the names, and quotes around a name with blanks".to_owned();
+                    let help = if directive.is_secret() {
+                        "put quotes around each text".to_owned()
+                    } else {
+                        "put commas between the names, and quotes around a name with blanks".to_owned()
+                    };
                     self.lexer.error(
                         next.span,
                         format!("`{}`: the list ends before this", directive.name),
                         help,
                     );
-                    self.lexer.skip_rest();
-                    break;
+                    let rest = self.lexer.skip_rest();
+                    if directive.is_secret() {
+                        self.lexer.sources.mask(rest.map_or(next.span, |rest| next.span.to(rest)));
+                    }
+                    return None;
                 }
             }
         }

@@ -389,9 +389,9 @@ impl ResourceTable {
     }
 }
 
-/// Whether a directive of this name holds a secret.
+/// Whether a directive of this name holds a secret: a fence agent's options have its password among them.
 pub(crate) fn is_secret(directive: &str) -> bool {
-    directive.ends_with("Password") || directive.ends_with("Secret Key")
+    directive.ends_with("Password") || directive.ends_with("Secret Key") || directive == "Option"
 }
 
 /// Lower case without blanks: the form in which names of directives and resources are compared (spec/04 §1.1).

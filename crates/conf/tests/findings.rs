@@ -193,3 +193,80 @@ fn findings_do_not_show_the_secrets_around_them() {
     let shown = read(text).unwrap_err().render(false);
     assert!(shown.contains("Recyle") && !shown.contains("secret") && !shown.contains("other"), "{shown}");
 }
+
+const CLUSTER: &str = r#"Cluster { Name = dc1; Fence = required; Lease Time = 3 s }
+Instance { Name = a; Address = 10.1.0.1; Fence Device = ipmi-a }
+Instance { Name = b; Address = 10.2.0.1; Fence Device = ipmi-b }
+Fence Device { Name = ipmi-a; Agent = fence_ipmilan; Option = "ip=10.1.9.1", "username=op"
+  Option = "password=geheim,=1"; Timeout = 20 s; Retries = 1 }
+Fence Device { Name = ipmi-b; Agent = /opt/fence_own; Option = "ip=10.2.9.1" }
+"#;
+
+#[test]
+fn a_cluster_with_its_fence_devices_is_read() {
+    let config = read(CLUSTER).unwrap();
+    let device = config.fence_device("ipmi-a").unwrap();
+    let parameters: Vec<_> = device.parameters().collect();
+    assert_eq!(parameters, [("ip", "10.1.9.1"), ("username", "op"), ("password", "geheim,=1")]);
+    assert_eq!((device.timeout.as_secs(), device.retries, device.retry_delay.as_secs()), (20, 1, 1));
+    assert_eq!(config.instance("b").unwrap().fence_device.as_deref(), Some("ipmi-b"));
+    assert_eq!(config.cluster.unwrap().fence, Some(conf::director::Fence::Required));
+    // Which it is without a word depends on the site: nothing is decided here.
+    let silent = read(&CLUSTER.replace(" Fence = required;", "")).unwrap();
+    assert_eq!(silent.cluster.unwrap().fence, None);
+}
+
+#[test]
+fn a_cluster_that_cannot_work_is_refused() {
+    check(
+        r#"Cluster { Name = one; Fence = required; Lease Time = 0 }
+Cluster { Name = two }
+Instance { Name = a; Address = 10.1.0.1; Fence Device = ipmi-x }
+Instance { Name = b; Address = 10.1.0.1; Dir Port = 9101; Fence Device = ipmi-a }
+Instance { Name = c; Address = 10.3.0.1; Fence Device = ipmi-a }
+Instance { Name = c; Address = 10.4.0.1 }
+Fence Device { Name = ipmi-a; Agent = bin/fence; Timeout = 0; Retries = 101; Option = geheim, "x y=1", "action=on"; Option = "ip=1", "ip=2" }
+"#,
+        expect![[r#"
+            9:31: warning: `Fence` is not yet in effect
+            9:54: error: `Lease Time` is 0; give at least `1 second`
+            10:1: error: there is more than one Cluster resource; a Director is one cluster; remove this one
+            11:57: error: `Fence Device`: there is no Fence Device named "ipmi-x"; did you mean `ipmi-a`?
+            12:32: error: Instance "b" has the address and port of Instance "a": 10.1.0.1:9101; give each its own `Address` or `Dir Port`
+            13:57: error: Instance "c" has the Fence Device of Instance "b": "ipmi-a"; give each instance a Fence Device that switches off its machine alone
+            14:1: error: Instance "c" lacks `Fence Device`, which `Fence = required` needs; name the Fence Device that switches its machine off, or write `Fence = none`
+            14:19: error: there are two Instance resources named "c"; the first one is in line 13; rename one of them
+            15:39: error: `Agent` "bin/fence" is a relative path; give its name alone or its absolute path
+            15:60: error: `Timeout` is 0; give at least `1 second`
+            15:87: error: an `Option` has no `=`; write `Option = "key=value"` with a key of the agent's metadata
+            15:87: error: the key of an `Option` is not made of letters, digits, `_` and `-`; write `Option = "key=value"` with a key of the agent's metadata
+            15:87: error: the `Option` action cannot be set; remove it: which action an agent is called for is said by Holdfast
+            15:87: error: the `Option` ip is given twice; remove one of them"#]],
+    );
+    check(
+        "Cluster { Name = one }\n",
+        expect![[
+            r#"9:1: error: Cluster "one" has no Instance; add an `Instance { Name = …; Address = … }` for each process of the Director"#
+        ]],
+    );
+    check(
+        "Fence Device { Name = x; Agent = fence_x; Option = password=geheim }\n",
+        expect!["9:60: error: `Option`: the list ends before this; put quotes around each text"],
+    );
+}
+
+#[test]
+fn an_instance_without_a_cluster_is_warned_about() {
+    let mut loader = TextLoader::new("t.conf", format!("{REST}Instance {{ Name = a; Address = x }}\n"));
+    let loaded = load::<DirectorConfig>("t.conf", &mut loader).unwrap();
+    let shown = loaded.warnings.to_string();
+    assert!(shown.contains("an Instance without a Cluster has no effect"), "{shown}");
+}
+
+#[test]
+fn findings_do_not_show_the_options_of_a_fence_agent() {
+    let text = CLUSTER.replace("Retries = 1", "Retrys = 1; Option = password=alsosecret");
+    let shown = read(&text).unwrap_err().render(false);
+    assert!(shown.contains("Retrys"), "{shown}");
+    assert!(!shown.contains("geheim") && !shown.contains("alsosecret"), "{shown}");
+}

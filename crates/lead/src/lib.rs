@@ -6,10 +6,12 @@
 //! daemon check.
 //!
 //! And the engine of several hosts: a lease in the catalog's leadership row ([`LeaseCandidate`]), by the rules of [`protocol`].
+//! [`fence`] switches off the machine of an instance that must not act any more.
 //!
 //! Absent on purpose: anything about jobs and topology.
 
 mod clock;
+pub mod fence;
 mod guard;
 mod host;
 mod lease;

@@ -25,39 +25,52 @@ word_enum! {
 }
 
 resource! {
-    /// Makes several instances of one Director a cluster of which one is active.
-    Cluster = Cluster "Cluster", pending {
+    /// Makes several instances of one Director a cluster of which one is active. At most one in the file.
+    Cluster = Cluster "Cluster" {
         /// What decides who is active.
-        "Engine" => engine: Engine = Kind::Words(Engine::WORDS), default("Lease");
+        "Engine" => engine: Engine = Kind::Words(Engine::WORDS), default("Lease"), since("Holdfast"), pending();
         /// How long an instance stays active without renewing.
-        "Lease Time" => lease_time: Duration = Kind::Time, default("3 seconds");
-        /// Whether the old active instance is switched off before a takeover; chosen by what is safe when absent.
-        "Fence" => fence: Option<Fence> = Kind::Words(Fence::WORDS);
+        "Lease Time" => lease_time: Duration = Kind::Time, default("3 seconds"), since("Holdfast");
+        /// By how much clocks of the cluster's machines may differ over a lease; a standby waits so much longer.
+        "Drift Bound" => drift_bound: Duration = Kind::Time, default("1 second"), since("Holdfast"), pending();
+        /// Whether the old active instance is switched off before a takeover ([fencing.md](fencing.md)); chosen by what is
+        /// safe when absent.
+        "Fence" => fence: Option<Fence> = Kind::Words(Fence::WORDS), since("Holdfast"), pending();
     }
 }
 
 resource! {
-    /// One process of the Director's cluster.
-    Instance = Instance "Instance", pending {
+    /// One process of the Director's cluster; `holdfast director --instance NAME` says which one it is.
+    Instance = Instance "Instance" {
         /// Where the other instances and consoles reach it.
-        "Address" => address: String = Kind::Addr, required(), example("10.1.0.1");
+        "Address" => address: String = Kind::Addr, required(), example("10.1.0.1"), since("Holdfast");
         /// Its port.
-        "Dir Port" => dir_port: u16 = Kind::Port, default("9101");
-        /// How it is switched off.
-        "Fence Device" => fence_device: Option<String> = Kind::Ref(ResourceKind::FenceDevice);
+        "Dir Port" => dir_port: u16 = Kind::Port, default("9101"), since("Holdfast");
+        /// How its machine is switched off; no other instance may have the same.
+        "Fence Device" => fence_device: Option<String> = Kind::Ref(ResourceKind::FenceDevice), example("ipmi-a"),
+            since("Holdfast");
     }
 }
 
 resource! {
-    /// A ClusterLabs fence agent and its options.
-    FenceDevice = FenceDevice "Fence Device", pending {
-        /// Program of the agent.
-        "Agent" => agent: String = Kind::Str, required(), example("fence_ipmilan");
-        /// A line for the agent's standard input; repeatable.
-        "Option" => options: Vec<String> = Kind::StrList, example("\"ip=10.1.9.1\"");
-        /// How long one call may take.
-        "Timeout" => timeout: Duration = Kind::Time, default("60 seconds");
+    /// A ClusterLabs fence agent and its options ([fencing.md](fencing.md)).
+    FenceDevice = FenceDevice "Fence Device" {
+        /// Program of the agent: its name, looked for in `/usr/sbin`, `/sbin` and `PATH`, or its absolute path.
+        "Agent" => agent: String = Kind::Str, required(), example("fence_ipmilan"), since("Holdfast");
+        /// A line for the agent's standard input, `key=value`; repeatable. Never shown: it may hold a password.
+        "Option" => options: Vec<String> = Kind::StrList, example("\"ip=10.1.9.1\""), since("Holdfast");
+        /// How long one call may take; the agent and all that it started are killed then.
+        "Timeout" => timeout: Duration = Kind::Time, default("60 seconds"), since("Holdfast");
         /// How often a failed call is made again.
-        "Retries" => retries: u32 = Kind::Uint, default("2");
+        "Retries" => retries: u32 = Kind::Uint, default("2"), since("Holdfast");
+        /// Pause before the first repetition; it doubles with each further one, up to 30 seconds.
+        "Retry Delay" => retry_delay: Duration = Kind::Time, default("1 second"), since("Holdfast");
+    }
+}
+
+impl FenceDevice {
+    /// The options as the agent gets them, key and value, in the order written.
+    pub fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.options.iter().filter_map(|option| option.split_once('='))
     }
 }

@@ -93,6 +93,8 @@ lookups! {
     counter in counters -> Counter;
     /// The Instance of a name.
     instance in instances -> Instance;
+    /// The Fence Device of a name.
+    fence_device in fence_devices -> FenceDevice;
 }
 
 impl DirectorConfig {
