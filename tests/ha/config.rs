@@ -126,7 +126,7 @@ fn a_broken_configuration_changes_nothing_on_either() -> Result<()> {
     let noted = report(&site, "b", "a")?;
     ensure!(noted["config"] == before["config"], "{noted}");
     ensure!(noted["config_edited"][0].as_str().is_some_and(|file| file.ends_with(EXTRA)), "{noted}");
-    // What the standby is asked to take must fit it, too: its Instance resource is missing from this one.
+    // One that has no instance b any more is not brought to b.
     fs::write(site.instance_file("a", EXTRA), &old)?;
     let main = site.instance_file("a", MAIN);
     replace(&main, "Instance { Name = b;", "Instance { Name = c;")?;
@@ -138,6 +138,29 @@ fn a_broken_configuration_changes_nothing_on_either() -> Result<()> {
     wait_report(&site, "a", "b", "of the same configuration", |b| b["config"] == before["config"])?;
     site.kill_instance("a")?;
     site.wait_active("b", "b", wait::START)?;
+    site.finish()
+}
+
+#[test]
+fn a_set_that_says_something_else_on_the_standby_is_refused_and_nothing_written() -> Result<()> {
+    let site = two(our_site().director_resource(REPLICATE))?;
+    let old = fs::read(site.instance_file("b", EXTRA))?;
+    fs::write(site.instance_file("a", "here.inc"), "Pool { Name = OfA; Pool Type = Backup }\n")?;
+    fs::write(site.instance_file("b", "here.inc"), "Pool { Name = OfB; Pool Type = Backup }\n")?;
+    append(&site.instance_file("a", EXTRA), "@|\"cat here.inc\"\n")?;
+    site.console_of("a", &["reload"])?;
+    let b = wait_report(&site, "a", "b", "refusing", |b| b["config_refused"].is_string())?;
+    let why = b["config_refused"].as_str().unwrap_or_default();
+    ensure!(why.contains("cat here.inc") && why.contains("another output"), "{why}");
+    ensure!(b["config_differs"] == true && b["role"] == "held back", "{b}");
+    ensure!(fs::read(site.instance_file("b", EXTRA))? == old, "something was written");
+    fs::copy(site.instance_file("a", "here.inc"), site.instance_file("b", "here.inc"))?;
+    append(&site.instance_file("a", EXTRA), NEW_POOL)?;
+    site.console_of("a", &["reload"])?;
+    wait_report(&site, "a", "b", "of the same configuration", |b| {
+        b["config_differs"] == false && b["config_refused"].is_null() && b["role"] == "standby"
+    })?;
+    ensure!(same_files(&site)?, "the files differ");
     site.finish()
 }
 

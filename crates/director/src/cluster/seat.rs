@@ -306,7 +306,13 @@ impl Seat {
 
     /// The active instance has a configuration of this hash. One that has another does not become active.
     pub(crate) fn expect_configuration(&self, hash: &str, instance: &str) {
-        lock(&self.inner.heard).expected = Some((hash.to_owned(), instance.to_owned()));
+        let is_own = self.configuration().hash == hash;
+        let mut heard = lock(&self.inner.heard);
+        heard.expected = Some((hash.to_owned(), instance.to_owned()));
+        if is_own {
+            heard.refused = None;
+        }
+        drop(heard);
         self.judge();
     }
 
