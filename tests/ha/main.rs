@@ -1,6 +1,7 @@
 //! Several instances of one Director: one is active, and running jobs live through its end (DESIGN §4).
 
 mod away;
+mod config;
 mod console;
 mod lease;
 mod readback;

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::Parsed;
+use crate::digest::sha256_hex;
 use crate::table::{ResourceKind, is_secret};
 use crate::units::format_time;
 use crate::value::{Value, Values};
+use crate::{Config, Parsed};
 
 impl Parsed {
     /// The configuration as a text that depends on what it says and not on how it is written: order of resources and
@@ -14,12 +15,27 @@ impl Parsed {
     /// hashes, so the text is as secret as the file.
     #[must_use]
     pub fn normal_form(&self) -> String {
+        self.form(|_, _| true)
+    }
+
+    /// SHA-256, in hex, of the normal form without the values that each instance of a Director has for itself
+    /// ([`Directive::local`](crate::table::Directive::local)).
+    #[must_use]
+    pub fn hash<C: Config>(&self) -> String {
+        let is_shared = |kind: ResourceKind, directive: &str| {
+            let table = C::RESOURCES.iter().find(|table| table.kind == kind);
+            !table.and_then(|table| table.find(directive)).is_some_and(|entry| entry.local)
+        };
+        sha256_hex(self.form(is_shared).as_bytes())
+    }
+
+    fn form(&self, counts: impl Fn(ResourceKind, &str) -> bool) -> String {
         let mut resources: Vec<_> = self.resources.iter().collect();
         resources.sort_by_key(|(kind, values)| (*kind, values.name().to_owned()));
         let mut out = String::new();
         for (kind, values) in resources {
             let _ = writeln!(out, "{} {:?}", kind.as_str(), values.name());
-            for (directive, entry) in &values.entries {
+            for (directive, entry) in values.entries.iter().filter(|(name, _)| counts(*kind, name)) {
                 let _ = writeln!(out, "  {directive} = {}", text(&entry.value));
             }
         }
@@ -60,7 +76,8 @@ fn directives(kind: ResourceKind, old: &Values, new: &Values, lines: &mut Vec<St
             continue;
         }
         let show = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), text);
-        let what = if is_secret(name) {
+        // An agent's options hold its password.
+        let what = if is_secret(name) || (kind == ResourceKind::FenceDevice && *name == "Option") {
             "changed".to_owned()
         } else {
             format!("{} → {}", show(before), show(after))
@@ -106,6 +123,22 @@ mod tests {
         assert_ne!(other, TEXT);
         assert_eq!(read(TEXT).parsed.normal_form(), read(&other).parsed.normal_form());
         assert!(read(TEXT).parsed.difference(&read(&other).parsed).is_empty());
+    }
+
+    #[test]
+    fn what_is_of_one_instance_does_not_count_in_the_hash() {
+        let hash = |text: &str| read(text).parsed.hash::<DirectorConfig>();
+        let moved = TEXT
+            .replace("DIRport = 9101", "DIRport = 9201")
+            .replace("WorkingDirectory = \"/var/lib/bacula\"", "WorkingDirectory = \"/srv/bacula\"");
+        assert_ne!(read(&moved).parsed.normal_form(), read(TEXT).parsed.normal_form());
+        assert_eq!(hash(&moved), hash(TEXT));
+        assert_eq!(hash(TEXT).len(), 64);
+        for (old, new) in
+            [("XXX_FDPASSWORD_XXX", "new"), ("365 days", "366 days"), ("Name = Scratch", "Name = Spare")]
+        {
+            assert_ne!(hash(&TEXT.replace(old, new)), hash(TEXT), "{old}");
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
-//! MD5 as Bacula uses it for passwords and FileSets.
+//! MD5 as Bacula uses it for passwords and FileSets; SHA-256 to compare configurations by.
 
 use md5::{Digest, Md5};
+use sha2::Sha256;
+use std::fmt::Write as _;
 
 /// MD5 of some bytes.
 #[must_use]
@@ -12,6 +14,15 @@ pub fn md5(data: &[u8]) -> [u8; 16] {
 #[must_use]
 pub fn password_secret(clear: &str) -> String {
     md5(clear.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// SHA-256 of some bytes in lower-case hex, 64 characters.
+#[must_use]
+pub fn sha256_hex(data: &[u8]) -> String {
+    Sha256::digest(data).iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

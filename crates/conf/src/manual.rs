@@ -25,7 +25,8 @@ Holdfast reads Bacula's configuration files as they are: `bacula-dir.conf`, `bac
 * **Times**: `1 year 2 months 3 days`, `90` (seconds). Units may be cut short; `m` is months, `mi` minutes.
 * **Lists** are separated by commas; a repeated directive appends.
 * *Since* names the version of Bacula that brought a directive, or Holdfast for our own. Directives marked *not yet in
-  effect* are read and checked; using one is answered by a warning.
+  effect* are read and checked; using one is answered by a warning. Directives marked *of each instance* may differ between
+  the instances of a Director, whose configurations are the same otherwise.
 ";
 
 /// The whole page.
@@ -100,6 +101,9 @@ fn rows<'a>(out: &mut String, directives: impl Iterator<Item = &'a Directive>) {
         }
         if !d.since.is_empty() {
             let _ = write!(meaning, " *Since {}.*", d.since);
+        }
+        if d.local {
+            meaning.push_str(" *Of each instance.*");
         }
         if !d.in_effect {
             meaning.push_str(" *Not yet in effect.*");

@@ -263,6 +263,9 @@ pub struct Directive {
     pub in_effect: bool,
     /// Whether it exists only to be accepted (`Subsys Directory`): no effect in Bacula either, no warning.
     pub ignored: bool,
+    /// Whether each instance of a Director may have a value of its own (addresses, directories, certificates): it does not
+    /// count when their configurations are compared.
+    pub local: bool,
 }
 
 impl Directive {
@@ -280,6 +283,7 @@ impl Directive {
             required: false,
             in_effect: true,
             ignored: false,
+            local: false,
         }
     }
 
@@ -329,6 +333,13 @@ impl Directive {
     #[must_use]
     pub const fn ignored(mut self) -> Self {
         self.ignored = true;
+        self
+    }
+
+    /// Of this instance alone.
+    #[must_use]
+    pub const fn local(mut self) -> Self {
+        self.local = true;
         self
     }
 

@@ -59,17 +59,21 @@ impl Tls {
             Kind::Path,
             "PEM file with the authorities that peers' certificates must come from.",
         )
-        .example("/etc/bacula/tls/ca.pem"),
+        .example("/etc/bacula/tls/ca.pem")
+        .local(),
         Directive::new(
             "TLS CA Certificate Dir",
             Kind::Path,
             "Directory with such authorities, in OpenSSL's hashed layout.",
-        ),
+        )
+        .local(),
         Directive::new("TLS Certificate", Kind::Path, "PEM file with our own certificate.")
-            .example("/etc/bacula/tls/cert.pem"),
+            .example("/etc/bacula/tls/cert.pem")
+            .local(),
         Directive::new("TLS Key", Kind::Path, "PEM file with the key of our certificate.")
-            .example("/etc/bacula/tls/key.pem"),
-        Directive::new("TLS DH File", Kind::Path, "Diffie-Hellman parameters (server side)."),
+            .example("/etc/bacula/tls/key.pem")
+            .local(),
+        Directive::new("TLS DH File", Kind::Path, "Diffie-Hellman parameters (server side).").local(),
         Directive::new(
             "TLS Allowed CN",
             Kind::StrList,

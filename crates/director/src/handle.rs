@@ -1,6 +1,7 @@
 //! The shared handle of a running Director.
 
 use crate::catreq::{CatalogService, VolumeRules};
+use crate::configuration::{ConfigFiles, Configuration, LastActive, short};
 use crate::error::DirectorError;
 use crate::jobs::names::Names;
 use crate::jobs::{JobView, Registry};
@@ -17,13 +18,10 @@ use policy::plan::JobRequest;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use types::{Epoch, JobId, JobLevel, JobStatus, JobType, Timestamp};
-
-/// Reads the configuration anew; the text says what is wrong with it.
-pub type Load = net::daemon::Load<DirectorConfig>;
 
 /// Jobs shown by `status director` after their end.
 const TERMINATED_MAX: usize = 10;
@@ -35,8 +33,9 @@ pub struct Director {
 }
 
 struct Inner {
-    config: RwLock<Arc<DirectorConfig>>,
-    load: Load,
+    configuration: watch::Sender<Arc<Configuration>>,
+    files: ConfigFiles,
+    reloading: tokio::sync::Mutex<()>,
     catalog: Catalog,
     leadership: Mutex<Option<Leadership>>,
     active: RwLock<Active>,
@@ -89,12 +88,13 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Director {
     pub(crate) fn new(
-        config: DirectorConfig,
-        load: Load,
+        configuration: Arc<Configuration>,
+        files: ConfigFiles,
         catalog: Catalog,
         leadership: Leadership,
         stop: CancellationToken,
     ) -> Self {
+        let config = Arc::clone(&configuration.config);
         let working = PathBuf::from(&config.director.working_directory);
         let messages = MessageCenter::new(&config.director.name, &working);
         let registry = Registry::default();
@@ -102,8 +102,9 @@ impl Director {
         let active = Active::new(&config, &leadership);
         let director = Self {
             inner: Arc::new(Inner {
-                config: RwLock::new(Arc::new(config)),
-                load,
+                configuration: watch::Sender::new(configuration),
+                files,
+                reloading: tokio::sync::Mutex::default(),
                 catalog,
                 leadership: Mutex::new(Some(leadership)),
                 active: RwLock::new(active),
@@ -125,7 +126,18 @@ impl Director {
     /// The configuration as it is now. A running job keeps the plan it was made with.
     #[must_use]
     pub fn config(&self) -> Arc<DirectorConfig> {
-        Arc::clone(&self.inner.config.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.inner.configuration.borrow().config)
+    }
+
+    /// As [`Self::config`], with its hash.
+    #[must_use]
+    pub fn configuration(&self) -> Arc<Configuration> {
+        Arc::clone(&self.inner.configuration.borrow())
+    }
+
+    /// Sees every reload.
+    pub(crate) fn watch_configuration(&self) -> watch::Receiver<Arc<Configuration>> {
+        self.inner.configuration.subscribe()
     }
 
     /// The catalog.
@@ -144,6 +156,11 @@ impl Director {
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.guard().epoch()
+    }
+
+    /// The activation, in the form that is sent to others.
+    pub(crate) fn activation(&self) -> String {
+        self.guard().activation().to_string()
     }
 
     fn active(&self) -> Active {
@@ -274,30 +291,53 @@ impl Director {
         Timestamp(self.inner.reloaded.load(Ordering::Relaxed))
     }
 
-    /// Reads the configuration anew: all of it is taken, or none.
+    /// Reads the configuration anew: all of it is taken, or none. Returns what is different now, a line each.
     ///
     /// # Errors
-    /// [`DirectorError::Reload`] says what is wrong; the old configuration stays.
-    pub async fn reload(&self) -> Result<(), DirectorError> {
-        let config = (self.inner.load)().map_err(DirectorError::Reload)?;
-        let old = self.config();
-        if config.director.name != old.director.name {
-            return Err(DirectorError::Reload(
-                "the Director's name cannot change while it runs; restart it".to_owned(),
-            ));
-        }
-        self.sync_resources(config.clone()).await?;
-        *self.inner.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    /// [`DirectorError::Reload`] says everything that is wrong, [`DirectorError::Catalog`] that the catalog did not take the
+    /// resources; the old configuration stays.
+    pub async fn reload(&self) -> Result<Vec<String>, DirectorError> {
+        // One after the other, so that the catalog's rows are those of the configuration that is in effect.
+        let _turn = self.inner.reloading.lock().await;
+        let (new, changes) = self.read_again().await?;
+        let new = Arc::new(new);
+        self.sync_resources(&new).await?;
+        self.inner.configuration.send_replace(Arc::clone(&new));
         self.inner.reloaded.store(text::now().0, Ordering::Relaxed);
         self.apply_config();
-        tracing::info!("configuration reloaded");
-        Ok(())
+        for line in &changes {
+            tracing::info!("configuration: {line}");
+        }
+        tracing::info!(hash = short(&new.hash), "configuration reloaded");
+        Ok(changes)
     }
 
-    /// Makes the catalog's rows for the resources of a configuration.
-    pub(crate) async fn sync_resources(&self, config: DirectorConfig) -> Result<(), DirectorError> {
-        let written =
-            self.catalog().write(self.epoch(), move |tx| crate::catreq::resources::sync(tx, &config));
+    /// What [`Self::reload`] would change, a line each; nothing is.
+    ///
+    /// # Errors
+    /// As [`Self::reload`], the catalog excepted.
+    pub async fn check_reload(&self) -> Result<Vec<String>, DirectorError> {
+        self.read_again().await.map(|(_, changes)| changes)
+    }
+
+    async fn read_again(&self) -> Result<(Configuration, Vec<String>), DirectorError> {
+        let files = self.inner.files.clone();
+        let read = tokio::task::spawn_blocking(move || files.read()).await;
+        let new = read.unwrap_or_else(|error| Err(error.to_string())).map_err(DirectorError::Reload)?;
+        let old = self.configuration();
+        old.keeps(&new, self.guard().instance()).map_err(DirectorError::Reload)?;
+        let changes = old.difference(&new);
+        Ok((new, changes))
+    }
+
+    /// Makes the catalog's rows for the resources of a configuration, and stores that it is the active one.
+    pub(crate) async fn sync_resources(&self, new: &Arc<Configuration>) -> Result<(), DirectorError> {
+        let new = Arc::clone(new);
+        let instance = self.guard().instance().to_owned();
+        let written = self.catalog().write(self.epoch(), move |tx| {
+            crate::catreq::resources::sync(tx, &new.config)?;
+            LastActive { hash: new.hash.clone(), instance: instance.clone() }.set(tx, text::now())
+        });
         written.await.map_err(|error| DirectorError::Catalog(chain(&error)))
     }
 

@@ -14,6 +14,7 @@ pub mod console;
 pub mod jobs;
 pub mod messages;
 
+mod configuration;
 mod database;
 mod error;
 mod handle;
@@ -24,9 +25,10 @@ mod scheduler;
 mod service;
 pub mod text;
 
+pub use configuration::{ConfigFiles, Configuration};
 pub use error::DirectorError;
-pub use handle::{Director, Load, TerminatedJob};
+pub use handle::{Director, TerminatedJob};
 pub use jobs::{JobView, WaitReason};
 pub use peer::{ClientConn, StorageConn};
 pub use policy::plan::{JobPlan, JobRequest, Origin, Overrides, RestoreRequest};
-pub use service::{RunError, port, run, start};
+pub use service::{OtherConfiguration, RunError, port, run, start};

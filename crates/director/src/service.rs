@@ -1,9 +1,10 @@
 //! The daemon: start, serve, reload, stop.
 
-use crate::cluster::{Ask, Seat};
+use crate::cluster::{Ask, HeldBack, Seat, replicate};
+use crate::configuration::{ConfigFiles, Configuration, LastActive, short};
 use crate::database;
 use crate::error::DirectorError;
-use crate::handle::{Director, Load, TerminatedJob};
+use crate::handle::{Director, TerminatedJob};
 use crate::listen;
 use crate::peer::chain;
 use crate::text;
@@ -50,9 +51,25 @@ pub enum RunError {
     /// A port cannot be opened.
     #[error("open the console port")]
     Listen(#[from] net::NetError),
+    /// The last active instance had another configuration.
+    #[error("{0}")]
+    OtherConfiguration(OtherConfiguration),
     /// The right to act has ended.
     #[error("this Director is no longer active: {0}")]
     Lost(Lost),
+}
+
+/// An instance does not follow one that had another configuration (DESIGN §4, I10).
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "this instance has configuration {own}, and instance {instance}, which was active last, had {last}; give it the same and \
+     reload (SIGHUP), or say \"cluster promote force\" here"
+)]
+pub struct OtherConfiguration {
+    own: String,
+    last: String,
+    last_whole: String,
+    instance: String,
 }
 
 /// Runs this instance until it is told to stop. Jobs that run then go on, and are adopted by the next active instance.
@@ -60,14 +77,14 @@ pub enum RunError {
 /// A Director that stands alone is active or does not start. An instance of a cluster is a standby first, becomes active when
 /// nobody else is, and a standby again when it has lost the role.
 ///
-/// `load` reads the configuration anew at a reload.
-///
 /// # Errors
 /// [`RunError`] says what keeps it from running and what to do.
-pub async fn run(config: DirectorConfig, load: Load, mut context: DaemonContext) -> Result<(), RunError> {
+pub async fn run(files: ConfigFiles, mut context: DaemonContext) -> Result<(), RunError> {
     let name = instance(context.instance.as_deref());
+    let configuration = files.read().map_err(RunError::Config)?;
+    let config = Arc::clone(&configuration.config);
     let listeners = listen::bind(&config.director, own_instance(&config, &name)?).await?;
-    let (seat, asked) = Seat::new(config, load, &name);
+    let (seat, asked) = Seat::new(configuration, files, &name);
     let serving = AbortOnDropHandle::new(tokio::spawn(listen::serve(seat.clone(), listeners)));
     let ended = match seat.config().cluster.clone() {
         None => alone(&seat, asked, &mut context).await,
@@ -103,7 +120,7 @@ async fn alone(
     mut asked: mpsc::Receiver<Ask>,
     context: &mut DaemonContext,
 ) -> Result<(), RunError> {
-    let director = start((*seat.config()).clone(), seat.load(), context).await?;
+    let director = start_with(seat.configuration(), seat.files().clone(), context).await?;
     seat.become_active(director.clone(), "it stands alone");
     context.set_ready();
     context.set_status("active");
@@ -129,10 +146,17 @@ async fn among(
     loop {
         context.set_status("standby");
         let Some(claim) = stand_by(seat, &candidate, &mut asked, context).await? else { return Ok(()) };
-        let config = (*seat.config()).clone();
-        let catalog = candidate.catalog();
-        let director = match activate(config, seat.load(), claim, catalog, seat.instance(), context).await {
+        let (configuration, files) = (seat.configuration(), seat.files().clone());
+        let start =
+            Start { configuration, files, catalog: candidate.catalog(), only_same: !seat.is_forced() };
+        let activated = activate(start, claim, seat.instance(), context).await;
+        let director = match activated {
             Ok(director) => director,
+            Err(RunError::OtherConfiguration(other)) => {
+                // It waits for another instance, another configuration, or an operator's word.
+                seat.expect_configuration(&other.last_whole, &other.instance);
+                continue;
+            }
             Err(error) => {
                 tracing::error!(error = %chain(&error), "this instance could not become active; it tries again");
                 tokio::select! {
@@ -143,6 +167,7 @@ async fn among(
         };
         seat.become_active(director.clone(), "nobody else was");
         context.set_status("active");
+        director.spawn(replicate::run(seat.clone(), director.clone()));
         match hold(&director, &mut asked, context).await {
             Ending::Stopped => return Ok(()),
             Ending::Lost(why) => {
@@ -220,11 +245,30 @@ impl Candidate {
         }
     }
 
-    async fn promote(&self, force: bool) {
+    /// Sees who is active without becoming so, for as long as that can be seen.
+    async fn look_on(&self) -> LockError {
         match self {
-            // It waits for the operator's word no more; nothing else can stand against it.
+            Self::Host(candidate) => candidate.watch().await,
+            // The engine looks in any case.
+            Self::Lease { .. } => std::future::pending().await,
+        }
+    }
+
+    /// Keeps this instance from becoming active, or lets it.
+    async fn hold_back(&self, held: bool) {
+        match self {
+            // It does not ask for the lock meanwhile.
             Self::Host(_) => {}
-            Self::Lease { lease, .. } => lease.promote(force).await,
+            Self::Lease { lease, .. } => lease.hold_back(held).await,
+        }
+    }
+
+    /// An operator's word that this instance is to be active at once.
+    async fn force(&self) {
+        match self {
+            // Whoever holds the lock of the host is alive: that is asked for a switchover instead.
+            Self::Host(_) => {}
+            Self::Lease { lease, .. } => lease.force().await,
         }
     }
 }
@@ -284,8 +328,21 @@ async fn stand_by(
 ) -> Result<Option<Claim>, RunError> {
     let (mut seen, mut held_back) = (candidate.watch(), seat.held_back());
     let take = async {
-        let _ = held_back.wait_for(|held| !held).await;
-        candidate.take().await
+        loop {
+            // One that may not become active goes on seeing who is.
+            tokio::select! {
+                biased;
+                _ = held_back.wait_for(|held| !held.is_held()) => {}
+                error = candidate.look_on() => return Err(error),
+            }
+            candidate.hold_back(false).await;
+            tokio::select! {
+                biased;
+                _ = held_back.wait_for(HeldBack::is_held) => {}
+                taken = candidate.take() => return taken,
+            }
+            candidate.hold_back(true).await;
+        }
     };
     tokio::pin!(take);
     let stop = context.stop.clone();
@@ -295,8 +352,14 @@ async fn stand_by(
             () = stop.cancelled() => return Ok(None),
             ask = asked.recv() => match ask {
                 Some(Ask::Promote { force, reply }) => {
+                    if force {
+                        seat.force_configuration();
+                    }
                     seat.hold_back(false);
-                    candidate.promote(force).await;
+                    candidate.hold_back(false).await;
+                    if force {
+                        candidate.force().await;
+                    }
                     let _ = reply.send(Ok(()));
                 }
                 Some(Ask::Demote { reply } | Ask::Switchover { reply, .. }) => {
@@ -305,7 +368,7 @@ async fn stand_by(
                 None => return Ok(None),
             },
             () = context.reload_asked() => {
-                if let Err(error) = seat.reload_standby() {
+                if let Err(error) = seat.reload_standby().await {
                     tracing::error!("{error}; the old configuration stays");
                 }
                 context.reload_done();
@@ -374,37 +437,56 @@ fn superseded(director: &Director, guard: &lead::EpochGuard) -> bool {
 ///
 /// # Errors
 /// As [`run`].
-pub async fn start(
-    config: DirectorConfig,
-    load: Load,
-    context: &DaemonContext,
-) -> Result<Director, RunError> {
-    let name = instance(context.instance.as_deref());
-    let lock = database::lock_file(&config)?;
-    let lock = HostLock::take(&lock, &name)
-        .map_err(|error| RunError::Lead { director: config.director.name.clone(), source: error.into() })?;
-    activate(config, load, Claim::Lock(lock), None, &name, context).await
+pub async fn start(files: ConfigFiles, context: &DaemonContext) -> Result<Director, RunError> {
+    let configuration = files.read().map_err(RunError::Config)?;
+    start_with(Arc::new(configuration), files, context).await
 }
 
-/// Becomes the Director; `catalog` is given where it is open already.
-async fn activate(
-    config: DirectorConfig,
-    load: Load,
-    claim: Claim,
+async fn start_with(
+    configuration: Arc<Configuration>,
+    files: ConfigFiles,
+    context: &DaemonContext,
+) -> Result<Director, RunError> {
+    let (name, config) = (instance(context.instance.as_deref()), &configuration.config);
+    let lock = database::lock_file(config)?;
+    let lock = HostLock::take(&lock, &name)
+        .map_err(|error| RunError::Lead { director: config.director.name.clone(), source: error.into() })?;
+    let start = Start { configuration, files, catalog: None, only_same: false };
+    activate(start, Claim::Lock(lock), &name, context).await
+}
+
+/// What an activation starts from.
+struct Start {
+    configuration: Arc<Configuration>,
+    files: ConfigFiles,
+    /// Where it is open already.
     catalog: Option<Catalog>,
+    /// Not after an instance that had another configuration.
+    only_same: bool,
+}
+
+/// Becomes the Director. A claim that comes to nothing is given back.
+async fn activate(
+    start: Start,
+    claim: Claim,
     instance: &str,
     context: &DaemonContext,
 ) -> Result<Director, RunError> {
-    let name = config.director.name.clone();
-    let catalog = match catalog {
-        Some(catalog) => catalog,
-        None => database::open(&config, instance).await?,
+    let Start { configuration, files, catalog, only_same } = start;
+    let name = configuration.config.director.name.clone();
+    let catalog = match prepare(&configuration, catalog, only_same, instance).await {
+        Ok(catalog) => catalog,
+        Err(error) => {
+            claim.give_back().await;
+            return Err(error);
+        }
     };
     let leadership = lead::activate(&catalog, claim, instance, text::now())
         .await
         .map_err(|source| RunError::Lead { director: name, source })?;
-    let director = Director::new(config.clone(), load, catalog, leadership, context.stop.clone());
-    match take_over(&director, config).await {
+    let director =
+        Director::new(Arc::clone(&configuration), files, catalog, leadership, context.stop.clone());
+    match take_over(&director, &configuration).await {
         Ok(()) => Ok(director),
         Err(error) => {
             director.give_up(None, false).await;
@@ -413,9 +495,41 @@ async fn activate(
     }
 }
 
+/// Whether this configuration is the one that was active last. The first is.
+async fn same_as_last(catalog: &catalog::Catalog, own: &Configuration) -> Result<(), RunError> {
+    let director = own.config.director.name.clone();
+    let last = catalog.read(move |r| LastActive::get(r, &director)).await?;
+    match last {
+        Some(last) if last.hash != own.hash => Err(RunError::OtherConfiguration(OtherConfiguration {
+            own: short(&own.hash).to_owned(),
+            last: short(&last.hash).to_owned(),
+            last_whole: last.hash,
+            instance: last.instance,
+        })),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The catalog, and whether this configuration may follow the one before.
+async fn prepare(
+    configuration: &Configuration,
+    catalog: Option<Catalog>,
+    only_same: bool,
+    instance: &str,
+) -> Result<Catalog, RunError> {
+    let catalog = match catalog {
+        Some(catalog) => catalog,
+        None => database::open(&configuration.config, instance).await?,
+    };
+    if only_same {
+        same_as_last(&catalog, configuration).await?;
+    }
+    Ok(catalog)
+}
+
 /// What an active instance does first.
-async fn take_over(director: &Director, config: DirectorConfig) -> Result<(), DirectorError> {
-    director.sync_resources(config).await?;
+async fn take_over(director: &Director, configuration: &Arc<Configuration>) -> Result<(), DirectorError> {
+    director.sync_resources(configuration).await?;
     recall(director).await?;
     director.spawn(write_log(director.clone()));
     jobs::adopt::take_up(director).await?;

@@ -2,8 +2,7 @@
 //!
 //! Needs the real Bacula that `tests/real/fetch-bacula` unpacks.
 
-use conf::{DirectorConfig, TextLoader};
-use director::{Director, JobRequest, RestoreRequest};
+use director::{ConfigFiles, Director, JobRequest, RestoreRequest};
 use std::fmt::Write as _;
 use std::net::TcpListener;
 use std::path::Path;
@@ -84,11 +83,10 @@ impl Lab {
             Daemon::start("bacula-fd", &dir.path().join("fd.conf"), fd),
         ];
         let text = director_conf(&dir, sd, fd);
-        let config = load(&text);
+        let file = dir.path().join("dir.conf");
+        std::fs::write(&file, text).unwrap();
         let (context, control) = net::daemon::pair();
-        let again = text.clone();
-        let director =
-            director::start(config, std::sync::Arc::new(move || Ok(load(&again))), &context).await.unwrap();
+        let director = director::start(ConfigFiles::new(file), &context).await.unwrap();
         Self { dir, director, _control: control, _daemons: daemons }
     }
 
@@ -108,11 +106,6 @@ impl Lab {
         let rows = self.director.catalog().read(move |r| catalog::log::list(r, id)).await.unwrap();
         rows.into_iter().map(|(_, text)| text).collect()
     }
-}
-
-fn load(text: &str) -> DirectorConfig {
-    let mut loader = TextLoader::new("dir.conf", text);
-    conf::load::<DirectorConfig>("dir.conf", &mut loader).unwrap_or_else(|e| panic!("{e}")).config
 }
 
 fn director_conf(dir: &tempfile::TempDir, sd: u16, fd: u16) -> String {

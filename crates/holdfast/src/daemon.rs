@@ -19,6 +19,7 @@ use crate::{background, configtest, logging, notify};
 pub(crate) fn start<R: Role>(args: &DaemonArgs, extra: &Extra) -> Result<ExitCode> {
     let path = args.config(&format!("{}.conf", R::PROGRAM));
     let path = std::path::absolute(&path).unwrap_or(path);
+    R::prepare(&path)?;
     let config: R::Config = configtest::load(&path)?;
     if args.test {
         R::check(&config)?;

@@ -1,7 +1,7 @@
 //! The three daemons as this program runs them.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -32,6 +32,10 @@ pub(crate) trait Role {
     fn working_directory(config: &Self::Config) -> &str;
     /// Port, in the name of the PID file; of the instance named at the start, where there are several.
     fn port(config: &Self::Config, instance: Option<&str>) -> u16;
+    /// Called before the configuration is read.
+    fn prepare(_path: &Path) -> Result<()> {
+        Ok(())
+    }
     /// What can only be checked on this machine, beyond the configuration's text.
     fn check(config: &Self::Config) -> Result<()>;
     /// Serves until it is told to stop.
@@ -87,8 +91,12 @@ impl Role for Director {
         check_directory("Working Directory", &config.director.working_directory)
     }
 
-    async fn run(config: DirectorConfig, path: PathBuf, context: DaemonContext) -> Result<()> {
-        director::run(config, again(path), context).await?;
+    fn prepare(path: &Path) -> Result<()> {
+        director::ConfigFiles::new(path).complete().map_err(anyhow::Error::msg)
+    }
+
+    async fn run(_config: DirectorConfig, path: PathBuf, context: DaemonContext) -> Result<()> {
+        director::run(director::ConfigFiles::new(path), context).await?;
         Ok(())
     }
 

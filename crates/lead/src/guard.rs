@@ -196,7 +196,7 @@ mod tests {
     async fn a_lock_without_time_holds_until_it_is_ended_and_the_first_reason_stays() {
         let held = guard(None);
         assert_eq!(held.check(), Ok(()));
-        assert!(held.is_lock() && !guard(Some(Instant::now())).is_lock());
+        assert!(held.is_lock() && !guard(Some(now())).is_lock());
         assert_eq!(held.lease_ms(), u64::MAX);
         held.end(Lost::Superseded(Epoch(4)));
         held.end(Lost::Released);

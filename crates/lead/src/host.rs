@@ -61,13 +61,28 @@ impl HostCandidate {
                 end(&frozen);
                 watched = Watched::new(now);
             }
-            self.seen.send_if_modified(|seen| {
-                let changed = !same_holder(seen.as_ref(), holder.as_ref());
-                *seen = holder;
-                changed
-            });
+            self.note(holder);
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// Only sees who holds the lock ([`HostCandidate::seen`]), for as long as the lock's file can be read. Cancel safe.
+    pub async fn watch(&self) -> LockError {
+        loop {
+            match HostLock::holder(&self.path) {
+                Ok(holder) => self.note(holder),
+                Err(error) => return error,
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn note(&self, holder: Option<Holder>) {
+        self.seen.send_if_modified(|seen| {
+            let changed = !same_holder(seen.as_ref(), holder.as_ref());
+            *seen = holder;
+            changed
+        });
     }
 }
 

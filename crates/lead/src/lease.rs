@@ -67,7 +67,7 @@ impl LeaseCandidate {
             director: director.to_owned(),
             terms,
             guard: None,
-            demoted: false,
+            held_back: None,
             hindrance: None,
             away: false,
             orders: orders.clone(),
@@ -98,12 +98,14 @@ impl LeaseCandidate {
         }
     }
 
-    /// Lets a demoted instance become active again; with `force`, at once and whatever stands against it.
-    pub async fn promote(&self, force: bool) {
-        order(&self.orders, Event::Hindered(None)).await;
-        if force {
-            order(&self.orders, Event::Force).await;
-        }
+    /// Keeps this instance from becoming active (its configuration is not that of the last one), or lets it.
+    pub async fn hold_back(&self, held: bool) {
+        order(&self.orders, Event::Hindered(held.then_some(Hindrance::ConfigurationDiffers))).await;
+    }
+
+    /// Becomes active at once, whatever stands against it.
+    pub async fn force(&self) {
+        order(&self.orders, Event::Force).await;
     }
 }
 
@@ -141,7 +143,8 @@ struct Engine {
     director: String,
     terms: Terms,
     guard: Option<EpochGuard>,
-    demoted: bool,
+    /// By an operator or for its configuration, whatever the catalog says.
+    held_back: Option<Hindrance>,
     hindrance: Option<Hindrance>,
     /// The catalog did not answer last time; it is said once.
     away: bool,
@@ -165,8 +168,8 @@ impl Engine {
             };
             let Some(Order { event, done }) = order else { return };
             match &event {
-                Event::GiveBack { demote: true, .. } => self.demoted = true,
-                Event::Hindered(None) => self.demoted = false,
+                Event::GiveBack { demote: true, .. } => self.held_back = Some(Hindrance::Demoted),
+                Event::Hindered(hindrance) => self.held_back = *hindrance,
                 _ => {}
             }
             self.deal_with(event).await;
@@ -298,7 +301,7 @@ impl Engine {
     /// Where a promoted replica may lack commits, no instance takes over by itself (DESIGN §2.6).
     fn stand_against(&mut self, replication: &Replication) {
         let hindrance = match replication {
-            _ if self.demoted => Some(Hindrance::Demoted),
+            _ if self.held_back.is_some() => self.held_back,
             Replication::Asynchronous(_) => Some(Hindrance::NotSynchronous),
             Replication::None | Replication::Synchronous(_) => None,
         };
@@ -312,9 +315,9 @@ impl Engine {
 
     fn show(&self, sight: &Sight, replication: &Replication) {
         let holder = sight.row.as_ref().filter(|row| !matches!(row.tenure, Tenure::Released { .. }));
+        // What the instance itself was told, its own report has.
         let hindrance = match (self.hindrance, replication) {
-            (Some(Hindrance::Demoted), _) => Some("demoted by an operator".to_owned()),
-            (Some(_), Replication::Asynchronous(why)) => Some(format!(
+            (Some(Hindrance::NotSynchronous), Replication::Asynchronous(why)) => Some(format!(
                 "no automatic takeover: replicas exist and commits do not wait for them ({why})"
             )),
             (_, _) => None,

@@ -75,6 +75,16 @@ pub enum Claim {
 /// How often the holder of a lock shows that it moves. A candidate's lease time must be several times this.
 const BEAT_EVERY: Duration = Duration::from_millis(500);
 
+impl Claim {
+    /// Nothing came of it: others may have it.
+    pub async fn give_back(self) {
+        match self {
+            Self::Lock(lock) => drop(lock),
+            Self::Lease(hold) => hold.give_back(None, false).await,
+        }
+    }
+}
+
 /// Becomes active for the catalog's Director: as the holder of its lock by raising the epoch above the catalog's, as that of the
 /// lease in the epoch of the lease.
 ///

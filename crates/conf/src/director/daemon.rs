@@ -13,26 +13,26 @@ resource! {
         /// Catalog for events of the daemon.
         "Catalog" => catalog: Option<String> = Kind::Ref(ResourceKind::Catalog), since("11");
         /// Port for consoles.
-        "Dir Port" => dir_port: u16 = Kind::Port, default("9101");
+        "Dir Port" => dir_port: u16 = Kind::Port, default("9101"), local();
         /// The one address to listen at; all when absent.
-        "Dir Address" => dir_address: Option<String> = Kind::Addr, example("127.0.0.1");
+        "Dir Address" => dir_address: Option<String> = Kind::Addr, example("127.0.0.1"), local();
         /// Several addresses to listen at; instead of Dir Port and Dir Address.
         "Dir Addresses" => dir_addresses: Vec<ListenAddress> = Kind::AddrBlock,
-            example("{ ip = { addr = dir1.example.org; port = 9101 } }");
+            example("{ ip = { addr = dir1.example.org; port = 9101 } }"), local();
         /// Address that outgoing connections come from.
-        "Dir Source Address" => dir_source_address: Option<String> = Kind::Addr;
+        "Dir Source Address" => dir_source_address: Option<String> = Kind::Addr, local();
         /// File with the queries of the console's `query` command.
-        "Query File" => query_file: String = Kind::Path, required(), example("/etc/bacula/scripts/query.sql");
+        "Query File" => query_file: String = Kind::Path, required(), example("/etc/bacula/scripts/query.sql"), local();
         /// Where state, bootstraps and mails in the making are kept; must exist.
-        "Working Directory" => working_directory: String = Kind::Path, required(), example("/var/lib/bacula");
+        "Working Directory" => working_directory: String = Kind::Path, required(), example("/var/lib/bacula"), local();
         /// Accepted: no plugins are loaded.
-        "Plugin Directory" => plugin_directory: Option<String> = Kind::Path, ignored();
+        "Plugin Directory" => plugin_directory: Option<String> = Kind::Path, ignored(), local();
         /// Accepted: scripts are named by their paths.
-        "Scripts Directory" => scripts_directory: Option<String> = Kind::Path, ignored();
+        "Scripts Directory" => scripts_directory: Option<String> = Kind::Path, ignored(), local();
         /// Directory of the PID file.
-        "Pid Directory" => pid_directory: String = Kind::Path, required(), example("/run/bacula");
+        "Pid Directory" => pid_directory: String = Kind::Path, required(), example("/run/bacula"), local();
         /// Accepted for old files.
-        "Subsys Directory" => subsys_directory: Option<String> = Kind::Path, ignored();
+        "Subsys Directory" => subsys_directory: Option<String> = Kind::Path, ignored(), local();
         /// Jobs that run at once.
         "Maximum Concurrent Jobs" => maximum_concurrent_jobs: u32 = Kind::Uint, default("20");
         /// Accepted: a job keeps the configuration it started with for as long as it runs.
@@ -69,8 +69,8 @@ resource! {
         "Maximum Storages" => maximum_storages: u32 = Kind::Uint, default("0"), since("15"), pending();
         /// How far back runs that fell due while no Director was active are made up; 0 for not at all.
         "Missed Run Window" => missed_run_window: Duration = Kind::Time, default("1 day"), since("Holdfast");
-        /// Write the active instance's configuration to the standbys.
-        "Replicate Configuration" => replicate_configuration: bool = Kind::Bool, default("no"), since("Holdfast"), pending();
+        /// As a standby, take the configuration files of the active instance over ([cluster.md](cluster.md)).
+        "Replicate Configuration" => replicate_configuration: bool = Kind::Bool, default("no"), since("Holdfast");
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) enum Own {
     Demote,
     /// `cluster promote [force]`.
     Promote { force: bool },
+    /// `.config …`: another instance speaks of its configuration; answered by [`receive`](super::receive).
+    Config(String),
     /// `cluster` with something else behind it.
     Help,
 }
@@ -33,6 +35,7 @@ impl Own {
         match self {
             Self::Status { .. } => "status",
             Self::Instance => ".instance",
+            Self::Config(_) => ".config",
             Self::Switchover { .. } | Self::Demote | Self::Promote { .. } | Self::Help => "cluster",
         }
     }
@@ -45,13 +48,16 @@ pub(crate) fn own(line: &str, active: bool) -> Option<Own> {
     match (first, second) {
         ("status", Some("cluster")) => Some(Own::Status { json: words.any(|word| word == "json") }),
         (".instance", None) => Some(Own::Instance),
+        (".config", Some(_)) => {
+            Some(Own::Config(line.trim().trim_start_matches(".config").trim_start().to_owned()))
+        }
         ("cluster", Some("switchover")) if active => {
             let to = words.find_map(|word| word.strip_prefix("to="));
             Some(Own::Switchover { to: to.map(|name| name.trim_matches('"').to_owned()) })
         }
         ("cluster", Some("demote")) if active => Some(Own::Demote),
         ("cluster", Some("switchover" | "demote")) => None,
-        ("cluster", Some("promote")) => Some(Own::Promote { force: words.any(|word| word == "force") }),
+        ("cluster", Some("promote")) => Some(Own::Promote { force: words.next() == Some("force") }),
         ("cluster", Some("status")) => Some(Own::Status { json: words.any(|word| word == "json") }),
         ("cluster", _) => Some(Own::Help),
         _ => None,
@@ -66,7 +72,9 @@ pub(crate) async fn run(seat: &Seat, own: Own) -> (String, bool) {
             let text = if json { print(&report) } else { report.table() };
             (text, report.active().is_some())
         }
-        Own::Instance => (print(&Report::own(seat)), true),
+        Own::Instance => (print(&Report::own(seat).await), true),
+        // The switchboard answers it, which knows the connection.
+        Own::Config(_) => (String::new(), false),
         Own::Switchover { to } => told(switchover(seat, to).await),
         Own::Demote => told(demote(seat).await),
         Own::Promote { force } => told(promote(seat, force).await),
@@ -80,6 +88,11 @@ pub(crate) async fn run(seat: &Seat, own: Own) -> (String, bool) {
 fn print(value: &impl serde::Serialize) -> String {
     let text = serde_json::to_string(value);
     text.map_or_else(|error| format!("{error}\n"), |text| format!("{text}\n"))
+}
+
+/// An answer for another instance.
+pub(super) fn told_json(value: &impl serde::Serialize) -> (String, bool) {
+    (print(value), true)
 }
 
 fn told(result: Result<String, String>) -> (String, bool) {
@@ -137,7 +150,11 @@ async fn demote(seat: &Seat) -> Result<String, String> {
 
 async fn promote(seat: &Seat, force: bool) -> Result<String, String> {
     clustered(seat)?;
+    let why = seat.held_back().borrow().by_configuration.clone();
     seat.ask(|reply| Ask::Promote { force, reply }, GIVE_UP_LIMIT).await?;
+    if let Some(why) = why.filter(|_| !force) {
+        return Err(format!("Instance {} may not become active: {why}.", seat.instance()));
+    }
     Ok(format!("Instance {} may become active.", seat.instance()))
 }
 
@@ -162,6 +179,9 @@ mod tests {
         assert_eq!(own("cluster switchover", false), None);
         assert_eq!(own("cluster demote", false), None);
         assert_eq!(own("cluster promote", false), Some(Own::Promote { force: false }));
+        assert_eq!(own("cluster promote force", false), Some(Own::Promote { force: true }));
+        let offer = Own::Config("offer {\"a\": 1}".to_owned());
+        assert_eq!(own(".config offer {\"a\": 1}\n", true), Some(offer));
         assert_eq!(own("cluster", true), Some(Own::Help));
         assert_eq!(own("list jobs", false), None);
     }

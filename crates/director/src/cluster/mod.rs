@@ -5,12 +5,19 @@
 //!   here or on another instance, and to the next one when that goes away.
 //! - [`report`]: what an instance says of itself, and the table of `status cluster`.
 //! - [`commands`]: what every instance answers itself.
+//! - [`replicate`], [`receive`]: the active instance brings its configuration ([`offer`]) to the standbys, and one that has
+//!   another does not become active; [`install`] puts the files in place.
 
 mod commands;
+pub(crate) mod install;
 mod leg;
+mod line;
+mod offer;
+mod receive;
+pub(crate) mod replicate;
 mod report;
 mod seat;
 mod switchboard;
 
-pub(crate) use seat::{Ask, Seat};
+pub(crate) use seat::{Ask, HeldBack, Seat};
 pub(crate) use switchboard::serve;

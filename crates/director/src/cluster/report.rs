@@ -1,24 +1,22 @@
 //! What instances say of themselves, and the table made of it.
 
-use super::leg::{self, line};
+use super::line::Line;
 use super::seat::{Role, Seat};
+use crate::configuration::short;
 use crate::console::{Kind, Table, iso_time};
 use conf::director::Instance;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use wire::frame::{Packet, Signal};
 
 /// How long an instance may take to say how it is.
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
-/// Longest answer taken, in bytes.
-const ANSWER_MAX: usize = 64 * 1024;
 
 /// One instance, as `.instance` prints it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Report {
     /// Its name.
     pub(crate) instance: String,
-    /// `active`, `standby`, `held back` (a standby that an operator keeps from becoming active) or `unreachable`.
+    /// `active`, `standby`, `held back` (a standby that an operator, or its configuration, keeps from becoming active) or `unreachable`.
     pub(crate) role: String,
     /// The epoch it is active in.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -41,9 +39,24 @@ pub(crate) struct Report {
     /// When its role changed last, Unix seconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) changed: Option<i64>,
-    /// What it became then, and why; or why it is unreachable.
+    /// What it became then, and why; or why it is unreachable. What is odd about its configuration stands behind.
     #[serde(default)]
     pub(crate) note: String,
+    /// Hash of its configuration, 64 hex digits; empty when it is not known.
+    #[serde(default)]
+    pub(crate) config: String,
+    /// Whether that is not the active instance's.
+    #[serde(default)]
+    pub(crate) config_differs: bool,
+    /// Files of it that have been edited and not loaded.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) config_edited: Vec<String>,
+    /// Why the active instance's configuration was not taken over.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) config_refused: Option<String>,
+    /// Why it does not become active with the configuration that it has.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) config_held_back: Option<String>,
 }
 
 /// The cluster, as `status cluster json` prints it.
@@ -57,12 +70,13 @@ pub(crate) struct ClusterReport {
 
 impl Report {
     /// This instance.
-    pub(crate) fn own(seat: &Seat) -> Self {
+    pub(crate) async fn own(seat: &Seat) -> Self {
+        let edited = seat.edited().await;
         let role = seat.role();
-        let held_back = *seat.held_back().borrow();
+        let held_back = seat.held_back().borrow().clone();
         let (word, director, holder) = match &role {
             Role::Active(director) => ("active", Some(director), Some(seat.instance().to_owned())),
-            Role::Standby { holder } if held_back => ("held back", None, holder.clone()),
+            Role::Standby { holder } if held_back.is_held() => ("held back", None, holder.clone()),
             Role::Standby { holder } => ("standby", None, holder.clone()),
         };
         let lease = director.map(|director| director.guard().lease_ms()).filter(|&ms| ms != u64::MAX);
@@ -78,6 +92,11 @@ impl Report {
             started: seat.started().0,
             changed: turn.as_ref().map(|turn| turn.at.0),
             note: note(turn.map(|turn| turn.what), seat.hindrance()),
+            config: seat.configuration().hash.clone(),
+            config_differs: false,
+            config_edited: edited.iter().map(|file| file.display().to_string()).collect(),
+            config_refused: seat.last_refused(),
+            config_held_back: held_back.by_configuration,
         }
     }
 
@@ -93,7 +112,24 @@ impl Report {
             started: 0,
             changed: None,
             note: why,
+            config: String::new(),
+            config_differs: false,
+            config_edited: Vec::new(),
+            config_refused: None,
+            config_held_back: None,
         }
+    }
+
+    /// Everything there is to say about it, for the table.
+    fn remarks(&self) -> String {
+        let edited = (!self.config_edited.is_empty())
+            .then(|| format!("edited and not loaded: {}", self.config_edited.join(", ")));
+        let refused = self.config_refused.as_ref().map(|why| {
+            // Findings are many lines; all of them are in the log and in the JSON.
+            format!("configuration not taken over: {}", why.lines().next().unwrap_or_default())
+        });
+        let all = [Some(self.note.clone()), self.config_held_back.clone(), refused, edited];
+        all.into_iter().flatten().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; ")
     }
 
     /// Asks another instance.
@@ -109,20 +145,9 @@ fn note(turn: Option<String>, hindrance: Option<String>) -> String {
 }
 
 async fn ask(seat: &Seat, peer: &Instance) -> Result<Report, String> {
-    let (mut reader, mut writer) = leg::open(seat, peer, None).await?;
-    if let Packet::Data(data) = line(".instance\n") {
-        writer.send(data).await.map_err(|error| error.to_string())?;
-    }
-    let mut said = Vec::new();
-    loop {
-        match reader.recv().await.map_err(|error| error.to_string())? {
-            Packet::Data(data) if said.len() + data.len() <= ANSWER_MAX => said.extend_from_slice(&data),
-            Packet::Data(_) => return Err("its answer is too long".to_owned()),
-            Packet::Signal(Signal::Eod | Signal::Terminate) => break,
-            Packet::Signal(_) => {}
-        }
-    }
-    writer.terminate().await;
+    let mut line = Line::open(seat, peer).await?;
+    let said = line.ask(".instance", ANSWER_LIMIT).await?;
+    line.close().await;
     // An older instance says that it does not know the command.
     serde_json::from_slice(&said)
         .map_err(|_| format!("it answered \"{}\"", String::from_utf8_lossy(&said).trim()))
@@ -137,13 +162,19 @@ impl ClusterReport {
             let (seat, peer) = (seat.clone(), peer.clone());
             asked.push((peer.name.clone(), tokio::spawn(async move { Report::of(&seat, &peer).await })));
         }
-        let mut instances = vec![Report::own(seat)];
+        let mut instances = vec![Report::own(seat).await];
         for (name, task) in asked {
             let report = task.await;
             instances.push(report.unwrap_or_else(|error| Report::unreachable(&name, error.to_string())));
         }
         let place = |report: &Report| config.instances.iter().position(|peer| peer.name == report.instance);
         instances.sort_by_key(place);
+        let active =
+            instances.iter().find(|report| report.role == "active").map(|report| report.config.clone());
+        for report in &mut instances {
+            report.config_differs =
+                active.as_ref().is_some_and(|hash| !report.config.is_empty() && report.config != *hash);
+        }
         Self { director: config.director.name.clone(), instances }
     }
 
@@ -154,8 +185,17 @@ impl ClusterReport {
 
     /// The table of `status cluster`.
     pub(crate) fn table(&self) -> String {
-        const COLUMNS: [&str; 8] =
-            ["Instance", "Role", "Epoch", "Lease left", "Jobs", "Version", "Changed", "Note"];
+        const COLUMNS: [&str; 9] = [
+            "Instance",
+            "Role",
+            "Epoch",
+            "Lease left",
+            "Jobs",
+            "Version",
+            "Configuration",
+            "Changed",
+            "Note",
+        ];
         let mut table = Table::new(&COLUMNS.map(|name| (name, Kind::Text)));
         for report in &self.instances {
             let lease = report.lease_left_ms.map(|ms| format!("{:.1} s", ms as f64 / 1000.0));
@@ -166,8 +206,13 @@ impl ClusterReport {
                 lease,
                 Some(report.jobs.to_string()),
                 Some(report.version.clone()),
+                Some(if report.config_differs {
+                    format!("{} (differs)", short(&report.config))
+                } else {
+                    short(&report.config).to_owned()
+                }),
                 report.changed.map(iso_time),
-                Some(report.note.clone()),
+                Some(report.remarks()),
             ]);
         }
         format!("Director \"{}\"\n{}", self.director, table.horizontal(false))

@@ -2,6 +2,7 @@
 
 use super::commands::{self, Own};
 use super::leg::{FromLeg, Leg, line};
+use super::receive::Incoming;
 use super::seat::{Role, Seat};
 use crate::console::Acl;
 use net::{Conn, ConnReader, ConnWriter};
@@ -54,6 +55,7 @@ pub(crate) async fn serve(seat: Seat, conn: Conn, console: Option<String>) {
         count: 0,
         session: uuid::Uuid::new_v4().simple().to_string(),
         relayed: false,
+        incoming: Incoming::default(),
     };
     let over = board.run().await;
     // Without a goodbye, the instance that relays takes the end for what it is.
@@ -125,6 +127,8 @@ struct Switchboard {
     session: String,
     /// Another instance relays it to this one: it is not relayed on.
     relayed: bool,
+    /// What another instance brings of its configuration.
+    incoming: Incoming,
 }
 
 impl Switchboard {
@@ -186,9 +190,14 @@ impl Switchboard {
         }
         if let Some(own) = commands::own(&text, matches!(self.seat.role(), Role::Active(_)))
             && self.acl().is_some_and(|acl| acl.allows_command(own.word()))
+            && (self.console.is_none() || !matches!(own, Own::Config(_)))
         {
             self.answer_own(own).await;
             return None;
+        }
+        if self.leg.is_none() && matches!(text.trim(), "quit" | "exit" | ".quit" | ".exit") {
+            // No Director is needed to leave.
+            return Some(Over::Left);
         }
         if text.starts_with(".session ") && text.contains(" relayed=") {
             self.relayed = true;
@@ -359,7 +368,10 @@ impl Switchboard {
         if self.api != 0 {
             self.put(Packet::Signal(Signal::from_number(CMD_BEGIN))).await;
         }
-        let (text, ok) = commands::run(&self.seat, own).await;
+        let (text, ok) = match own {
+            Own::Config(words) => commands::told_json(&self.incoming.answer(&self.seat, &words).await),
+            own => commands::run(&self.seat, own).await,
+        };
         self.say(&text).await;
         self.end(ok).await;
     }

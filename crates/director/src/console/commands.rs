@@ -98,7 +98,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         "storage=<storage-name> oldvolume=<old-volume-name>\n\tvolume=<newvolume-name> pool=<pool>",
     ),
     command("release", "Release storage", "storage=<storage-name> [ device=<device-name> ] "),
-    command("reload", "Reload conf file", ""),
+    command("reload", "Reload conf file", "check"),
     command("run", "Run a job", RUN_USAGE),
     command("restart", "Restart a job", RESUME_USAGE),
     command("resume", "Resume a job", RESUME_USAGE),

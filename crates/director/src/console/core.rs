@@ -82,8 +82,8 @@ pub(crate) trait Core: Send + Sync {
     fn console_name(&self) -> String;
     /// A job, client or schedule was switched on or off.
     fn notify_schedule(&self);
-    /// Reads the configuration anew.
-    fn reload(&self) -> CoreFuture<'_, Result<(), DirectorError>>;
+    /// Reads the configuration anew and takes it, or with `only_check` does not. Returns what is different, a line each.
+    fn reload(&self, only_check: bool) -> CoreFuture<'_, Result<Vec<String>, DirectorError>>;
 }
 
 impl Core for Director {
@@ -183,7 +183,9 @@ impl Core for Director {
         Director::notify_schedule(self);
     }
 
-    fn reload(&self) -> CoreFuture<'_, Result<(), DirectorError>> {
-        Box::pin(Director::reload(self))
+    fn reload(&self, only_check: bool) -> CoreFuture<'_, Result<Vec<String>, DirectorError>> {
+        Box::pin(
+            async move { if only_check { self.check_reload().await } else { Director::reload(self).await } },
+        )
     }
 }

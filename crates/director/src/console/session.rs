@@ -204,7 +204,7 @@ impl Session {
             "truncate" => Box::pin(self.truncate(args)).await,
             "query" => Box::pin(self.query(args)).await,
             "sqlquery" => Box::pin(self.sqlquery()).await,
-            "reload" => self.reload().await,
+            "reload" => self.reload(args).await,
             "restore" => Box::pin(self.restore(args)).await,
             "run" => Box::pin(self.run_job(args)).await,
             "restart" | "resume" => Box::pin(self.resume(args)).await,

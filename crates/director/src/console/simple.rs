@@ -57,10 +57,23 @@ impl Session {
         self.ua.send(format!("Using Catalog name={} DB={}\n", catalog.name, catalog.db_name)).await
     }
 
-    pub(super) async fn reload(&mut self) -> Done {
+    /// `reload [check]`: what is different goes to the console; `check` takes nothing.
+    pub(super) async fn reload(&mut self, args: &Args) -> Done {
         let core = self.core.clone();
-        match core.reload().await {
-            Ok(()) => Ok(()),
+        let only_check = args.has("check");
+        match core.reload(only_check).await {
+            Ok(changes) => {
+                for line in &changes {
+                    self.ua.send(format!("{line}\n")).await?;
+                }
+                let end = match (only_check, changes.is_empty()) {
+                    (true, true) => "The configuration is right; nothing would change.\n",
+                    (true, false) => "The configuration is right; nothing was changed yet.\n",
+                    (false, true) => "Configuration reloaded; nothing is different.\n",
+                    (false, false) => "Configuration reloaded.\n",
+                };
+                self.ua.send(end.to_owned()).await
+            }
             Err(error) => self.ua.fail(format!("{error}\n")).await,
         }
     }

@@ -254,8 +254,13 @@ impl Core for FakeCore {
 
     fn notify_schedule(&self) {}
 
-    fn reload(&self) -> CoreFuture<'_, Result<(), DirectorError>> {
-        Box::pin(async { Ok(()) })
+    fn reload(&self, only_check: bool) -> CoreFuture<'_, Result<Vec<String>, DirectorError>> {
+        Box::pin(async move {
+            if only_check {
+                return Ok(Vec::new());
+            }
+            Ok(vec!["Pool \"Scratch\" added".to_owned()])
+        })
     }
 }
 

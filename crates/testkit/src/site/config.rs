@@ -33,6 +33,9 @@ impl Names {
     pub const STORAGE: &str = "File1";
 }
 
+/// The file with the further resources of an instance that has files of its own.
+const EXTRA: &str = "extra.conf";
+
 pub(super) fn write(site: &Site) -> Result<()> {
     for dir in
         ["etc", "log", "director", "storage", "client", "volumes/file1", "volumes/file2", "restored", "run"]
@@ -44,8 +47,17 @@ pub(super) fn write(site: &Site) -> Result<()> {
         let path = site.config_file(name);
         fs::write(&path, text).with_context(|| format!("write {}", path.display()))
     };
-    put(Role::Director.config(), director(site)?)?;
+    if !site.description.own_files {
+        put(Role::Director.config(), director(site)?)?;
+    }
     let d = &site.description;
+    for name in d.instances.iter().filter(|_| d.own_files) {
+        let folder = site.instance_folder(name);
+        fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+        for (file, text) in [(Role::Director.config(), director(site)?), (EXTRA, d.extra.join("\n"))] {
+            fs::write(folder.join(file), text).with_context(|| format!("write {file} of instance {name}"))?;
+        }
+    }
     put(Role::Storage.config(), storage(site, &lines(&d.storage_daemon), &d.device.join("\n  "))?)?;
     put(Role::Client.config(), client(site)?)?;
     put("bconsole.conf", console(site, Role::Director.port()))?;
@@ -165,6 +177,10 @@ Pool {{ Name = Scratch; Pool Type = Backup }}
     )?;
     text.push_str(&file_set(site)?);
     text.push_str(&cluster(site));
+    if d.own_files {
+        let _ = writeln!(text, "@{EXTRA}");
+        return Ok(text);
+    }
     for extra in &d.extra {
         text.push_str(extra);
         text.push('\n');

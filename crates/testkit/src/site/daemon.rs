@@ -89,11 +89,13 @@ impl Daemon {
         environment: &[(String, String)],
     ) -> Result<Self> {
         let output = OpenOptions::new().create(true).append(true).open(log)?;
-        let child = Command::new(&program.path)
+        let child = Command::new(std::path::absolute(&program.path)?)
             .args(&program.arguments)
             .arg("-f")
             .arg("-c")
             .arg(config)
+            // Files that a configuration includes by relative names lie beside it.
+            .current_dir(config.parent().unwrap_or(Path::new("/")))
             .env("RUST_BACKTRACE", "1")
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())

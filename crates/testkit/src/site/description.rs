@@ -49,6 +49,7 @@ pub(crate) struct Description {
     pub(crate) extra: Vec<String>,
     pub(crate) instances: Vec<String>,
     pub(crate) cluster: Vec<String>,
+    pub(crate) own_files: bool,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) folder: Option<PathBuf>,
     pub(crate) quiet: bool,
@@ -227,6 +228,14 @@ impl Builder {
     #[must_use]
     pub fn instances(mut self, names: &[&str]) -> Self {
         self.0.instances = names.iter().map(|name| (*name).to_owned()).collect();
+        self
+    }
+
+    /// Gives each instance configuration files of its own ([`Site::instance_file`]): what [`Builder::extra`] adds is in `extra.conf`,
+    /// which the Director's file includes by a relative name.
+    #[must_use]
+    pub const fn own_files(mut self) -> Self {
+        self.0.own_files = true;
         self
     }
 

@@ -1,6 +1,7 @@
 //! The instances of a clustered Director.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -38,13 +39,32 @@ impl Site {
         let index = index.with_context(|| format!("the site has no instance {name}"))?;
         let mut program = program(self.maker(Role::Director), Role::Director.program())?;
         program.arguments.extend(["--instance".into(), name.into()]);
-        let config = self.config_file(Role::Director.config());
+        let config = self.instance_file(name, Role::Director.config());
         let log = self.dir().join("log").join(format!("director-{name}.log"));
         let listen = (self.address, instance_port(index));
         let environment = &self.description.environment;
         let daemon = Daemon::start(Role::Director, &program, &config, &log, listen, environment)?;
         self.instances.insert(name.to_owned(), daemon);
         Ok(())
+    }
+
+    pub(super) fn instance_folder(&self, name: &str) -> PathBuf {
+        if self.description.own_files { self.dir().join("etc").join(name) } else { self.dir().join("etc") }
+    }
+
+    /// A file of an instance's configuration: `bacula-dir.conf`, `extra.conf`. All instances have the same files unless
+    /// [`Builder::own_files`](super::Builder::own_files) was said.
+    #[must_use]
+    pub fn instance_file(&self, name: &str, file: &str) -> PathBuf {
+        self.instance_folder(name).join(file)
+    }
+
+    /// Sends an instance `SIGHUP`.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn reload_instance(&mut self, name: &str) -> Result<()> {
+        self.instance(name)?.signal(Signal::HUP)
     }
 
     /// Connects consoles to this instance from now on, while it runs.
