@@ -5,7 +5,10 @@
 //! ([`HostCandidate`]). What a half-dead process could still do is stopped by the epoch, which the catalog and every Holdfast
 //! daemon check.
 //!
-//! Absent on purpose: anything about jobs and topology. The Lease engine over PostgreSQL and fencing are to come.
+//! [`protocol`] is the lease protocol as pure functions, explored by the model in `tests/model`.
+//!
+//! Absent on purpose: anything about jobs and topology. The engine that runs the protocol over PostgreSQL and the fence agents
+//! are to come.
 
 mod guard;
 mod host;

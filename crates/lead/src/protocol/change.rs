@@ -112,9 +112,10 @@ pub fn apply(stored: &Sight, change: &Change) -> Result<Row, Refused> {
                 tenure: Tenure::Held,
             })
         }
-        Change::Claim { expect, by, claim } if stored == expect => {
-            next(stored, |row| Some(row.tenure = Tenure::Claimed { by: by.clone(), claim: *claim }))
-        }
+        Change::Claim { expect, by, claim } if stored == expect => next(stored, |row| {
+            row.tenure = Tenure::Claimed { by: by.clone(), claim: *claim };
+            Some(())
+        }),
         Change::Claim { .. } => Err(Refused),
         Change::Renew { hold } => {
             next(stored, |row| (row.is_of(*hold) && row.tenure == Tenure::Held).then_some(()))

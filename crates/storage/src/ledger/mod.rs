@@ -9,6 +9,6 @@ mod volume_state;
 pub use directors::{DirectorKey, DirectorRegistry, RegisterError, Registration};
 pub use home::Home;
 pub use nonces::Nonces;
-pub use wire::verdict::LEASE_FOREVER_MS;
 pub use session_time::next_session_time;
 pub use volume_state::{Owner, StateFileError, VolumeState};
+pub use wire::verdict::LEASE_FOREVER_MS;

@@ -7,7 +7,7 @@ pub(crate) mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lead::protocol::{Event, Fence, Machine, Name, RoleKind, Row, Sight, Stamp, Terms};
+use lead::protocol::{Event, Fence, Machine, Name, Row, Sight, Stamp, Terms};
 use stateright::{Model, Property};
 use types::Epoch;
 
@@ -117,11 +117,12 @@ impl Leadership {
         if instance.machine.wake_at() <= instance.moment() {
             actions.push(Action::Wake(at));
         }
-        if instance.machine.role() == RoleKind::Draining && self.is_drained(instance) {
+        if instance.machine.awaits_drain() && self.is_drained(instance) {
             actions.push(Action::Drained(at));
         }
         if let Some(known) = world.storage.known.filter(|known| known.epoch > instance.told) {
-            let is_old_news = world.truth.activations.last().is_some_and(|last| last.hold.epoch < known.epoch);
+            let is_old_news =
+                world.truth.activations.last().is_some_and(|last| last.hold.epoch < known.epoch);
             // A standby hears of an epoch in the row as well; only one that the row lacks makes a difference.
             if is_old_news || world.catalog.sight.row.as_ref().is_none_or(|row| row.epoch < known.epoch) {
                 actions.push(Action::Ask(at));
@@ -235,15 +236,17 @@ impl Model for Leadership {
             Property::always("I1: an epoch belongs to one activation", |_, world: &World| {
                 !world.truth.breaches.epoch_shared
             }),
-            Property::always("I1: no effect in an epoch that the peer knows to be over", |_, world: &World| {
-                !world.truth.breaches.effect_after_end
-            }),
+            Property::always(
+                "I1: no effect in an epoch that the peer knows to be over",
+                |_, world: &World| !world.truth.breaches.effect_after_end,
+            ),
             Property::always("I4: nothing is overwritten for one that was followed", |_, world: &World| {
                 !world.truth.breaches.stale_overwrite
             }),
-            Property::always("I11: none is followed that may run, where fencing is required", |_, world: &World| {
-                !world.truth.breaches.unfenced
-            }),
+            Property::always(
+                "I11: none is followed that may run, where fencing is required",
+                |_, world: &World| !world.truth.breaches.unfenced,
+            ),
             Property::always("I11: none is switched off that holds a lease", |_, world: &World| {
                 !world.truth.breaches.shot_holder
             }),

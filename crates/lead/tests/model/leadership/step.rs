@@ -9,8 +9,10 @@ use lead::protocol::{
 use types::{ActivationId, Epoch, VolTime};
 use wire::verdict::{VolumeVersion, is_within_lease};
 
-use super::world::{Activation, Agent, Body, Bug, Command, Hand, Instance, Key, Kind, Mail, Nonce, World, standing};
 use super::landmark::Landmark;
+use super::world::{
+    Activation, Agent, Body, Bug, Command, Hand, Instance, Key, Kind, Mail, Nonce, World, standing,
+};
 use super::{Action, Leadership};
 
 impl Leadership {
@@ -21,7 +23,7 @@ impl Leadership {
         let fresh = ActivationId(1 + at as u128 + 100 * u128::from(instance.drawn));
         let now = instance.moment();
         let effects = instance.machine.on(event, now, fresh);
-        if effects.iter().any(|effect| takes_id(effect)) {
+        if effects.iter().any(takes_id) {
             instance.drawn += 1;
         }
         // Its agent ends with the work that needed it.
@@ -30,6 +32,12 @@ impl Leadership {
         }
         for effect in effects {
             self.perform(world, at, effect);
+        }
+        // One that steps down says so at once when nothing is on its way; one that gives the role back may take its time.
+        let instance = &world.instances[at];
+        let is_standby = instance.machine.role() == RoleKind::Standby;
+        if is_standby && instance.machine.awaits_drain() && self.is_drained(instance) {
+            self.tell(world, at, Event::Drained);
         }
     }
 
@@ -140,7 +148,9 @@ impl Leadership {
             Basis::First | Basis::Forced => {}
         }
         let last = world.truth.activations.last().copied();
-        if let Some(last) = last.filter(|last| self.fence == Fence::Required && last.key.instance != by.instance) {
+        if let Some(last) =
+            last.filter(|last| self.fence == Fence::Required && last.key.instance != by.instance)
+        {
             let is_given_back = before.is_some_and(|row| {
                 matches!(row.tenure, Tenure::Released { .. }) && row.activation == last.hold.activation
             });
@@ -204,9 +214,7 @@ impl Leadership {
         let Some(Hand::Checked(command)) = world.instances[at].hand.take() else { return None };
         let hold = command.hold;
         let happens = match command.kind {
-            Kind::Write => {
-                may_write(world.catalog.sight.row.as_ref().map(|row| row.epoch), hold.epoch)
-            }
+            Kind::Write => may_write(world.catalog.sight.row.as_ref().map(|row| row.epoch), hold.epoch),
             Kind::Start => self.register(world, at, hold),
             Kind::Overwrite => self.register(world, at, hold) && self.permits(world, command),
         };
