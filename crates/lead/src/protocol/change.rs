@@ -131,12 +131,6 @@ pub fn apply(stored: &Sight, change: &Change) -> Result<Row, Refused> {
     }
 }
 
-/// Whether a write transaction of an epoch may commit; checked under `FOR KEY SHARE` of the row.
-#[must_use]
-pub fn may_write(stored: Option<Epoch>, epoch: Epoch) -> bool {
-    stored == Some(epoch)
-}
-
 /// The row with its counter moved on, so that whoever watches sees a change, and with what `change` does to it.
 fn next(stored: &Sight, change: impl FnOnce(&mut Row) -> Option<()>) -> Result<Row, Refused> {
     let mut row = stored.row.clone().ok_or(Refused)?;

@@ -35,7 +35,7 @@ mod row;
 #[cfg(test)]
 mod tests;
 
-pub use change::{Change, Expect, Refused, apply, may_write};
+pub use change::{Change, Expect, Refused, apply};
 pub use event::{Effect, Event, Power, RoleKind};
 pub use machine::Machine;
 pub use row::{Hold, Name, Row, Sight, Stamp, Tenure};

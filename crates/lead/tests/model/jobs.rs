@@ -3,7 +3,7 @@
 
 use catalog::attempt::{AttemptState, is_given_up, next_after};
 use catalog::journal::{Place, place};
-use lead::protocol::may_write;
+use catalog::leader::may_write;
 use stateright::{Model, Property};
 use types::{Attempt, Epoch, Seq};
 

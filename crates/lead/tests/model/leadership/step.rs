@@ -3,8 +3,9 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
+use catalog::leader::may_write;
 use lead::protocol::{
-    Basis, Change, Effect, Event, Fence, Machine, Power, RoleKind, Row, Tenure, Why, apply, may_write,
+    Basis, Change, Effect, Event, Fence, Machine, Power, RoleKind, Row, Tenure, Why, apply,
 };
 use types::{ActivationId, Epoch, VolTime};
 use wire::verdict::{VolumeVersion, is_within_lease};
