@@ -63,6 +63,12 @@ pub(crate) fn epoch_for_write(r: &ReadTx<'_>, director: &str) -> Result<Option<E
     r.scalar(sql, params![director])
 }
 
+/// Whether a write transaction of an epoch may go on, given the one in the row.
+#[must_use]
+pub fn may_write(stored: Option<Epoch>, epoch: Epoch) -> bool {
+    stored == Some(epoch)
+}
+
 /// A wish to become active.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Activation {

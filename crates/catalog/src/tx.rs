@@ -117,7 +117,7 @@ impl<'c> WriteTx<'c> {
     pub(crate) fn begun(connection: &'c dyn Connection, director: &'c str, epoch: Epoch) -> Result<Self> {
         let read = ReadTx::new(connection);
         let current = crate::leader::epoch_for_write(&read, director)?;
-        if current != Some(epoch) {
+        if !crate::leader::may_write(current, epoch) {
             return Err(CatalogError::EpochOver { director: director.to_owned(), held: epoch, current });
         }
         Ok(Self { read, epoch, director })

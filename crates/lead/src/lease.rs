@@ -67,6 +67,7 @@ impl LeaseCandidate {
             director: director.to_owned(),
             terms,
             guard: None,
+            ended: None,
             held_back: None,
             hindrance: None,
             away: false,
@@ -143,6 +144,8 @@ struct Engine {
     director: String,
     terms: Terms,
     guard: Option<EpochGuard>,
+    /// Of the activation that ended last.
+    ended: Option<EpochGuard>,
     /// By an operator or for its configuration, whatever the catalog says.
     held_back: Option<Hindrance>,
     hindrance: Option<Hindrance>,
@@ -157,12 +160,15 @@ struct Engine {
 impl Engine {
     async fn run(mut self) {
         loop {
-            let wait = self.machine.wake_at().since(now());
+            let quiet_at = self.quiet_at().filter(|_| self.machine.awaits_drain());
+            let wake_at = self.machine.wake_at();
+            let wait = quiet_at.map_or(wake_at, |at| at.min(wake_at)).since(now());
             let order = tokio::select! {
                 biased;
                 order = self.ordered.recv() => order,
                 () = tokio::time::sleep(wait) => {
-                    self.deal_with(Event::Wake).await;
+                    let is_quiet = quiet_at.is_some_and(|at| at <= now());
+                    self.deal_with(if is_quiet { Event::Drained } else { Event::Wake }).await;
                     continue;
                 }
             };
@@ -217,8 +223,7 @@ impl Engine {
             }
             Effect::Activate { hold, until, basis, reconcile } => {
                 tracing::info!(director = self.director, epoch = %hold.epoch, ?basis, reconcile, "the lease is held");
-                self.activate(hold, until, reconcile).await;
-                None
+                self.activate(hold, until, reconcile)
             }
             Effect::Extend { until } => {
                 if let Some(guard) = &self.guard {
@@ -231,32 +236,39 @@ impl Engine {
                 if let Some(guard) = self.guard.take() {
                     tracing::info!(epoch = %guard.epoch(), ?why, "the activation is over");
                     guard.end(lost(&why));
+                    self.ended = Some(guard);
                 }
                 None
             }
         }
     }
 
-    async fn activate(&mut self, hold: Hold, until: Moment, reconcile: bool) {
-        let guard = EpochGuard::new(&self.director, &self.terms.me, hold.epoch, hold.activation, Some(until));
+    fn activate(&mut self, hold: Hold, until: Moment, reconcile: bool) -> Option<Event> {
+        let guard =
+            EpochGuard::new(&self.director, &self.terms.me, hold.epoch, hold.activation, Some(until));
         self.guard = Some(guard.clone());
         let hold = LeaseHold { guard, orders: self.orders.clone(), reconcile };
-        // The one before may still lie there when this daemon was too slow for it; it must not hold the engine up.
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.activations.try_send(hold) {
-            tracing::warn!("the activation before was not taken up yet; this one is let run out");
-            if let Some(guard) = self.guard.take() {
-                guard.end(Lost::Expired);
-            }
-        }
+        // The one before may still lie there when this daemon was too slow for it: then others are to have the role.
+        let sent = self.activations.try_send(hold);
+        sent.err().map(|_| {
+            tracing::warn!("the activation before was not taken up yet; this one is given back");
+            Event::GiveBack { heir: None, demote: false }
+        })
     }
 
-    /// Nothing new is begun. A command that lets data be overwritten is good for the lease time that it carries; when none was
-    /// permitted within a lease, none can be on its way, and nothing needs to be waited for. Otherwise the lease runs out.
+    /// When nothing that the last activation began can be on its way any more: a command that lets data be overwritten is good for
+    /// the lease time that it carries, at most a lease from when that was asked for.
+    fn quiet_at(&self) -> Option<Moment> {
+        let ended = self.ended.as_ref()?;
+        Some(ended.last_permit().map_or(Moment::default(), |at| at.after(self.terms.lease)))
+    }
+
+    /// Nothing new is begun.
     fn quiesce(&mut self, why: &Why) -> Option<Event> {
-        let guard = self.guard.as_ref()?;
+        let guard = self.guard.clone()?;
         guard.end(lost(why));
-        let is_quiet = guard.last_permit().is_none_or(|at| now().since(at) >= self.terms.lease);
-        is_quiet.then_some(Event::Drained)
+        self.ended = Some(guard);
+        self.quiet_at().filter(|at| *at <= now()).map(|_| Event::Drained)
     }
 
     async fn read(&mut self) -> Option<Event> {

@@ -112,9 +112,10 @@ pub fn apply(stored: &Sight, change: &Change) -> Result<Row, Refused> {
                 tenure: Tenure::Held,
             })
         }
-        Change::Claim { expect, by, claim } if stored == expect => {
-            next(stored, |row| Some(row.tenure = Tenure::Claimed { by: by.clone(), claim: *claim }))
-        }
+        Change::Claim { expect, by, claim } if stored == expect => next(stored, |row| {
+            row.tenure = Tenure::Claimed { by: by.clone(), claim: *claim };
+            Some(())
+        }),
         Change::Claim { .. } => Err(Refused),
         Change::Renew { hold } => {
             next(stored, |row| (row.is_of(*hold) && row.tenure == Tenure::Held).then_some(()))
@@ -128,12 +129,6 @@ pub fn apply(stored: &Sight, change: &Change) -> Result<Row, Refused> {
             is_mine.then(|| row.tenure = Tenure::Released { heir: heir.clone() })
         }),
     }
-}
-
-/// Whether a write transaction of an epoch may commit; checked under `FOR KEY SHARE` of the row.
-#[must_use]
-pub fn may_write(stored: Option<Epoch>, epoch: Epoch) -> bool {
-    stored == Some(epoch)
 }
 
 /// The row with its counter moved on, so that whoever watches sees a change, and with what `change` does to it.

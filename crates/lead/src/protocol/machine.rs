@@ -5,118 +5,13 @@ use std::sync::Arc;
 use types::{ActivationId, Epoch};
 
 use super::change::{Change, Expect, Refused};
+use super::event::{Effect, Event, RoleKind};
+use super::fencing::Fencing;
 use super::row::{Hold, Name, Row, Sight, Stamp, Tenure};
-use super::{Basis, Fence, Hindrance, Moment, Terms, Why};
-
-/// What an instance learns.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Event {
-    /// Time has passed.
-    Wake,
-    /// The catalog was read.
-    Saw(Sight),
-    /// The transaction of an [`Effect::Ask`] ended, and its end is known.
-    Answer {
-        /// As in the effect.
-        sent: Moment,
-        /// The row as it is now, in either case.
-        sight: Sight,
-        /// Whether the change was made.
-        result: Result<(), Refused>,
-    },
-    /// A fence agent answered.
-    Power {
-        /// Whose power.
-        target: Name,
-        /// What it said.
-        said: Power,
-    },
-    /// A daemon named this epoch of our Director.
-    EpochSeen(Epoch),
-    /// After [`Effect::Quiesce`]: nothing that was begun is unanswered.
-    Drained,
-    /// Give the role back, to `heir` when named. With `demote` it is not taken again before [`Event::Hindered`] says none.
-    GiveBack {
-        /// To whom.
-        heir: Option<Name>,
-        /// Whether the operator demotes this instance.
-        demote: bool,
-    },
-    /// What stands against taking over, now.
-    Hindered(Option<Hindrance>),
-    /// An operator orders the takeover, whatever stands against it.
-    Force,
-}
-
-/// The power of an instance's host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Power {
-    /// Running.
-    On,
-    /// Off.
-    Off,
-    /// The agent failed, or its answer is unclear.
-    Failed,
-}
-
-/// What is to be done, in this order.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Effect {
-    /// Read the row.
-    Read,
-    /// Make the change in one transaction.
-    Ask {
-        /// The clock when it was asked: a lease is counted from here.
-        sent: Moment,
-        /// The change.
-        change: Change,
-    },
-    /// End the database sessions of a former activation.
-    EndSessions {
-        /// Its instance.
-        holder: Name,
-        /// Its epoch.
-        epoch: Epoch,
-    },
-    /// Ask the fence agent for the status of an instance's host.
-    AskPower {
-        /// Which.
-        target: Name,
-    },
-    /// Have the fence agent switch it off.
-    PowerOff {
-        /// Which.
-        target: Name,
-    },
-    /// This instance is active.
-    Activate {
-        /// Epoch and activation.
-        hold: Hold,
-        /// End of the lease.
-        until: Moment,
-        /// What it rests on.
-        basis: Basis,
-        /// The catalog may have gone back in time: reconcile before anything is decided on it.
-        reconcile: bool,
-    },
-    /// The lease lasts longer.
-    Extend {
-        /// Its end.
-        until: Moment,
-    },
-    /// Begin nothing new; report when nothing is unanswered.
-    Quiesce(Why),
-    /// The activation is over.
-    StepDown(Why),
-    /// Fencing failed; the claim is given up and tried again after another lease.
-    FencingFailed {
-        /// Who could not be switched off.
-        target: Name,
-    },
-}
+use super::{Basis, Hindrance, Moment, Terms, Why};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Role {
+pub(super) enum Role {
     Standby,
     Claiming {
         sent: Moment,
@@ -146,43 +41,14 @@ enum Role {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Fencing {
-    claim: ActivationId,
-    stamp: Stamp,
-    /// Until then the claim surely stands.
-    until: Moment,
-    /// Last renewal of the claim.
-    sent: Moment,
-    waits: bool,
-    /// The first is being asked.
-    targets: Vec<Name>,
-    is_off_ordered: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Then {
+pub(super) enum Then {
     Release { heir: Option<Name> },
     Raise,
 }
 
-/// What kind of role an instance has; for `status cluster` and tests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RoleKind {
-    /// Watches.
-    Standby,
-    /// Has asked to stop the holder's renewals, or fences it.
-    Fencing,
-    /// Has asked for the epoch.
-    Raising,
-    /// Acts.
-    Active,
-    /// Ends what it began.
-    Draining,
-}
-
 /// The row as it was seen, and since when it has not changed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Watch {
+pub(super) struct Watch {
     sight: Sight,
     since: Moment,
 }
@@ -190,19 +56,21 @@ struct Watch {
 /// One instance of a Director.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Machine {
-    terms: Arc<Terms>,
-    role: Role,
-    watch: Option<Watch>,
+    pub(super) terms: Arc<Terms>,
+    pub(super) role: Role,
+    pub(super) watch: Option<Watch>,
     last_read: Option<Moment>,
     seen: Epoch,
     hindrance: Option<Hindrance>,
+    /// Nothing that a former activation of this process began is unanswered.
+    is_drained: bool,
 }
 
 /// One call of [`Machine::on`].
-struct Step {
-    now: Moment,
+pub(super) struct Step {
+    pub(super) now: Moment,
     fresh: ActivationId,
-    out: Vec<Effect>,
+    pub(super) out: Vec<Effect>,
 }
 
 impl Machine {
@@ -216,7 +84,14 @@ impl Machine {
             last_read: None,
             seen: Epoch::default(),
             hindrance: None,
+            is_drained: true,
         }
+    }
+
+    /// Whether [`Event::Drained`] is awaited.
+    #[must_use]
+    pub fn awaits_drain(&self) -> bool {
+        !self.is_drained
     }
 
     /// Its role.
@@ -263,8 +138,8 @@ impl Machine {
         self.expire(&mut step);
         match event {
             Event::Wake => {}
-            Event::Saw(sight) => self.saw(sight, &mut step),
-            Event::Answer { sent, sight, result } => self.answered(sent, sight, result, &mut step),
+            Event::Saw(sight) => self.saw(&sight, &mut step),
+            Event::Answer { sent, sight, result } => self.answered(sent, &sight, result, &mut step),
             Event::Power { target, said } => self.power(&target, said, &mut step),
             Event::EpochSeen(epoch) => {
                 self.seen = self.seen.max(epoch);
@@ -323,7 +198,7 @@ impl Machine {
     /// When the row that is watched may be followed, if it stays as it is.
     fn ripe_at(&self) -> Option<Moment> {
         let Watch { sight, since } = self.watch.as_ref()?;
-        if self.hindrance.is_some() {
+        if self.hindrance.is_some() || !self.is_drained {
             return None;
         }
         let is_free = sight.row.as_ref().is_some_and(|row| self.is_offered(row));
@@ -338,23 +213,6 @@ impl Machine {
     fn is_offered(&self, row: &Row) -> bool {
         let me = &self.terms.me;
         matches!(&row.tenure, Tenure::Released { heir } if row.holder != *me && heir.as_ref().is_none_or(|heir| heir == me))
-    }
-
-    /// Who must be off before the row is followed.
-    fn fence_targets(&self, sight: &Sight) -> Vec<Name> {
-        let Some(row) = sight.row.as_ref() else { return Vec::new() };
-        if self.terms.fence == Fence::None {
-            return Vec::new();
-        }
-        // The catalog may not know who was active last.
-        if !sight.is_of_this_history() {
-            return self.terms.peers.clone();
-        }
-        match row.tenure {
-            Tenure::Released { .. } => Vec::new(),
-            Tenure::Held | Tenure::Claimed { .. } if row.holder == self.terms.me => Vec::new(),
-            Tenure::Held | Tenure::Claimed { .. } => vec![row.holder.clone()],
-        }
     }
 
     fn take_over(&mut self, step: &mut Step) {
@@ -372,7 +230,7 @@ impl Machine {
         step.out.push(Effect::Ask { sent: step.now, change });
     }
 
-    fn raise(&mut self, expect: Expect, basis: Basis, step: &mut Step) {
+    pub(super) fn raise(&mut self, expect: Expect, basis: Basis, step: &mut Step) {
         let sight = self.watch.as_ref().map(|watch| &watch.sight);
         let row = sight.and_then(|sight| sight.row.as_ref());
         if let Some(row) = row.filter(|row| row.holder != self.terms.me) {
@@ -392,26 +250,26 @@ impl Machine {
         step.out.push(Effect::Ask { sent: step.now, change });
     }
 
-    fn saw(&mut self, sight: Sight, step: &mut Step) {
+    fn saw(&mut self, sight: &Sight, step: &mut Step) {
         if matches!(self.role, Role::Standby | Role::Raising { .. }) {
-            self.observe(&sight, step.now);
+            self.observe(sight, step.now);
         }
         // The answer was lost, but the activation was made.
         if let Role::Raising { sent, activation, basis, reconcile } = self.role
             && sight.row.as_ref().is_some_and(|row| row.activation == activation)
         {
-            self.activated(&sight, sent, basis, reconcile, step);
+            self.activated(sight, sent, basis, reconcile, step);
         }
     }
 
     /// Notes what the row is. Unchanged counts from the first time that it was *received* so: what was read is older than that.
-    fn observe(&mut self, sight: &Sight, now: Moment) {
+    pub(super) fn observe(&mut self, sight: &Sight, now: Moment) {
         if self.watch.as_ref().is_none_or(|watch| watch.sight != *sight) {
             self.watch = Some(Watch { sight: sight.clone(), since: now });
         }
     }
 
-    fn answered(&mut self, asked: Moment, sight: Sight, result: Result<(), Refused>, step: &mut Step) {
+    fn answered(&mut self, asked: Moment, sight: &Sight, result: Result<(), Refused>, step: &mut Step) {
         match (&mut self.role, result) {
             (Role::Active { hold, stamp, until, waits, .. }, Ok(())) => {
                 if !sight.row.as_ref().is_some_and(|row| row.is_of(*hold)) {
@@ -424,28 +282,28 @@ impl Machine {
                     *until = end;
                     step.out.push(Effect::Extend { until: end });
                 }
-                self.observe(&sight, step.now);
+                self.observe(sight, step.now);
                 self.outrun(step);
             }
             (Role::Active { hold, sent, waits: true, .. }, Err(Refused)) if *sent == asked => {
                 let why = why_refused(*hold, sight.row.as_ref());
-                self.observe(&sight, step.now);
+                self.observe(sight, step.now);
                 self.step_down(why, step);
             }
             (Role::Raising { sent, activation, basis, reconcile }, Ok(())) if *sent == asked => {
                 let is_mine = sight.row.as_ref().is_some_and(|row| row.activation == *activation);
                 let (sent, basis, reconcile) = (*sent, *basis, *reconcile);
                 if is_mine {
-                    self.activated(&sight, sent, basis, reconcile, step);
+                    self.activated(sight, sent, basis, reconcile, step);
                 }
             }
             (Role::Claiming { sent, claim }, Ok(())) if *sent == asked => {
                 let (sent, claim) = (*sent, *claim);
-                self.claimed(&sight, sent, claim, step);
+                self.claimed(sight, sent, claim, step);
             }
             (Role::Raising { sent, .. } | Role::Claiming { sent, .. }, Err(Refused)) if *sent == asked => {
                 self.role = Role::Standby;
-                self.observe(&sight, step.now);
+                self.observe(sight, step.now);
             }
             (Role::Fencing(fencing), result) if fencing.waits && fencing.sent == asked => match result {
                 Ok(()) => {
@@ -454,10 +312,10 @@ impl Machine {
                 }
                 Err(Refused) => {
                     self.role = Role::Standby;
-                    self.observe(&sight, step.now);
+                    self.observe(sight, step.now);
                 }
             },
-            (Role::Standby, _) => self.observe(&sight, step.now),
+            (Role::Standby, _) => self.observe(sight, step.now),
             // An answer to what is no longer of interest.
             _ => {}
         }
@@ -476,63 +334,12 @@ impl Machine {
         self.outrun(step);
     }
 
-    fn claimed(&mut self, sight: &Sight, sent: Moment, claim: ActivationId, step: &mut Step) {
-        self.observe(sight, step.now);
-        let targets = self.fence_targets(sight);
-        let Some(target) = targets.first().cloned() else {
-            self.role = Role::Standby;
-            return;
-        };
-        let until = sent.after(self.terms.lease);
-        let stamp = sight.stamp;
-        self.role = Role::Fencing(Fencing {
-            claim,
-            stamp,
-            until,
-            sent,
-            waits: false,
-            targets,
-            is_off_ordered: false,
-        });
-        step.out.push(Effect::AskPower { target });
-    }
-
-    fn power(&mut self, target: &Name, said: Power, step: &mut Step) {
-        let Role::Fencing(fencing) = &mut self.role else { return };
-        if fencing.targets.first() != Some(target) {
-            return;
-        }
-        match said {
-            Power::Off => {
-                fencing.targets.remove(0);
-                fencing.is_off_ordered = false;
-                if let Some(next) = fencing.targets.first() {
-                    step.out.push(Effect::AskPower { target: next.clone() });
-                    return;
-                }
-                let (claim, stamp) = (fencing.claim, fencing.stamp);
-                self.raise(Expect::Claimed { claim, stamp }, Basis::Fenced, step);
-            }
-            Power::On if !fencing.is_off_ordered => {
-                fencing.is_off_ordered = true;
-                step.out.push(Effect::PowerOff { target: target.clone() });
-            }
-            Power::On | Power::Failed => {
-                let change = Change::Unclaim { claim: fencing.claim };
-                self.role = Role::Standby;
-                // Its own claim is not what it watches: what comes of it is read anew.
-                self.watch = None;
-                step.out.push(Effect::FencingFailed { target: target.clone() });
-                step.out.push(Effect::Ask { sent: step.now, change });
-            }
-        }
-    }
-
     /// The holder raises its own epoch when a daemon knew a higher one, or when the catalog's history is another.
     fn outrun(&mut self, step: &mut Step) {
         let Role::Active { hold, stamp, until, .. } = &self.role else { return };
         if self.seen > hold.epoch || hold.epoch.timeline() < stamp.timeline {
             self.role = Role::Draining { hold: *hold, stamp: *stamp, until: *until, then: Then::Raise };
+            self.is_drained = false;
             step.out.push(Effect::Quiesce(Why::Renewing));
         }
     }
@@ -545,6 +352,7 @@ impl Machine {
             Role::Active { hold, stamp, until, .. } => {
                 let then = Then::Release { heir };
                 self.role = Role::Draining { hold: *hold, stamp: *stamp, until: *until, then };
+                self.is_drained = false;
                 step.out.push(Effect::Quiesce(Why::Released));
             }
             Role::Draining { then, hold, stamp, until } if *then == Then::Raise => {
@@ -557,7 +365,11 @@ impl Machine {
 
     /// Only what has no command on its way is given back or raised: a daemon that hears of nothing would execute one within the lease
     /// that it names. What is not drained within the lease expires.
+    ///
+    /// Nor does an instance follow itself before: a thread of its former activation may be about to send, and a stock Storage
+    /// Daemon asks for no nonce.
     fn drained(&mut self, step: &mut Step) {
+        self.is_drained = true;
         let Role::Draining { hold, stamp, then, .. } = self.role.clone() else { return };
         match then {
             Then::Raise => {
@@ -566,6 +378,7 @@ impl Machine {
             }
             Then::Release { heir } => {
                 self.step_down(Why::Released, step);
+                self.is_drained = true;
                 step.out.push(Effect::Ask { sent: step.now, change: Change::Release { hold, stamp, heir } });
             }
         }
@@ -573,13 +386,14 @@ impl Machine {
 
     fn force(&mut self, step: &mut Step) {
         let Some(Watch { sight, .. }) = self.watch.clone() else { return };
-        if matches!(self.role, Role::Standby | Role::Claiming { .. } | Role::Fencing(_)) {
+        if self.is_drained && matches!(self.role, Role::Standby | Role::Claiming { .. } | Role::Fencing(_)) {
             self.raise(Expect::Unchanged(sight), Basis::Forced, step);
         }
     }
 
     fn step_down(&mut self, why: Why, step: &mut Step) {
         self.role = Role::Standby;
+        self.is_drained = false;
         // Its own view of the row is no watch: others may have seen more of it.
         self.watch = self.watch.take().map(|watch| Watch { since: step.now, ..watch });
         step.out.push(Effect::StepDown(why));

@@ -17,8 +17,10 @@
 //! - [`Effect::EndSessions`] before the [`Effect::Ask`] behind it, on the same connection: a dead host's open transaction would block it.
 //! - [`Effect::Activate`], [`Effect::Extend`], [`Effect::StepDown`]: make, extend, end the `EpochGuard`. The guard itself looks at the clock,
 //!   so an instance that is late with its events does not act either.
-//! - [`Effect::Quiesce`]: end the guard for whatever is new, wait until every command that was checked has been *answered* (a closed
-//!   connection does not do: the peer may have yet to read it) and every write transaction is over, then [`Event::Drained`].
+//! - [`Effect::Quiesce`], and [`Effect::StepDown`] without one before: end the guard for whatever is new, wait until every command that
+//!   was checked has been *answered* (a closed connection does not do: the peer may have yet to read it) and every write transaction is
+//!   over, then [`Event::Drained`]. What waits for a peer that is gone ends when the peer's connection is known to be dead on both sides, or
+//!   with the process: a process that is started anew has nothing to drain.
 //! - [`Effect::AskPower`], [`Effect::PowerOff`]: run the fence agent, bounded; report [`Event::Power`], `Failed` for anything unclear.
 //! - Whenever a daemon names a higher epoch: [`Event::EpochSeen`]. A standby asks the Storage Daemons of its own accord, so that a
 //!   takeover need not wait for them.
@@ -26,11 +28,16 @@
 //! Absent on purpose: I/O, and jobs.
 
 mod change;
+mod event;
+mod fencing;
 mod machine;
 mod row;
+#[cfg(test)]
+mod tests;
 
-pub use change::{Change, Expect, Refused, apply, may_write};
-pub use machine::{Effect, Event, Machine, Power, RoleKind};
+pub use change::{Change, Expect, Refused, apply};
+pub use event::{Effect, Event, Power, RoleKind};
+pub use machine::Machine;
 pub use row::{Hold, Name, Row, Sight, Stamp, Tenure};
 
 use std::time::Duration;

@@ -1,11 +1,20 @@
 //! The lease protocol under a model checker (docs/decisions/004-lease-model.md): every interleaving within the stated bounds, over the
 //! functions that the daemons run. Each known bug that is put back is found.
+//!
+//! `HOLDFAST_MODEL_SECONDS=1` lets the model's time go on by so much longer, for an exploration that takes longer too.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "the size of the space explored, and the way to a breach, are the result"
+)]
+
+mod jobs;
 mod leadership;
 
 use std::fmt::Debug;
 use std::hash::Hash;
 
+use jobs::Jobs;
 use lead::protocol::Fence;
 use leadership::Leadership;
 use leadership::landmark::{Landmark, Landmarks};
@@ -38,15 +47,12 @@ where
     M::Action: Clone + Debug + Send + Sync + PartialEq,
 {
     let checker = model.checker().threads(1).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
-    let broken = checker.discoveries();
-    let failures: Vec<_> = broken
-        .into_iter()
-        .filter(|(name, _)| checker.discovery_classification(name).to_string() == "counterexample")
-        .collect();
-    for (name, path) in &failures {
+    let mut broken = checker.discoveries();
+    broken.retain(|name, _| checker.discovery_classification(name).to_string() == "counterexample");
+    for (name, path) in &broken {
         println!("{name}: {:#?}", path.clone().into_actions());
     }
-    failures.into_iter().map(|(name, _)| name).collect()
+    broken.into_keys().collect()
 }
 
 fn two() -> Leadership {
@@ -66,10 +72,12 @@ fn two() -> Leadership {
 }
 
 fn fenced() -> Leadership {
-    Leadership { fence: Fence::Required, is_stock_storage: true, horizon: 7, ..two() }
+    Leadership { fence: Fence::Required, is_stock_storage: true, horizon: 5, ..two() }
 }
 
-fn reaches(name: &str, model: Leadership, landmarks: &[Landmark]) {
+fn reaches(name: &str, mut model: Leadership, landmarks: &[Landmark]) {
+    let longer = std::env::var("HOLDFAST_MODEL_SECONDS").map_or(0, |seconds| seconds.parse().unwrap());
+    model.horizon += longer;
     let reached = model.reached.clone();
     check(name, model);
     for landmark in landmarks {
@@ -94,8 +102,7 @@ fn a_storage_that_missed_the_takeover_takes_no_stale_command_once_it_has_heard()
 #[test]
 fn answers_and_requests_that_are_late_or_lost() {
     let budget = Budget { commands: 1, losses: 1, ..Budget::default() };
-    let model =
-        Leadership { horizon: 5, mail_max: 2, are_reads_slow: true, kinds: &[Kind::Write], budget, ..two() };
+    let model = Leadership { horizon: 4, are_reads_slow: true, kinds: &[Kind::Write], budget, ..two() };
     reaches("messages", model, &[Landmark::Expired]);
 }
 
@@ -109,8 +116,8 @@ fn the_role_is_handed_over_while_commands_are_on_their_way() {
 #[test]
 fn the_catalog_fails_over_and_may_go_back_in_time() {
     let budget = Budget { commands: 1, failovers: 1, ..Budget::default() };
-    let model = Leadership { horizon: 5, is_replica_late: true, kinds: &[Kind::Overwrite], budget, ..two() };
-    reaches("failover", model, &[Landmark::Renewed, Landmark::Expired]);
+    let model = Leadership { horizon: 4, is_replica_late: true, kinds: &[Kind::Overwrite], budget, ..two() };
+    reaches("failover", model, &[Landmark::Renewed, Landmark::Expired, Landmark::Overwritten]);
 }
 
 #[test]
@@ -172,7 +179,7 @@ fn found_no_nonce_on_a_destructive_command() {
 
 #[test]
 fn found_fencing_without_a_claim() {
-    finds(Bug::NoClaim, fenced(), &["I11: none is switched off"]);
+    finds(Bug::NoClaim, Leadership { horizon: 7, ..fenced() }, &["I11: none is switched off"]);
 }
 
 #[test]
@@ -186,4 +193,42 @@ fn found_history_of_the_catalog_not_watched() {
     let budget = Budget { failovers: 1, ..Budget::default() };
     let model = Leadership { is_replica_late: true, budget, kinds: &[], ..two() };
     finds(Bug::TimelineNotWatched, model, &["I1"]);
+}
+
+fn one_job() -> Jobs {
+    Jobs { files: 2, attempts_max: 2, takeovers_max: 2, bug: None }
+}
+
+#[test]
+fn a_job_through_attempts_and_takeovers() {
+    check("jobs", one_job());
+}
+
+#[test]
+fn found_new_attempt_before_the_old_one_is_closed() {
+    finds_in_job(jobs::Bug::AttemptNotClosed, &["I3: each file", "I5", "I8"]);
+}
+
+#[test]
+fn found_writes_of_an_epoch_that_is_over() {
+    finds_in_job(jobs::Bug::WritesOfAnyEpoch, &["I3", "I5"]);
+}
+
+#[test]
+fn found_journal_records_taken_twice() {
+    finds_in_job(jobs::Bug::NumbersIgnored, &["I3"]);
+}
+
+#[test]
+fn found_journal_of_a_closed_attempt_taken() {
+    finds_in_job(jobs::Bug::ClosedTaken, &["I3", "I5"]);
+}
+
+#[track_caller]
+fn finds_in_job(bug: jobs::Bug, invariants: &[&str]) {
+    let broken = find(Jobs { bug: Some(bug), ..one_job() });
+    assert!(
+        broken.iter().any(|name| invariants.iter().any(|invariant| name.starts_with(invariant))),
+        "{bug:?} breaks {broken:?}"
+    );
 }

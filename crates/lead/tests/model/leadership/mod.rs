@@ -7,7 +7,7 @@ pub(crate) mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lead::protocol::{Event, Fence, Machine, Name, RoleKind, Row, Sight, Stamp, Terms};
+use lead::protocol::{Event, Fence, Machine, Name, Row, Sight, Stamp, Terms};
 use stateright::{Model, Property};
 use types::Epoch;
 
@@ -117,7 +117,7 @@ impl Leadership {
         if instance.machine.wake_at() <= instance.moment() {
             actions.push(Action::Wake(at));
         }
-        if instance.machine.role() == RoleKind::Draining && self.is_drained(instance) {
+        if instance.machine.awaits_drain() && self.is_drained(instance) {
             actions.push(Action::Drained(at));
         }
         if let Some(known) = world.storage.known.filter(|known| known.epoch > instance.told) {

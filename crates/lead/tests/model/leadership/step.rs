@@ -3,8 +3,9 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
+use catalog::leader::may_write;
 use lead::protocol::{
-    Basis, Change, Effect, Event, Fence, Machine, Power, RoleKind, Row, Tenure, Why, apply, may_write,
+    Basis, Change, Effect, Event, Fence, Machine, Power, RoleKind, Row, Tenure, Why, apply,
 };
 use types::{ActivationId, Epoch, VolTime};
 use wire::verdict::{VolumeVersion, is_within_lease};
@@ -23,7 +24,7 @@ impl Leadership {
         let fresh = ActivationId(1 + at as u128 + 100 * u128::from(instance.drawn));
         let now = instance.moment();
         let effects = instance.machine.on(event, now, fresh);
-        if effects.iter().any(|effect| takes_id(effect)) {
+        if effects.iter().any(takes_id) {
             instance.drawn += 1;
         }
         // Its agent ends with the work that needed it.
@@ -32,6 +33,12 @@ impl Leadership {
         }
         for effect in effects {
             self.perform(world, at, effect);
+        }
+        // One that steps down says so at once when nothing is on its way; one that gives the role back may take its time.
+        let instance = &world.instances[at];
+        let is_standby = instance.machine.role() == RoleKind::Standby;
+        if is_standby && instance.machine.awaits_drain() && self.is_drained(instance) {
+            self.tell(world, at, Event::Drained);
         }
     }
 
