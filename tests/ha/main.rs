@@ -4,6 +4,7 @@ mod away;
 mod config;
 mod console;
 mod lease;
+mod fence;
 mod readback;
 mod restore;
 mod takeover;
