@@ -3,6 +3,7 @@
 mod away;
 mod config;
 mod console;
+mod fence;
 mod lease;
 mod readback;
 mod restore;

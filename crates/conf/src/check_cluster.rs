@@ -114,7 +114,7 @@ impl Parser<'_> {
 const DIR_PORT: u16 = 9101;
 
 /// More would keep a takeover waiting for hours.
-const RETRIES_MAX: u64 = 100;
+const RETRIES_MAX: u32 = 100;
 
 fn fence_device(device: &RawResource, findings: &mut Vec<Finding>) {
     let at = |directive| device.values.span(directive).unwrap_or(device.header);
@@ -126,7 +126,7 @@ fn fence_device(device: &RawResource, findings: &mut Vec<Finding>) {
     if is_zero(device, "Timeout") {
         findings.push((at("Timeout"), "`Timeout` is 0".to_owned(), "give at least `1 second`".to_owned()));
     }
-    let retries: u64 = device.values.value("Retries").map_or(0, |_| device.values.get("Retries"));
+    let retries: u32 = device.values.value("Retries").map_or(0, |_| device.values.get("Retries"));
     if retries > RETRIES_MAX {
         let message = format!("`Retries` is {retries}");
         findings.push((

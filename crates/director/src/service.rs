@@ -12,17 +12,16 @@ use crate::{jobs, scheduler};
 use catalog::Catalog;
 use conf::DirectorConfig;
 use conf::director::{Cluster, Instance};
-use lead::protocol::{Fence, Terms};
+use lead::fence::Fencer;
+use lead::protocol::{Fence, Name, Terms};
 use lead::{Claim, Holder, HostCandidate, HostLock, LeaseCandidate, LeaseView, LockError, Lost};
 use net::daemon::DaemonContext;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 use types::JobId;
-
-/// The part of a lease by which the clocks of two hosts may differ over it: ten percent is far above any clock that keeps time.
-const DRIFT_PART: u32 = 10;
 
 /// How long an instance that could not become active waits before it tries again.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -210,7 +209,7 @@ impl Candidate {
                 .filter(|name: &Arc<str>| **name != *seat.instance())
                 .collect(),
             lease: lease_time,
-            drift: lease_time / DRIFT_PART,
+            drift: cluster.drift_bound,
             fence: match cluster.fence {
                 Some(conf::director::Fence::Required) => Fence::Required,
                 Some(conf::director::Fence::None) | None => Fence::None,
@@ -218,7 +217,7 @@ impl Candidate {
         };
         let Some(catalog) = reach_catalog(&config, seat.instance(), context).await? else { return Ok(None) };
         let session = catalog.lease_session(lease_time / 3);
-        let lease = LeaseCandidate::start(session, terms, &config.director.name);
+        let lease = LeaseCandidate::start(session, terms, fencers(&config), &config.director.name);
         Ok(Some(Self::Lease { catalog, lease }))
     }
 
@@ -296,6 +295,22 @@ impl Watch {
             Self::Lease(view) => view.borrow_and_update().clone(),
         }
     }
+}
+
+/// How each instance is switched off; one whose agent is missing here cannot be.
+fn fencers(config: &DirectorConfig) -> HashMap<Name, Fencer> {
+    let mut fencers = HashMap::new();
+    for instance in &config.instances {
+        let device = instance.fence_device.as_deref().and_then(|name| config.fence_device(name));
+        match device.map(Fencer::new) {
+            Some(Ok(fencer)) => drop(fencers.insert(instance.name.as_str().into(), fencer)),
+            Some(Err(error)) => {
+                tracing::error!(instance = instance.name, error = %chain(&error), "this instance cannot be fenced");
+            }
+            None => {}
+        }
+    }
+    fencers
 }
 
 /// Opens a server's catalog, trying again while it is away.

@@ -44,6 +44,9 @@ pub(crate) enum Command {
     /// Take over an older catalog
     #[command(subcommand)]
     Catalog(crate::catalog_tool::CatalogCommand),
+    /// High availability, for the operator: fence an instance
+    #[command(subcommand)]
+    Ha(ha::Command),
     /// Print the completion script of a shell
     Completions {
         /// For which shell

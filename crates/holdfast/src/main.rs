@@ -59,6 +59,10 @@ fn run(command: Command) -> Result<ExitCode> {
         }
         Command::Demo(args) => demo::run(&args),
         Command::Catalog(command) => catalog_tool::run(&command),
+        Command::Ha(command) => {
+            logging::start_quiet(None);
+            ha::run(&command).map(ExitCode::from)
+        }
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "holdfast", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

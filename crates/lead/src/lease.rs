@@ -4,6 +4,7 @@
 //! database is slow does no harm: each is bounded by a third of the lease, and the [`EpochGuard`] looks at the clock itself.
 
 use crate::clock::now;
+use crate::fence::{self, Fencer};
 use crate::guard::{EpochGuard, Lost};
 use crate::protocol::{
     Change, Effect, Event, Hindrance, Hold, Machine, Moment, Name, Power, Refused, Row, Sight, Stamp, Tenure,
@@ -11,7 +12,7 @@ use crate::protocol::{
 };
 use catalog::CatalogError;
 use catalog::lease::{LeaseRow, LeaseSession, LeaseSight, LeaseTenure, Replication};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
@@ -55,9 +56,14 @@ struct Order {
 }
 
 impl LeaseCandidate {
-    /// Starts the engine. `session` is of the catalog that the Director uses.
+    /// Starts the engine. `session` is of the catalog that the Director uses, `fencers` are those of the other instances.
     #[must_use]
-    pub fn start(session: LeaseSession, terms: Terms, director: &str) -> Self {
+    pub fn start(
+        session: LeaseSession,
+        terms: Terms,
+        fencers: HashMap<Name, Fencer>,
+        director: &str,
+    ) -> Self {
         let (orders, ordered) = mpsc::channel(ORDERS_MAX);
         let (activations, activated) = mpsc::channel(1);
         let (view, viewed) = watch::channel(LeaseView::default());
@@ -66,6 +72,7 @@ impl LeaseCandidate {
             session: Some(session),
             director: director.to_owned(),
             terms,
+            fencers,
             guard: None,
             ended: None,
             held_back: None,
@@ -143,6 +150,7 @@ struct Engine {
     session: Option<LeaseSession>,
     director: String,
     terms: Terms,
+    fencers: HashMap<Name, Fencer>,
     guard: Option<EpochGuard>,
     /// Of the activation that ended last.
     ended: Option<EpochGuard>,
@@ -213,9 +221,13 @@ impl Engine {
                 }
                 None
             }
-            Effect::AskPower { target } | Effect::PowerOff { target } => {
-                tracing::error!(instance = %target, "it would have to be fenced, and no fence agent is run by this version");
-                Some(Event::Power { target, said: Power::Failed })
+            Effect::AskPower { target } => {
+                self.fence(target, false);
+                None
+            }
+            Effect::PowerOff { target } => {
+                self.fence(target, true);
+                None
             }
             Effect::FencingFailed { target } => {
                 tracing::error!(instance = %target, "fencing failed; the role stays where it is");
@@ -244,8 +256,7 @@ impl Engine {
     }
 
     fn activate(&mut self, hold: Hold, until: Moment, reconcile: bool) -> Option<Event> {
-        let guard =
-            EpochGuard::new(&self.director, &self.terms.me, hold.epoch, hold.activation, Some(until));
+        let guard = EpochGuard::new(&self.director, &self.terms.me, hold.epoch, hold.activation, Some(until));
         self.guard = Some(guard.clone());
         let hold = LeaseHold { guard, orders: self.orders.clone(), reconcile };
         // The one before may still lie there when this daemon was too slow for it: then others are to have the role.
@@ -261,6 +272,15 @@ impl Engine {
     fn quiet_at(&self) -> Option<Moment> {
         let ended = self.ended.as_ref()?;
         Some(ended.last_permit().map_or(Moment::default(), |at| at.after(self.terms.lease)))
+    }
+
+    /// Runs the fence agent of an instance beside the engine, which goes on keeping its claim.
+    fn fence(&self, target: Name, is_off_ordered: bool) {
+        let (orders, fencer) = (self.orders.clone(), self.fencers.get(&target).cloned());
+        tokio::spawn(async move {
+            let said = power_of(&target, fencer, is_off_ordered).await;
+            order(&orders, Event::Power { target, said }).await;
+        });
     }
 
     /// Nothing new is begun.
@@ -355,6 +375,28 @@ impl Engine {
         let (session, result) = ran.await.map_err(|_| CatalogError::Closed)?;
         self.session = Some(session);
         result
+    }
+}
+
+/// What is certain of the power of an instance's machine; with an order to switch it off, after that.
+async fn power_of(target: &Name, fencer: Option<Fencer>, is_off_ordered: bool) -> Power {
+    let Some(fencer) = fencer else {
+        tracing::error!(instance = %target, "it must be fenced, and its Instance names no Fence Device that can be used");
+        return Power::Failed;
+    };
+    if is_off_ordered {
+        tracing::warn!(instance = %target, device = fencer.device(), "switching it off");
+        let fenced = fencer.off().await;
+        tracing::warn!(instance = %target, device = fencer.device(), "{fenced}");
+        return if fenced.is_off() { Power::Off } else { Power::Failed };
+    }
+    match fencer.status().await {
+        Ok(fence::Power::On) => Power::On,
+        Ok(fence::Power::Off) => Power::Off,
+        Err(error) => {
+            tracing::error!(instance = %target, device = fencer.device(), %error, "ask whether it is on");
+            Power::Failed
+        }
     }
 }
 

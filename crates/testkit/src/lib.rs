@@ -5,11 +5,13 @@
 //! - [`site`]: a Director, a Storage Daemon, a File Daemon and a console started from one description, each of them
 //!   Holdfast's or real Bacula's, on loopback and in a temporary folder.
 //! - [`postgres`]: private PostgreSQL servers.
+//! - [`bmc`]: a management board with a power switch, for fence agents.
 //! - [`fault`]: damage to Volumes, full disks.
 //! - [`wait`]: waiting on a condition with a bound.
 //!
 //! Nothing here ships in a daemon; the `demo` crate uses the comparison and the site.
 
+pub mod bmc;
 pub mod compare;
 pub mod fault;
 pub mod postgres;

@@ -10,7 +10,7 @@ use crate::text::PURE;
 /// The layers' crates from the top: a crate may use those above it.
 const ORDER: &[&str] = &[
     "types", "conf", "attrs", "volume", "wire", "policy", "catalog", "net", "sys", "lead", "client",
-    "storage", "director", "console", "testkit", "demo", "holdfast",
+    "storage", "director", "console", "ha", "testkit", "demo", "holdfast",
 ];
 
 /// Crates of others that pure crates cannot use without ceasing to be pure.

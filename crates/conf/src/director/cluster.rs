@@ -32,10 +32,10 @@ resource! {
         /// How long an instance stays active without renewing.
         "Lease Time" => lease_time: Duration = Kind::Time, default("3 seconds"), since("Holdfast");
         /// By how much clocks of the cluster's machines may differ over a lease; a standby waits so much longer.
-        "Drift Bound" => drift_bound: Duration = Kind::Time, default("1 second"), since("Holdfast"), pending();
+        "Drift Bound" => drift_bound: Duration = Kind::Time, default("1 second"), since("Holdfast");
         /// Whether the old active instance is switched off before a takeover ([fencing.md](fencing.md)); chosen by what is
         /// safe when absent.
-        "Fence" => fence: Option<Fence> = Kind::Words(Fence::WORDS), since("Holdfast"), pending();
+        "Fence" => fence: Option<Fence> = Kind::Words(Fence::WORDS), since("Holdfast");
     }
 }
 

@@ -12,7 +12,7 @@ use crate::Rng;
 const CLAIM_PORT: u16 = 21_100;
 
 /// Takes an address of 127.0.0.0/8 that no other site has; it is free again when the listener is dropped.
-pub(super) fn claim() -> Result<(Ipv4Addr, TcpListener)> {
+pub(crate) fn claim() -> Result<(Ipv4Addr, TcpListener)> {
     let mut rng = Rng::new(u64::from(std::process::id()) ^ seed());
     for _ in 0..1000 {
         let pick = rng.next_u64();

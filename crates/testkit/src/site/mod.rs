@@ -14,7 +14,7 @@
 //! # Ok(()) }
 //! ```
 
-mod address;
+pub(crate) mod address;
 mod config;
 mod console;
 mod daemon;

@@ -1,0 +1,38 @@
+//! The operator's side of high availability: `holdfast ha …`.
+//!
+//! - [`fence`]: switch the machine of an instance off, or see whether that would work.
+//!
+//! Each command is a module with its arguments and one `run`; [`Command`] lists them. What a command found is an [`Exit`]:
+//! monitors and scripts go by it, so it never claims more than is known. Results go to the standard output, questions and
+//! complaints to the standard error.
+//!
+//! Only the binary uses this crate. Absent on purpose: anything that a Director does by itself; a command works with the
+//! configuration file, also while no Director runs.
+
+mod configuration;
+mod exit;
+pub mod fence;
+mod output;
+
+pub use exit::Exit;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Switch the machine of an instance off by its Fence Device, or test whether that would work
+    #[command(long_about = fence::LONG)]
+    Fence(fence::Args),
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// What kept it from finding anything out: no configuration, no such instance.
+pub fn run(command: &Command) -> Result<Exit> {
+    match command {
+        Command::Fence(args) => fence::run(args),
+    }
+}
