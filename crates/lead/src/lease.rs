@@ -212,11 +212,11 @@ impl Engine {
                 let of = holder.to_string();
                 match self.step(move |session| session.end_sessions(&of, epoch)).await {
                     Ok(ended) => {
-                        tracing::info!(instance = %holder, %epoch, ended, "ended the database sessions of the former holder")
+                        tracing::info!(instance = %holder, %epoch, ended, "ended the database sessions of the former holder");
                     }
                     // The change behind it waits for them then, within its limit.
                     Err(error) => {
-                        tracing::warn!(instance = %holder, %error, "end the database sessions of the former holder")
+                        tracing::warn!(instance = %holder, %error, "end the database sessions of the former holder");
                     }
                 }
                 None

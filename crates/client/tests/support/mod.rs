@@ -43,7 +43,7 @@ impl Client {
             conf::load::<ClientConfig>("fd.conf", &mut loader).unwrap_or_else(|e| panic!("{e}")).config;
         let (context, mut control) = net::daemon::pair();
         let task = tokio::spawn(async move {
-            client::run(config.clone(), net::daemon::unchanging(config), context).await.unwrap()
+            client::run(config.clone(), net::daemon::unchanging(config), context).await.unwrap();
         });
         assert!(control.wait_ready().await);
         Self { address: SocketAddr::from(([127, 0, 0, 1], port)), control, task }
