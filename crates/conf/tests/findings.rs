@@ -228,7 +228,6 @@ Instance { Name = c; Address = 10.4.0.1 }
 Fence Device { Name = ipmi-a; Agent = bin/fence; Timeout = 0; Retries = 101; Option = geheim, "x y=1", "action=on"; Option = "ip=1", "ip=2" }
 "#,
         expect![[r#"
-            9:31: warning: `Fence` is not yet in effect
             9:54: error: `Lease Time` is 0; give at least `1 second`
             10:1: error: there is more than one Cluster resource; a Director is one cluster; remove this one
             11:57: error: `Fence Device`: there is no Fence Device named "ipmi-x"; did you mean `ipmi-a`?
@@ -238,6 +237,7 @@ Fence Device { Name = ipmi-a; Agent = bin/fence; Timeout = 0; Retries = 101; Opt
             14:19: error: there are two Instance resources named "c"; the first one is in line 13; rename one of them
             15:39: error: `Agent` "bin/fence" is a relative path; give its name alone or its absolute path
             15:60: error: `Timeout` is 0; give at least `1 second`
+            15:73: error: `Retries` is 101; give at most 100: a takeover waits for them
             15:87: error: an `Option` has no `=`; write `Option = "key=value"` with a key of the agent's metadata
             15:87: error: the key of an `Option` is not made of letters, digits, `_` and `-`; write `Option = "key=value"` with a key of the agent's metadata
             15:87: error: the `Option` action cannot be set; remove it: which action an agent is called for is said by Holdfast
