@@ -45,7 +45,7 @@ fn ends_whole(held: &mut Held, first: &JobRow) -> Result<()> {
     let all = (2 * FILES + 3).to_string();
     ensure!(rows == [[all.as_str(), all.as_str(), "1", all.as_str()]], "{rows:?}");
     let names = held.site.sql(
-        "SELECT count(*) FROM (SELECT PathId, Filename FROM File WHERE JobId = 1 GROUP BY PathId, Filename)",
+        "SELECT count(*) FROM (SELECT PathId, Filename FROM File WHERE JobId = 1 GROUP BY PathId, Filename) AS versions",
     )?;
     ensure!(names == [[all.as_str()]], "files that are in the catalog twice: {names:?}");
     let sent = held.site.sql("SELECT JobFiles FROM hf_attempt WHERE JobId = 1 ORDER BY Attempt")?;
