@@ -258,6 +258,8 @@ impl Engine {
     fn activate(&mut self, hold: Hold, until: Moment, reconcile: bool) -> Option<Event> {
         let guard = EpochGuard::new(&self.director, &self.terms.me, hold.epoch, hold.activation, Some(until));
         self.guard = Some(guard.clone());
+        // Whoever was seen active before is not any more, and must not be taken for the next one when this activation ends.
+        self.view.send_modify(|shown| shown.holder = Some(self.terms.me.to_string()));
         let hold = LeaseHold { guard, orders: self.orders.clone(), reconcile };
         // The one before may still lie there when this daemon was too slow for it: then others are to have the role.
         let sent = self.activations.try_send(hold);
