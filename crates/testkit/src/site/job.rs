@@ -153,8 +153,8 @@ impl Site {
     /// When the query fails.
     pub fn sql(&self, query: &str) -> Result<Vec<Vec<String>>> {
         use rusqlite::types::ValueRef;
-        if let Some(server) = &self.postgres {
-            return server.rows(super::DATABASE, query);
+        if let Some(rows) = self.database.rows(query) {
+            return rows;
         }
         let path = self.catalog_file();
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
