@@ -1,11 +1,21 @@
 //! Several instances of one Director: one is active, and running jobs live through its end (DESIGN §4).
 
+mod auditor;
 mod away;
-mod catalog;
 mod config;
 mod console;
+mod failpoints;
+mod faults;
 mod fence;
 mod lease;
+mod random;
 mod readback;
 mod restore;
 mod takeover;
+
+use testkit::site::Builder;
+
+/// Two instances, the first of them active.
+fn two(builder: Builder) -> Builder {
+    builder.instances(&["a", "b"]).cluster("Lease Time = 3 seconds")
+}

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::audit::Trees;
 use crate::{plain_tree, scratch};
 use anyhow::{Context, Result};
 use testkit::site::{Builder, Gate, JobRow, OpenGate, Site};
@@ -75,6 +76,12 @@ impl Held {
         // A reader that was killed is no fault here.
         let _ = open.write(b"what came through the FIFO\n");
         Ok(())
+    }
+
+    /// What the job saves, for the audit.
+    #[must_use]
+    pub fn trees(&self) -> Trees {
+        Trees::of(&[&self.before, &self.after]).unmark(&self.dir.path().join("gate"))
     }
 
     /// Restores what a job saved, but for the FIFO, whose restore would wait for a reader.

@@ -1,6 +1,8 @@
 //! What the groups of whole-system tests share.
 
+pub mod audit;
 pub mod held;
+pub mod random;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -75,6 +75,20 @@ pub fn answer(r: &ReadTx<'_>, key: &JournalKey, request: Seq) -> Result<Option<S
     )
 }
 
+/// The answers that were stored last, at most `limit` of them, the oldest first.
+///
+/// # Errors
+/// Those of the database.
+pub fn last_answers(r: &ReadTx<'_>, key: &JournalKey, limit: u32) -> Result<Vec<(Seq, String)>> {
+    let mut answers = r.all(
+        "SELECT Seq, Reply FROM hf_request WHERE JobId = ?1 AND Attempt = ?2 AND Storage = ?3 ORDER BY Seq DESC LIMIT ?4",
+        params![key.job_id, key.attempt, &key.storage, limit],
+        |row| Ok((row.get("Seq")?, row.get("Reply")?)),
+    )?;
+    answers.reverse();
+    Ok(answers)
+}
+
 /// Stores the answer to a request, in the transaction that decided it.
 ///
 /// # Errors

@@ -471,6 +471,7 @@ async fn journals_only_move_forward(f: &Fixture) {
     f.write(move |tx| {
         journal::advance(tx, &k, Seq(10))?;
         journal::advance(tx, &k, Seq(7))?;
+        journal::store_answer(tx, &k, Seq(4), "1998\n")?;
         journal::store_answer(tx, &k, Seq(9), "1000 OK\n")
     })
     .await;
@@ -485,11 +486,16 @@ async fn journals_only_move_forward(f: &Fixture) {
                 journal::position(r, &key)?,
                 journal::position(r, &other)?,
                 journal::answer(r, &key, Seq(9))?,
+                (journal::last_answers(r, &key, 5)?, journal::last_answers(r, &key, 1)?),
             ))
         })
         .await
         .unwrap();
-    assert_eq!(found, (Seq(10), Seq(0), Some("1000 OK\n".to_owned())));
+    let (older, newer) = ((Seq(4), "1998\n".to_owned()), (Seq(9), "1000 OK\n".to_owned()));
+    assert_eq!(
+        found,
+        (Seq(10), Seq(0), Some("1000 OK\n".to_owned()), (vec![older, newer.clone()], vec![newer]))
+    );
     let left = f
         .write(move |tx| {
             journal::forget_answers(tx, &k2)?;

@@ -544,6 +544,7 @@ async fn prepare(
 
 /// What an active instance does first.
 async fn take_over(director: &Director, configuration: &Arc<Configuration>) -> Result<(), DirectorError> {
+    sys::failpoint::reach("director-activated");
     director.sync_resources(configuration).await?;
     recall(director).await?;
     director.spawn(write_log(director.clone()));

@@ -448,6 +448,7 @@ async fn a_repeated_request_gets_the_stored_answer_and_has_no_second_effect() {
 
     let mut again = site.session(job, true).await;
     assert_eq!(again.attach_from(), Seq(2));
+    assert_eq!(again.stored_answers().await.unwrap(), [answer.as_bytes()]);
     let repeated = again.handle(&packet).await.unwrap();
     assert_eq!(repeated.verdict, Verdict::Repeated);
     assert_eq!(String::from_utf8(repeated.replies.concat()).unwrap(), answer);

@@ -7,6 +7,7 @@
 mod config_loader;
 mod dir;
 mod durable;
+pub mod failpoint;
 mod fifo;
 mod fnmatch;
 mod fs_type;

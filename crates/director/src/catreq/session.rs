@@ -15,6 +15,9 @@ use std::sync::Arc;
 use types::{Seq, Timestamp, VolSession};
 use wire::scan::shorten;
 
+/// Requests of one job that an SD may have open at once: its threads that write and make checkpoints wait for each.
+const OPEN_REQUESTS_MAX: u32 = 8;
+
 /// A message for the job's log, from the choice of a Volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
@@ -116,6 +119,18 @@ impl CatalogSession {
     #[must_use]
     pub fn attach_from(&self) -> Seq {
         Seq(self.acked.0 + 1)
+    }
+
+    /// Answers that the catalog holds and the SD may not have got, as `Ans` lines: the records of their requests are before
+    /// [`Self::attach_from`], so they are not streamed again. To be sent once it is attached; it takes only what it waits for.
+    ///
+    /// # Errors
+    /// [`CatReqError::Catalog`].
+    pub async fn stored_answers(&self) -> Result<Vec<Vec<u8>>, CatReqError> {
+        let Some(key) = self.journal.clone() else { return Ok(Vec::new()) };
+        let stored =
+            self.shared.catalog.read(move |r| journal::last_answers(r, &key, OPEN_REQUESTS_MAX)).await?;
+        Ok(stored.iter().map(|(seq, reply)| answer_line(*seq, reply)).collect())
     }
 
     /// The session on the Volumes, as the attributes name it; none before the first.
@@ -307,6 +322,7 @@ impl CatalogSession {
                 Ok((decision, offered))
             })
             .await?;
+        sys::failpoint::reach("director-volume-decided");
         self.offered = offered;
         let Decision { reply, notes } = decision;
         let mut handled = Handled { replies: Vec::new(), notes, verdict: Verdict::Taken };
@@ -359,9 +375,12 @@ impl CatalogSession {
             .write(epoch, move |tx| {
                 let mut ingest = known.take().unwrap_or_else(|| Ingest::new(job, replaces));
                 batch.apply(tx, job, &mut ingest, key.as_ref())?;
-                Ok((work(tx)?, ingest))
+                let done = work(tx)?;
+                sys::failpoint::reach("director-journal-uncommitted");
+                Ok((done, ingest))
             })
             .await?;
+        sys::failpoint::reach("director-journal-committed");
         self.ingest = Some(ingest);
         self.seen = up_to.map_or(self.seen, |seq| seq.max(self.seen));
         Ok(result)

@@ -44,6 +44,11 @@ impl Session {
             Ok(epoch) => epoch,
             Err(error) => return self.ua.fail(format!("{error}\n")).await,
         };
+        let work = move |tx: &WriteTx<'_>| {
+            let done = work(tx)?;
+            sys::failpoint::reach("director-console-uncommitted");
+            Ok(done)
+        };
         let result = self.catalog().write(epoch, work).await;
         self.or_fail(result).await
     }

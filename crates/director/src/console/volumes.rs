@@ -294,7 +294,9 @@ impl Session {
                 self.core.lease_left_ms()
             ));
         }
+        sys::failpoint::reach("director-relabel-decided");
         let answer = conn.command(line).await;
+        sys::failpoint::reach("director-relabel-answered");
         self.label_answer(answer).await
     }
 

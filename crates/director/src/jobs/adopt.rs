@@ -13,7 +13,7 @@ use super::machine::Step;
 use super::outcome::Wish;
 use super::readback::{self, Found};
 use super::session::{Fail, Flow, SdSession, attach_storage};
-use super::{backup, cancel, create};
+use super::{backup, cancel, create, rejoin};
 use crate::error::DirectorError;
 use crate::handle::Director;
 use crate::peer::{StorageConn, chain};
@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use types::{Attempt, Epoch, FileSetId, JobId, JobStatus, JobType, Timestamp};
+use wire::scan::{self, Fields};
 
 /// How often a daemon that cannot be reached is tried again.
 const ASK_EVERY: Duration = Duration::from_secs(5);
@@ -283,16 +284,12 @@ async fn ask(
         conn.terminate().await;
         return Ok(Held::Lost(format!("Storage daemon {} does not hold the job any more", storage.name)));
     };
-    if line.contains(" state=reserved ") || line.contains(" state=waiting ") {
-        let said = conn.line(close_line(job, attempt.attempt)).await;
-        tracing::info!(job = %job.id, ?said, "closed what the Storage daemon held in reserve");
-        conn.terminate().await;
+    if !has_begun(line) {
+        close_attempt(job, attempt.attempt, conn).await?;
         return Ok(Held::NotStarted);
     }
     if job.plan().job_type == JobType::Restore && was_cut_off(line) {
-        let said = conn.line(close_line(job, attempt.attempt)).await;
-        tracing::info!(job = %job.id, ?said, "closed what a Storage daemon had left of a restore");
-        conn.terminate().await;
+        close_attempt(job, attempt.attempt, conn).await?;
         let name = &storage.name;
         return Ok(Held::Lost(format!("Storage daemon {name} was restarted while the job ran")));
     }
@@ -308,20 +305,36 @@ fn was_cut_off(line: &str) -> bool {
     line.contains(" state=ended ") && line.contains(&format!(" status={} ", JobStatus::Incomplete.code()))
 }
 
-fn close_line(job: &Job, attempt: Attempt) -> String {
-    format!("close JobId={} Job={} attempt={attempt}\n", job.id, job.unique)
+/// Whether a line of the SD's `jobs` tells of an attempt whose client was ordered to save or restore. One that was not, because
+/// the Director died before, starts anew; unless it was canceled.
+fn has_begun(line: &str) -> bool {
+    let fields = Fields::new(line.as_bytes());
+    let text = |key| fields.raw(key).map(scan::text).unwrap_or_default();
+    match text("opened").as_str() {
+        "0" => text("status") == JobStatus::Canceled.code().to_string(),
+        "" => !matches!(text("state").as_str(), "reserved" | "waiting"),
+        _ => true,
+    }
+}
+
+/// Tells an SD that an attempt is over. Its answer is one line.
+async fn close_attempt(job: &Job, attempt: Attempt, mut conn: StorageConn) -> Result<(), DirectorError> {
+    let line = format!("close JobId={} Job={} attempt={attempt}\n", job.id, job.unique);
+    let said = conn.line(line).await?;
+    tracing::info!(job = %job.id, %attempt, said, "closed what the Storage daemon held");
+    conn.terminate().await;
+    Ok(())
 }
 
 /// A reservation whose session is not in the catalog; an SD that does not answer frees it by itself.
 async fn give_up_reservation(director: &Director, job: &Job, attempt: Attempt, storage: &StoragePlan) {
     let asked = tokio::time::timeout(Duration::from_secs(5), async {
-        let mut conn = reach(director, job, storage).await?;
+        let conn = reach(director, job, storage).await?;
         if conn.holdfast {
-            conn.conn.send(close_line(job, attempt)).await.map_err(|e| DirectorError::Plan(chain(&e)))?;
-            let _ = conn.conn.recv_within(Duration::from_secs(5)).await;
+            return close_attempt(job, attempt, conn).await;
         }
         conn.terminate().await;
-        Ok::<(), DirectorError>(())
+        Ok(())
     });
     if !matches!(asked.await, Ok(Ok(()))) {
         tracing::debug!(job = %job.id, storage = storage.name, "a possible reservation was not given up");
@@ -352,14 +365,13 @@ async fn follow(director: &Director, job: &Arc<Job>, course: &mut Course, sd: Sd
         Asked::Lost(why) => Some(why),
     };
     job.step(&Step::Run);
-    let mut flow = Flow {
-        job,
-        sd: Some(&mut sd.peer),
-        fd: reached.fd.as_mut().map(|fd| &mut fd.peer),
-        until_storage_end: plan.job_type == JobType::Restore,
-        limit: None,
+    reached.ends = if plan.job_type == JobType::Backup {
+        rejoin::wait(director, job, course.attempt, reached).await
+    } else {
+        let (sd, fd) = (Some(&mut sd.peer), reached.fd.as_mut().map(|fd| &mut fd.peer));
+        let until_storage_end = plan.job_type == JobType::Restore;
+        Flow { job, sd, fd, until_storage_end, limit: None }.wait().await
     };
-    reached.ends = flow.wait().await;
     finish_restore(job, course).await;
     if stock {
         course.reached.ends.fd = stock_end(director, job).await;
@@ -378,6 +390,24 @@ async fn follow(director: &Director, job: &Arc<Job>, course: &mut Course, sd: Sd
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_attempt_whose_client_was_given_no_order_has_not_begun() {
+        let line = |rest: &str| format!("job JobId=2 Job=B.1 attempt=1 SDid=2 SDtime=5 {rest}");
+        for rest in
+            ["state=running status=82 files=0 opened=0", "state=ended status=69 files=0 acked=0 opened=0"]
+        {
+            assert!(!has_begun(&line(rest)), "{rest}");
+        }
+        for rest in [
+            "state=waiting status=77 files=0 opened=1",
+            "state=ended status=65 opened=0",
+            "state=running acked=1",
+        ] {
+            assert!(has_begun(&line(rest)), "{rest}");
+        }
+        assert!(!has_begun(&line("state=reserved status=67 acked=1")));
+    }
 
     #[test]
     fn the_epoch_is_read_from_a_refusal() {

@@ -4,12 +4,16 @@ use super::job::{Admitted, Job};
 use super::level::Ground;
 use super::life::{Outcome, Reached};
 use super::machine::Step;
-use super::session::{Fail, FdSession, Flow, SdSession, open_client, open_storage};
-use super::{accurate, fileset, scripts};
+use super::session::{Fail, FdSession, SdSession, open_client, open_storage};
+use super::{accurate, fileset, rejoin, scripts};
 use crate::handle::Director;
 use policy::plan::{JobPlan, StoragePlan};
 use std::sync::Arc;
+use std::time::Duration;
 use types::{Attempt, FileIndex, JobLevel, JobStatus};
+
+/// How long a reservation under way may take when the client has failed.
+const GIVE_UP: Duration = Duration::from_secs(2);
 
 /// Runs a backup to the end of its data. What was reached is in `reached` whatever happens.
 pub(crate) async fn run(
@@ -32,13 +36,35 @@ pub(crate) async fn run(
     job.step(&Step::Connect);
     let expanding =
         async { fileset::expand(plan.fileset.clone()).await.map_err(|e| Fail::fatal(e.to_string())) };
-    let (storage, client, fileset) = tokio::try_join!(
-        reserve(director, job, attempt, &plan),
-        open_client(director, job, attempt),
-        expanding
-    )?;
-    let (sd, device) = storage;
-    let (sd, fd) = (reached.sd.insert(sd), reached.fd.insert(client));
+    let preparing = async { tokio::try_join!(open_client(director, job, attempt), expanding) };
+    let device;
+    let (client, fileset) = {
+        let reserving = reserve(director, job, attempt, &plan);
+        tokio::pin!(reserving, preparing);
+        tokio::select! {
+            reserved = &mut reserving => {
+                let (sd, name) = reserved?;
+                reached.sd = Some(sd);
+                device = name;
+                preparing.await?
+            }
+            prepared = &mut preparing => {
+                // With a client that has failed, what is being reserved must be had to be given up; one that waits for a drive is
+                // known to the Storage Daemon and canceled there.
+                let limit = if prepared.is_ok() { Duration::MAX } else { GIVE_UP };
+                if let Ok(reserved) = tokio::time::timeout(limit, &mut reserving).await {
+                    let (sd, name) = reserved?;
+                    reached.sd = Some(sd);
+                    device = name;
+                    prepared?
+                } else {
+                    return prepared.map(drop);
+                }
+            }
+        }
+    };
+    let Some(sd) = reached.sd.as_mut() else { return Err(Fail::fatal("no Storage was reserved")) };
+    let fd = reached.fd.insert(client);
     job.step(&Step::Prepare);
     fd.begin(job, attempt, Some(sd)).await?;
     note_session(director, job, attempt, sd, fd).await?;
@@ -61,9 +87,7 @@ pub(crate) async fn run(
     fd.peer.command(format!("backup FileIndex={last}\n"), "2000 OK backup").await?;
     job.step(&Step::Run);
     reached.data = true;
-    let mut flow =
-        Flow { job, sd: Some(&mut sd.peer), fd: Some(&mut fd.peer), until_storage_end: false, limit: None };
-    reached.ends = flow.wait().await;
+    reached.ends = rejoin::wait(director, job, attempt, reached).await;
     Ok(())
 }
 

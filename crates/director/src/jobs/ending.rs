@@ -54,6 +54,10 @@ pub(crate) async fn drain(director: &Director, job: &Job, course: &mut Course) {
     let sd_open = reached.sd.is_some() && reached.ends.sd.is_none();
     let fd_open = reached.fd.is_some() && reached.ends.fd.is_none();
     if !sd_open && !fd_open {
+        // A Storage Daemon that had just reserved a device when the client failed holds it for nobody.
+        if reached.sd.is_none() {
+            cancel::tell_all(director, job).await;
+        }
         return;
     }
     cancel::tell_all(director, job).await;
@@ -85,7 +89,7 @@ pub(crate) async fn let_go(job: &Job, sd: Option<SdSession>) {
 }
 
 /// The catalog's side of the session; the reader gives it back when the SD has ended or is lost.
-async fn take_session(sd: &mut SdSession) -> Option<CatalogSession> {
+pub(crate) async fn take_session(sd: &mut SdSession) -> Option<CatalogSession> {
     let back = sd.back.take()?;
     tokio::time::timeout(DRAIN, back).await.ok()?.ok()
 }
@@ -153,6 +157,7 @@ async fn write_end(director: &Director, job: &Arc<Job>, course: &mut Course) -> 
         Some(written) => written,
         None => write_alone(director, job, &end).await,
     };
+    sys::failpoint::reach("director-end-committed");
     acknowledge(course, sd.as_ref()).await;
     course.reached.sd = sd;
     written
@@ -305,6 +310,7 @@ impl Ending {
         if self.attempt > Attempt(0) {
             attempt::finish(tx, self.id, self.attempt, AttemptState::Ended, totals, end)?;
         }
+        sys::failpoint::reach("director-end-uncommitted");
         let uname = catalog::client::get_by_name(tx, &self.plan.client.name)?.map(|row| row.uname);
         Ok(Written {
             status,

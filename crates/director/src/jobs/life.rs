@@ -121,7 +121,7 @@ async fn perform(director: &Director, job: &Arc<Job>, course: &mut Course) -> Re
     let (attempt, ground, reached) = (course.attempt, course.ground.clone(), &mut course.reached);
     match plan.job_type {
         JobType::Backup => {
-            unless_wished(job, backup::run(director, job, attempt, &ground, reached)).await?;
+            unless_wished(job, Box::pin(backup::run(director, job, attempt, &ground, reached))).await?;
             course.outcome = backup::outcome(&plan, &course.reached);
             Ok(())
         }

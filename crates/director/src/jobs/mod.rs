@@ -23,6 +23,7 @@ pub(crate) mod names;
 mod outcome;
 mod readback;
 mod registry;
+mod rejoin;
 mod reporting;
 mod restore;
 mod scripts;

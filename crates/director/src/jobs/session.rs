@@ -18,7 +18,7 @@ use wire::scan::{self, Fields};
 use wire::version::{FdVersion, SdVersion};
 
 /// How long the other daemon may take to notice that its partner is gone.
-const AFTER_LOSS: Duration = Duration::from_secs(30);
+pub(crate) const AFTER_LOSS: Duration = Duration::from_secs(30);
 /// How long daemons may take to end after a cancel.
 const AFTER_CANCEL: Duration = Duration::from_secs(20);
 
@@ -65,6 +65,8 @@ pub(crate) struct SdSession {
     /// The catalog's side of the session, once the SD has ended.
     pub(crate) back: Option<SessionBack>,
     pub(crate) ssl: u32,
+    /// It keeps a journal of the job, and can be attached to.
+    pub(crate) holdfast: bool,
 }
 
 /// A job's session with a File Daemon.
@@ -160,6 +162,7 @@ pub(crate) async fn open_storage_as(
         storage: storage.clone(),
         back: Some(back),
         ssl,
+        holdfast,
     })
 }
 
@@ -178,6 +181,7 @@ pub(crate) async fn attach_storage(
     let catalog = director.catalog_service().open(context).await;
     let catalog = catalog.map_err(|error| Fail::fatal(chain(&error)))?;
     let from = catalog.attach_from();
+    let answers = catalog.stored_answers().await.map_err(|error| Fail::fatal(chain(&error)))?;
     let (traffic, back) = StorageTraffic::new(Arc::clone(job), version.generation(), catalog);
     let (mut peer, _) = Peer::start(format!("Storage daemon {}", storage.name), opened.conn, traffic);
     let line = format!("attach JobId={} Job={} attempt={attempt} from={from}\n", job.id, job.unique);
@@ -185,6 +189,9 @@ pub(crate) async fn attach_storage(
         Ok(_) => {}
         Err(PeerError::Refused { said, .. }) if said.starts_with("3983") => return Ok(None),
         Err(error) => return Err(error.into()),
+    }
+    for answer in answers {
+        peer.send(answer).await?;
     }
     Ok(Some(SdSession {
         peer,
@@ -194,6 +201,7 @@ pub(crate) async fn attach_storage(
         storage: storage.clone(),
         back: Some(back),
         ssl: 0,
+        holdfast,
     }))
 }
 
@@ -385,6 +393,16 @@ enum Said {
 impl Flow<'_> {
     /// Waits until both daemons have ended, or are lost, or do not end after a cancel.
     pub(crate) async fn wait(&mut self) -> Ends {
+        self.follow(false).await.0
+    }
+
+    /// As [`Flow::wait`], but a lost Storage Daemon ends the wait at once, unless the operator wants the job to end; the text says
+    /// how it was lost.
+    pub(crate) async fn wait_or_loss(&mut self) -> (Ends, Option<String>) {
+        self.follow(true).await
+    }
+
+    async fn follow(&mut self, return_at_loss: bool) -> (Ends, Option<String>) {
         let mut ends = Ends::default();
         let (mut fd_open, mut sd_open) = (self.fd.is_some(), self.sd.is_some());
         let mut deadline = self.limit;
@@ -414,6 +432,7 @@ impl Flow<'_> {
                     sd_open = false;
                 }
                 Said::StorageEnd if self.until_storage_end => fd_open = false,
+                Said::Lost("sd", problem) if return_at_loss && !asked => return (ends, Some(problem)),
                 Said::Lost(who, problem) => {
                     if who == "fd" {
                         fd_open = false;
@@ -429,7 +448,7 @@ impl Flow<'_> {
                 Said::StorageEnd | Said::Other => {}
             }
         }
-        ends
+        (ends, None)
     }
 }
 

@@ -319,7 +319,7 @@ impl Session {
             };
             self.say(&format!(
                 "job JobId={} Job={} attempt={} type={} level={} SDid={} SDtime={} state={} status={} files={} bytes={} last={} \
-                 acked={}\n",
+                 acked={} opened={}\n",
                 job.spec.id,
                 job.spec.job,
                 job.spec.attempt,
@@ -333,6 +333,7 @@ impl Session {
                 job.bytes.load(Ordering::Relaxed),
                 journal.last_seq(),
                 journal.acked(),
+                u8::from(job.is_opened.load(Ordering::Relaxed)),
             ));
         }
         let _ = self.line.signal(Signal::Eod);

@@ -85,6 +85,7 @@ pub(crate) fn end_job(daemon: &Arc<Daemon>, job: &Arc<Job>, end: &JobEnd) {
         }
         Outbox::Journaled(journal) => {
             job.set_status(JobPhase::Ended, end.status);
+            sys::failpoint::reach("storage-end-unrecorded");
             if let Err(error) = journal.end(line.as_bytes()) {
                 tracing::error!(job = %job.spec.id, %error, "the end of the job could not be recorded");
             }

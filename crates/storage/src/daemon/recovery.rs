@@ -74,6 +74,8 @@ fn take_up(daemon: &Arc<Daemon>, key: &DirectorKey, recovered: Recovered) {
     let spec = spec_of(&header);
     let job = Job::new(spec, key.clone(), session, String::new(), Outbox::Journaled(outbox), stop);
     let job = Arc::new(job);
+    // What is not known any more is taken for begun: it is never done twice in silence.
+    job.is_opened.store(true, Ordering::Relaxed);
     let counts = checkpoint.as_deref().unwrap_or_default();
     set_counts(&job, end.as_deref().unwrap_or(counts));
     let status = match &end {

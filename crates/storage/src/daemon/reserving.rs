@@ -198,7 +198,20 @@ fn acceptable_volume(daemon: &Daemon, job: &Job, place: usize) -> Result<Option<
     let Some(name) = name.and_then(|n| VolumeName::new(n).ok()) else { return Ok(None) };
     let request = format!("CatReq JobId={} GetVolInfo VolName={name} write=1", job.spec.id);
     let answer = job.outbox.request(&request)?;
-    Ok(matches!(VolumeReply::parse(&answer), VolumeReply::Found(_)).then_some(name))
+    let found = matches!(VolumeReply::parse(&answer), VolumeReply::Found(_));
+    if !found {
+        forget_reserved(&daemon.devices[place], &name);
+    }
+    Ok(found.then_some(name))
+}
+
+/// A Volume that was reserved and is not to be had any more (it is full meanwhile) keeps no job from the drive; who had reserved it
+/// asks for another when it mounts.
+fn forget_reserved(device: &Device, name: &VolumeName) {
+    let mut state = device.state();
+    for waiting in state.appenders.iter_mut().filter(|r| !r.is_writing && r.volume.as_ref() == Some(name)) {
+        waiting.volume = None;
+    }
 }
 
 /// Claims the drive unless somebody else was faster: the decision is made again under the lock.

@@ -14,6 +14,8 @@ use super::maintenance::{drop_forgotten, sweep};
 use super::recovery::take_up_journals;
 use crate::job::{JobPhase, StopRequest};
 
+/// How often it looks for jobs that were reserved and will not be run.
+const FORGOTTEN_EVERY: Duration = Duration::from_secs(2);
 /// How often finished journals are swept.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// How long running jobs may take to end at a checkpoint when the daemon stops.
@@ -137,14 +139,17 @@ async fn listen(daemon: Arc<Daemon>, listener: net::Listener) {
 }
 
 async fn maintain(daemon: Arc<Daemon>) {
-    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    let (mut looks, mut sweeps) =
+        (tokio::time::interval(FORGOTTEN_EVERY), tokio::time::interval(SWEEP_EVERY));
     loop {
-        ticks.tick().await;
+        let is_sweep = tokio::select! {
+            _ = sweeps.tick() => true,
+            _ = looks.tick() => false,
+        };
         let daemon = Arc::clone(&daemon);
-        if tokio::task::spawn_blocking(move || {
-            drop_forgotten(&daemon);
-            sweep(&daemon);
-        })
+        if tokio::task::spawn_blocking(
+            move || if is_sweep { sweep(&daemon) } else { drop_forgotten(&daemon) },
+        )
         .await
         .is_err()
         {

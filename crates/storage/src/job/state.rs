@@ -147,6 +147,8 @@ pub struct Job {
     pub errors: AtomicU32,
     /// Whether a client has authenticated; a second one is refused.
     pub has_client: AtomicBool,
+    /// Its client has opened a session: the Director gave it the order to save or restore.
+    pub is_opened: AtomicBool,
     state: Mutex<JobState>,
     changed: Condvar,
 }
@@ -189,6 +191,7 @@ impl Job {
             bytes: AtomicU64::new(0),
             errors: AtomicU32::new(0),
             has_client: AtomicBool::new(false),
+            is_opened: AtomicBool::new(false),
             state: Mutex::new(state),
             changed: Condvar::new(),
         }

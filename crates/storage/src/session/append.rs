@@ -107,6 +107,7 @@ struct Session<'a> {
 impl Session<'_> {
     fn dialogue(&mut self, reader: &mut PacketReader, writer: &mut PacketWriter) -> Result<(), AppendError> {
         expect(reader, "append open session")?;
+        self.job.is_opened.store(true, Ordering::Relaxed);
         let ticket = self.job.session.id;
         let open = writer.send(format!("3000 OK open ticket = {ticket}\n"));
         open.map_err(ClientError::from)?;
@@ -246,6 +247,7 @@ impl Session<'_> {
                 break;
             }
             let written = mounted.append(bytes, blocks)?;
+            sys::failpoint::reach("storage-volume-written");
             if written.blocks > 0 {
                 let done = &blocks[..written.blocks];
                 let first = done.iter().find_map(|b| b.first);
@@ -298,6 +300,7 @@ impl Session<'_> {
             );
             report_volume(self.job, &old, false)?;
         }
+        sys::failpoint::reach("storage-volume-left");
         let mounting =
             Mounting { daemon: self.daemon, job: self.job, device: self.device, ordinal: self.volumes + 1 };
         let now = mounting.mount(Some(old.generation))?;
@@ -335,6 +338,7 @@ impl Session<'_> {
         builder.push_label(label.index(), self.job.spec.id.0, &label.encode());
         builder.finish_block();
         self.flush()?;
+        sys::failpoint::reach("storage-session-written");
         self.job.files.store(files.0.cast_unsigned(), Ordering::Relaxed);
         // A checkpoint in the making covers none of what is handed over now: it must be over first.
         self.checkpoints.wait_made();

@@ -209,6 +209,7 @@ impl Checkpoints {
     ) -> Result<(), MountError> {
         if let Some(mounted) = mounted {
             mounted.checkpoint()?;
+            sys::failpoint::reach("storage-volume-synced");
         }
         if !spans.is_empty() {
             self.job.outbox.job_media(spans)?;

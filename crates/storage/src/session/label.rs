@@ -82,7 +82,9 @@ pub(crate) fn write_label(
     };
     let block = label_block(format, session, ordinal, label);
     file.truncate(0)?;
+    sys::failpoint::reach("storage-label-truncated");
     file.write_all_at(0, &block)?;
     file.sync_data()?;
+    sys::failpoint::reach("storage-label-written");
     Ok((file, block.len() as u64))
 }

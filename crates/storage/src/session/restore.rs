@@ -137,6 +137,7 @@ impl<'a> Session<'a> {
 
     fn dialogue(&mut self, reader: &mut PacketReader) -> Result<(), RestoreError> {
         expect(reader, "read open session")?;
+        self.job.is_opened.store(true, std::sync::atomic::Ordering::Relaxed);
         let open = format!("3000 OK open ticket = {}\n", self.job.session.id);
         self.writer.send(open).map_err(ClientError::from)?;
         loop {

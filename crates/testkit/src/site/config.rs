@@ -37,9 +37,18 @@ impl Names {
 const EXTRA: &str = "extra.conf";
 
 pub(super) fn write(site: &Site) -> Result<()> {
-    for dir in
-        ["etc", "log", "director", "storage", "client", "volumes/file1", "volumes/file2", "restored", "run"]
-    {
+    for dir in [
+        "etc",
+        "log",
+        "director",
+        "storage",
+        "client",
+        "volumes/file1",
+        "volumes/file2",
+        "restored",
+        "run",
+        "failpoints",
+    ] {
         let path = site.dir().join(dir);
         fs::create_dir_all(&path).with_context(|| format!("make {}", path.display()))?;
     }
@@ -77,9 +86,14 @@ fn lines(lines: &[String]) -> String {
 
 /// The rest of the Catalog resource.
 fn catalog(site: &Site) -> String {
-    match site.database.address() {
+    match &site.postgres {
         None => r#"dbuser = ""; dbpassword = """#.to_owned(),
-        Some(address) => format!("dbaddress = \"{address}\"; dbuser = {CATALOG_USER}; dbpassword = \"\""),
+        Some(server) => {
+            format!(
+                "dbaddress = 127.0.0.1; dbport = {}; dbuser = {CATALOG_USER}; dbpassword = \"\"",
+                server.port()
+            )
+        }
     }
 }
 

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::database::Kind;
 use super::{Role, Site};
 
 /// Whose program stands in a position.
@@ -54,7 +53,7 @@ pub(crate) struct Description {
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) folder: Option<PathBuf>,
     pub(crate) quiet: bool,
-    pub(crate) database: Kind,
+    pub(crate) postgres: bool,
 }
 
 /// `postgresql` gives every site with a Director of ours its catalog on a private server.
@@ -69,11 +68,10 @@ impl Description {
         }
     }
 
-    /// Where the catalog is.
-    pub(crate) fn database(&self) -> Kind {
+    /// Whether the catalog is on a private server of PostgreSQL.
+    pub(crate) fn has_postgres(&self) -> bool {
         let is_wanted = std::env::var(CATALOG_VARIABLE).is_ok_and(|name| name == "postgresql");
-        let is_server = self.database == Kind::Either && is_wanted && !self.director.is_bacula();
-        if is_server { Kind::Server } else { self.database }
+        self.postgres || (is_wanted && !self.director.is_bacula())
     }
 }
 
@@ -124,23 +122,7 @@ impl Builder {
     /// every site whose Director is ours.
     #[must_use]
     pub const fn postgres(mut self) -> Self {
-        self.0.database = Kind::Server;
-        self
-    }
-
-    /// As [`Self::postgres`], with a synchronous replica ([`Site::fail_over_catalog`]).
-    ///
-    /// [`Site::fail_over_catalog`]: super::Site::fail_over_catalog
-    #[must_use]
-    pub const fn postgres_pair(mut self) -> Self {
-        self.0.database = Kind::Pair;
-        self
-    }
-
-    /// As [`Self::postgres_pair`], under Patroni.
-    #[must_use]
-    pub const fn patroni(mut self) -> Self {
-        self.0.database = Kind::Patroni;
+        self.0.postgres = true;
         self
     }
 

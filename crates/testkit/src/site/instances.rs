@@ -42,8 +42,7 @@ impl Site {
         let config = self.instance_file(name, Role::Director.config());
         let log = self.dir().join("log").join(format!("director-{name}.log"));
         let listen = (self.address, instance_port(index));
-        let environment = &self.description.environment;
-        let daemon = Daemon::start(Role::Director, &program, &config, &log, listen, environment)?;
+        let daemon = Daemon::start(Role::Director, &program, &config, &log, listen, &self.environment())?;
         self.instances.insert(name.to_owned(), daemon);
         Ok(())
     }
@@ -175,6 +174,23 @@ impl Site {
         let path = self.dir().join("log").join(format!("director-{name}.log"));
         let bytes = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Names of the instances that have been started and not ended.
+    #[must_use]
+    pub fn running_instances(&self) -> Vec<String> {
+        self.instances.keys().cloned().collect()
+    }
+
+    /// What the Director has printed: one log for each instance, or that of the one that stands alone.
+    ///
+    /// # Errors
+    /// When a log cannot be read.
+    pub fn director_logs(&self) -> Result<Vec<(String, String)>> {
+        if self.description.instances.is_empty() {
+            return Ok(vec![("alone".to_owned(), self.log(Role::Director)?)]);
+        }
+        self.description.instances.iter().map(|name| Ok((name.clone(), self.instance_log(name)?))).collect()
     }
 
     pub(super) fn finish_instances(&mut self) -> Result<()> {

@@ -147,14 +147,29 @@ impl Site {
         self.wait_job(id, wait::JOB)
     }
 
+    /// Damages the catalog behind the Director's back.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub fn tamper(&self, statement: &str) -> Result<()> {
+        if let Some(server) = &self.postgres {
+            return server.psql(super::DATABASE, statement).map(drop);
+        }
+        let path = self.catalog_file();
+        let database =
+            rusqlite::Connection::open(&path).with_context(|| format!("open {}", path.display()))?;
+        database.busy_timeout(Duration::from_secs(10))?;
+        database.execute_batch(statement).with_context(|| format!("do “{statement}”"))
+    }
+
     /// Rows of a query on the catalog, every value as text.
     ///
     /// # Errors
     /// When the query fails.
     pub fn sql(&self, query: &str) -> Result<Vec<Vec<String>>> {
         use rusqlite::types::ValueRef;
-        if let Some(rows) = self.database.rows(query) {
-            return rows;
+        if let Some(server) = &self.postgres {
+            return server.rows(super::DATABASE, query);
         }
         let path = self.catalog_file();
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;

@@ -18,8 +18,8 @@ pub(crate) mod address;
 mod config;
 mod console;
 mod daemon;
-mod database;
 mod description;
+mod failpoints;
 mod gate;
 mod instances;
 mod job;
@@ -29,6 +29,7 @@ mod tools;
 pub use config::Names;
 pub use daemon::{Role, Usage};
 pub use description::{Builder, Maker};
+pub use failpoints::Act;
 pub use gate::{Gate, OpenGate};
 pub use instances::InstanceProcess;
 pub use job::JobRow;
@@ -43,9 +44,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 
+use crate::postgres::Postgres;
 use crate::wait;
 use daemon::Daemon;
-use database::Database;
 use description::Description;
 
 /// Name of the catalog's database.
@@ -64,7 +65,7 @@ pub struct Site {
     preferred: Option<String>,
     storage: Option<Daemon>,
     client: Option<Daemon>,
-    database: Database,
+    postgres: Option<Postgres>,
     finished: bool,
 }
 
@@ -113,10 +114,14 @@ impl Site {
             preferred: None,
             storage: None,
             client: None,
-            database: Database::File,
+            postgres: None,
             finished: false,
         };
-        site.database = Database::make(site.description.database())?;
+        if site.description.has_postgres() {
+            let server = Postgres::start()?;
+            server.create_database(DATABASE)?;
+            site.postgres = Some(server);
+        }
         config::write(&site)?;
         if site.description.director.is_bacula() && !site.catalog_file().exists() {
             programs::create_bacula_catalog(&site.catalog_file())?;
@@ -180,6 +185,11 @@ impl Site {
         self.dir().join("etc").join(name)
     }
 
+    /// The server that the catalog is on, if it is not a file.
+    pub const fn postgres(&mut self) -> Option<&mut Postgres> {
+        self.postgres.as_mut()
+    }
+
     /// The SQLite catalog.
     #[must_use]
     pub fn catalog_file(&self) -> PathBuf {
@@ -203,6 +213,17 @@ impl Site {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// Takes note that a daemon has ended at a failpoint.
+    ///
+    /// # Errors
+    /// When it has not ended.
+    pub fn forget(&mut self, role: Role) -> Result<()> {
+        let what = format!("the {} to have ended", role.word());
+        wait::until(&what, wait::START, || Ok((!self.is_running(role)).then_some(())))?;
+        *self.slot(role) = None;
+        Ok(())
+    }
+
     /// Waits until the jobs' messages contain `text`.
     ///
     /// # Errors
@@ -211,6 +232,12 @@ impl Site {
         wait::until(&format!("“{text}” among the jobs' messages"), bound, || {
             Ok(self.job_log().contains(text).then_some(()))
         })
+    }
+
+    /// What the daemons find in their environment.
+    fn environment(&self) -> Vec<(String, String)> {
+        let failpoints = ("HOLDFAST_FAILPOINTS".to_owned(), self.failpoints().display().to_string());
+        self.description.environment.iter().cloned().chain([failpoints]).collect()
     }
 
     fn log_file(&self, role: Role) -> PathBuf {
@@ -240,8 +267,7 @@ impl Site {
         let config = self.config_file(role.config());
         let port = role.port();
         let address = self.address;
-        let daemon =
-            Daemon::start(role, &program, &config, &log, (address, port), &self.description.environment)?;
+        let daemon = Daemon::start(role, &program, &config, &log, (address, port), &self.environment())?;
         *self.slot(role) = Some(daemon);
         Ok(())
     }

@@ -31,6 +31,49 @@ impl Site {
         self.volumes().join(name)
     }
 
+    /// The file of a Volume on either device; `None` where there is none.
+    #[must_use]
+    pub fn find_volume(&self, name: &str) -> Option<PathBuf> {
+        let folders = ["volumes/file1", "volumes/file2"].map(|folder| self.dir().join(folder));
+        folders.into_iter().map(|folder| folder.join(name)).find(|path| path.is_file())
+    }
+
+    /// What Holdfast's Storage Daemon remembers in a folder of its records (`volumes`, `directors`): names and texts.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn storage_records(&self, folder: &str) -> Result<Vec<(String, String)>> {
+        let Ok(entries) = fs::read_dir(self.volumes().join(".holdfast").join(folder)) else {
+            return Ok(Vec::new()); // a stock daemon, or nothing was remembered yet
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            found.push((entry.file_name().to_string_lossy().into_owned(), fs::read_to_string(entry.path())?));
+        }
+        Ok(found)
+    }
+
+    /// The journals of this site's Director that Holdfast's Storage Daemon keeps.
+    ///
+    /// # Errors
+    /// When a folder cannot be read.
+    pub fn journals(&self) -> Result<Vec<PathBuf>> {
+        let Ok(folders) = fs::read_dir(self.volumes().join(".holdfast")) else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for folder in folders {
+            let folder = folder?;
+            if folder.file_name().to_string_lossy().starts_with("kit-dir.") {
+                for entry in fs::read_dir(folder.path())? {
+                    let path = entry?.path();
+                    found.extend(path.extension().is_some_and(|end| end == "journal").then_some(path));
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
     /// Runs real Bacula 9.6.7's `bls` over Volumes (names joined with `|`) and gives what it printed, errors included.
     ///
     /// # Errors

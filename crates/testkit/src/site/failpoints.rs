@@ -1,0 +1,75 @@
+//! Places in Holdfast's daemons where a test ends or stops them (`sys::failpoint`; in builds with debug assertions).
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::Site;
+use crate::wait;
+
+/// What happens at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// The process is gone (`SIGKILL`).
+    Kill,
+    /// The process stands still until it is thawed (`SIGSTOP`).
+    Stop,
+    /// Nothing, but that the test learns of it.
+    Pass,
+}
+
+impl Site {
+    /// Where failpoints are armed; the daemons are told by their environment.
+    pub(super) fn failpoints(&self) -> PathBuf {
+        self.dir().join("failpoints")
+    }
+
+    /// Arms a place: the first process that reaches it does `act`, once.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn arm(&self, place: &str, act: Act) -> Result<()> {
+        let word = match act {
+            Act::Kill => "kill",
+            Act::Stop => "stop",
+            Act::Pass => "pass",
+        };
+        // Made aside: a daemon never sees it half written.
+        let aside = self.failpoints().join(format!(".{place}"));
+        fs::write(&aside, word).with_context(|| format!("arm {place}"))?;
+        let _ = fs::remove_file(self.failpoints().join(format!("{place}.reached")));
+        fs::rename(&aside, self.failpoints().join(place)).with_context(|| format!("arm {place}"))
+    }
+
+    /// Takes an armed place back; `false` when it was reached.
+    #[must_use]
+    pub fn disarm(&self, place: &str) -> bool {
+        fs::remove_file(self.failpoints().join(place)).is_ok()
+    }
+
+    /// Whether an armed place has been reached.
+    #[must_use]
+    pub fn has_reached(&self, place: &str) -> bool {
+        self.failpoints().join(format!("{place}.reached")).exists()
+    }
+
+    /// Waits until an armed place has been reached.
+    ///
+    /// # Errors
+    /// When nobody has after `bound`.
+    pub fn wait_reached(&self, place: &str, bound: Duration) -> Result<()> {
+        wait::until(&format!("a daemon to reach {place}"), bound, || {
+            Ok(self.has_reached(place).then_some(()))
+        })
+    }
+
+    /// Puts a known bug back (`sys::failpoint::is_on`), to see that it is found.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn switch_on(&self, bug: &str) -> Result<()> {
+        fs::write(self.failpoints().join(bug), "on").with_context(|| format!("switch {bug} on"))
+    }
+}

@@ -1,0 +1,132 @@
+//! A daemon ends between two steps that belong together.
+
+use anyhow::{Result, ensure};
+use holdfast_tests::audit::{Trees, audit};
+use holdfast_tests::held::Held;
+use holdfast_tests::{expect_good, our_site, plain_tree, scratch};
+use testkit::site::{Act, Role};
+use testkit::wait;
+
+use crate::two;
+
+/// The active Director ends at a place that every backup over several Volumes comes to; the job ends well all the same.
+fn director_killed_at(place: &str) -> Result<()> {
+    let dir = scratch()?;
+    let tree = dir.path().join("tree");
+    plain_tree(&tree, 40, 100_000)?;
+    let mut site = two(our_site())
+        .tree(&tree)
+        .pool("Maximum Volume Bytes = 1500000")
+        .storage_daemon("Checkpoint Interval = 1 second")
+        .start()?;
+    site.wait_active("b", "a", wait::START)?;
+    site.arm(place, Act::Kill)?;
+    let job = site.run("run job=Backup level=Full yes")?;
+    site.wait_reached(place, wait::START)?;
+    site.forget_instance("a")?;
+    site.wait_active("b", "b", wait::START)?;
+    site.start_instance("a")?;
+    expect_good(&site.wait_job(job, wait::JOB)?)?;
+    audit(&site, &Trees::of(&[&tree]))?;
+    site.finish()
+}
+
+#[test]
+fn director_killed_before_a_batch_is_committed() -> Result<()> {
+    director_killed_at("director-journal-uncommitted")
+}
+
+#[test]
+fn director_killed_before_a_batch_is_acknowledged() -> Result<()> {
+    director_killed_at("director-journal-committed")
+}
+
+#[test]
+fn director_killed_before_a_volume_is_answered() -> Result<()> {
+    director_killed_at("director-volume-decided")
+}
+
+#[test]
+fn director_killed_before_the_end_is_committed() -> Result<()> {
+    director_killed_at("director-end-uncommitted")
+}
+
+#[test]
+fn director_killed_before_the_end_is_acknowledged() -> Result<()> {
+    director_killed_at("director-end-committed")
+}
+
+/// The answer is in the catalog and was not sent; the Storage Daemon waits for it in the middle of the job.
+#[test]
+fn director_killed_before_a_volume_change_is_answered() -> Result<()> {
+    let mut held = Held::start(two(our_site()).pool("Maximum Volume Bytes = 10000000"))?;
+    held.site.wait_active("b", "a", wait::START)?;
+    held.site.arm("director-volume-decided", Act::Kill)?;
+    held.release()?;
+    held.site.wait_reached("director-volume-decided", wait::START)?;
+    held.site.forget_instance("a")?;
+    held.site.wait_active("b", "b", wait::START)?;
+    expect_good(&held.site.wait_job(held.job, wait::JOB)?)?;
+    ensure!(held.site.volume_names()?.len() > 1, "no Volume was changed");
+    audit(&held.site, &held.trees())?;
+    held.site.finish()
+}
+
+/// The Storage Daemon ends there: the job is Incomplete or failed, what the catalog has of it is true, and the next one runs.
+fn storage_killed_at(place: &str) -> Result<()> {
+    let dir = scratch()?;
+    let tree = dir.path().join("tree");
+    plain_tree(&tree, 40, 100_000)?;
+    let mut site = two(our_site())
+        .tree(&tree)
+        .pool("Maximum Volume Bytes = 1500000")
+        .storage_daemon("Checkpoint Interval = 1 second")
+        .start()?;
+    site.wait_active("b", "a", wait::START)?;
+    expect_good(&site.backup("Full")?)?;
+    site.arm(place, Act::Kill)?;
+    let job = site.run("run job=Backup level=Full yes")?;
+    site.wait_reached(place, wait::START)?;
+    site.forget(Role::Storage)?;
+    site.start_role(Role::Storage)?;
+    let job = site.wait_job(job, wait::JOB)?;
+    ensure!(matches!(job.status(), 'I' | 'f' | 'E' | 'T'), "{job:?}");
+    expect_good(&site.backup("Full")?)?;
+    audit(&site, &Trees::of(&[&tree]))?;
+    site.finish()
+}
+
+#[test]
+fn storage_killed_when_a_block_is_written() -> Result<()> {
+    storage_killed_at("storage-volume-written")
+}
+
+#[test]
+fn storage_killed_between_volume_and_journal() -> Result<()> {
+    storage_killed_at("storage-volume-synced")
+}
+
+#[test]
+fn storage_killed_at_a_volume_change() -> Result<()> {
+    storage_killed_at("storage-volume-left")
+}
+
+#[test]
+fn storage_killed_when_the_session_is_written() -> Result<()> {
+    storage_killed_at("storage-session-written")
+}
+
+#[test]
+fn storage_killed_before_the_end_is_recorded() -> Result<()> {
+    storage_killed_at("storage-end-unrecorded")
+}
+
+#[test]
+fn storage_killed_when_a_label_is_begun() -> Result<()> {
+    storage_killed_at("storage-label-truncated")
+}
+
+#[test]
+fn storage_killed_when_a_label_is_written() -> Result<()> {
+    storage_killed_at("storage-label-written")
+}
