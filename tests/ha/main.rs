@@ -2,6 +2,7 @@
 
 mod auditor;
 mod away;
+mod catalog;
 mod config;
 mod console;
 mod failpoints;

@@ -5,6 +5,7 @@
 //! - [`site`]: a Director, a Storage Daemon, a File Daemon and a console started from one description, each of them
 //!   Holdfast's or real Bacula's, on loopback and in a temporary folder.
 //! - [`postgres`]: private PostgreSQL servers.
+//! - [`patroni`]: two of them under Patroni with etcd.
 //! - [`bmc`]: a management board with a power switch, for fence agents.
 //! - [`fault`]: damage to Volumes, full disks.
 //! - [`wait`]: waiting on a condition with a bound.
@@ -14,11 +15,13 @@
 pub mod bmc;
 pub mod compare;
 pub mod fault;
+pub mod patroni;
 pub mod postgres;
 pub mod site;
 pub mod tree;
 pub mod wait;
 
 mod rng;
+mod tied;
 
 pub use rng::Rng;

@@ -5,12 +5,11 @@ use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError, mpsc};
-use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
+use crate::tied::{self, Tied};
 use crate::wait;
 
 /// Where Debian keeps the servers' programs, one folder per major version.
@@ -23,7 +22,7 @@ const USERS: &[&str] = &["postgres", "nobody"];
 pub const USER: &str = "postgres";
 
 /// Between fields: in no value.
-const SEPARATOR: &str = "\x1f";
+pub(crate) const SEPARATOR: &str = "\x1f";
 
 /// The owner of databases made by [`Postgres::create_database`], without a password and without rights beyond them.
 pub const CATALOG_USER: &str = "bacula";
@@ -35,14 +34,7 @@ pub struct Postgres {
     programs: PathBuf,
     owner: Option<(String, u32, u32)>,
     port: u16,
-    running: Option<Running>,
-}
-
-#[derive(Debug)]
-struct Running {
-    pid: Pid,
-    /// Sends once when the server has ended.
-    ended: Mutex<mpsc::Receiver<()>>,
+    running: Option<Tied>,
 }
 
 impl Postgres {
@@ -81,6 +73,21 @@ impl Postgres {
         )?;
         standby.configure("")?;
         standby.resume()?;
+        Ok(standby)
+    }
+
+    /// As [`Self::standby`], and every commit on this server waits for it from now on.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn synchronous_standby(&self) -> Result<Self> {
+        let standby = self.standby()?;
+        self.configure("synchronous_standby_names = 'standby'")?;
+        self.psql("postgres", "SELECT pg_reload_conf()")?;
+        wait::until("the standby to be synchronous", wait::START, || {
+            let state = self.psql("postgres", "SELECT sync_state FROM pg_stat_replication")?;
+            Ok((state == "sync").then_some(()))
+        })?;
         Ok(standby)
     }
 
@@ -150,24 +157,7 @@ impl Postgres {
         let mut command = self.command("postgres");
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log())?;
         command.arg("-D").arg(self.data()).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let (started, pid) = mpsc::channel();
-        let (end, ended) = mpsc::channel();
-        // The kernel kills the server when the thread that started it ends: this one ends with it, or with the process.
-        thread::Builder::new().name("postgres".to_owned()).spawn(move || {
-            let mut child = match command.spawn() {
-                Ok(child) => child,
-                Err(error) => {
-                    let _ = started.send(Err(error));
-                    return;
-                }
-            };
-            let _ = started.send(Ok(child.id()));
-            let _ = child.wait();
-            let _ = end.send(());
-        })?;
-        let pid = pid.recv()?.context("start postgres")?;
-        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("a process without a number")?;
-        self.running = Some(Running { pid, ended: Mutex::new(ended) });
+        self.running = Some(Tied::start("postgres", command)?);
         let answered =
             wait::until("PostgreSQL to answer", wait::START, || Ok(self.psql("postgres", "SELECT 1").ok()));
         answered.map(drop).with_context(|| fs::read_to_string(self.log()).unwrap_or_default())
@@ -180,9 +170,7 @@ impl Postgres {
     pub fn kill(&mut self) -> Result<()> {
         // All of its processes: one that is left would hold the folder.
         let Some(running) = self.running.take() else { return Ok(()) };
-        kill_process(running.pid, Signal::KILL)?;
-        let ended = running.ended.into_inner().unwrap_or_else(PoisonError::into_inner);
-        ended.recv_timeout(wait::START).context("wait for the end of postgres")?;
+        running.kill()?;
         let _ = fs::remove_file(self.data().join("postmaster.pid"));
         Ok(())
     }
@@ -193,7 +181,7 @@ impl Postgres {
     /// When it does not run.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         let running = self.running.as_ref().context("the server does not run")?;
-        Ok(kill_process(running.pid, signal)?)
+        running.signal(signal)
     }
 
     /// Makes a standby the primary.
@@ -223,10 +211,7 @@ impl Postgres {
     /// # Errors
     /// Those of the server.
     pub fn create_database(&self, name: &str) -> Result<()> {
-        let sql = format!(
-            "CREATE DATABASE {name} OWNER {CATALOG_USER} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
-        );
-        self.psql("postgres", &sql).map(drop)
+        self.psql("postgres", &create_database(name)).map(drop)
     }
 
     /// Runs SQL as the superuser; returns what it prints, fields between bars, without the last line end.
@@ -242,22 +227,11 @@ impl Postgres {
     /// # Errors
     /// Those of the server, in its words.
     pub fn rows(&self, database: &str, sql: &str) -> Result<Vec<Vec<String>>> {
-        let text = self.psql_with(database, sql, SEPARATOR)?;
-        Ok(text.lines().map(|line| line.split(SEPARATOR).map(str::to_owned).collect()).collect())
+        Ok(rows_of(&self.psql_with(database, sql, SEPARATOR)?))
     }
 
     fn psql_with(&self, database: &str, sql: &str, separator: &str) -> Result<String> {
-        let output = Command::new(self.programs.join("psql"))
-            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", database, "-p"])
-            .arg(self.port.to_string())
-            .arg("-h")
-            .arg(self.socket_dir())
-            .args(["-F", separator, "-c", sql])
-            .env("PGCONNECT_TIMEOUT", "5")
-            .stdin(Stdio::null())
-            .output()?;
-        ensure!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr).trim());
-        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+        psql(&self.programs, path(&self.socket_dir()), self.port, database, sql, separator)
     }
 
     /// Port on 127.0.0.1, and of the socket.
@@ -284,11 +258,8 @@ impl Postgres {
 
     /// A program of the server, as its user, killed with the thread that starts it.
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new("setpriv");
-        if let Some((_, uid, gid)) = &self.owner {
-            command.args([format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".to_owned()]);
-        }
-        command.arg("--pdeathsig=KILL").arg(self.programs.join(program)).current_dir(self.folder.path());
+        let mut command = tied::command(self.owner.as_ref().map(|(_, uid, gid)| (*uid, *gid)));
+        command.arg(self.programs.join(program)).current_dir(self.folder.path());
         command
     }
 
@@ -308,12 +279,47 @@ impl Drop for Postgres {
     }
 }
 
+/// Makes an empty database as a catalog wants it.
+pub(crate) fn create_database(name: &str) -> String {
+    format!(
+        "CREATE DATABASE {name} OWNER {CATALOG_USER} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+    )
+}
+
+/// Runs SQL as the superuser on the server at `host` (a directory is that of its socket); returns what it prints.
+///
+/// # Errors
+/// Those of the server, in its words.
+pub(crate) fn psql(
+    programs: &Path,
+    host: &str,
+    port: u16,
+    database: &str,
+    sql: &str,
+    separator: &str,
+) -> Result<String> {
+    let output = Command::new(programs.join("psql"))
+        .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", database, "-p"])
+        .arg(port.to_string())
+        .args(["-h", host, "-F", separator, "-c", sql])
+        .env("PGCONNECT_TIMEOUT", "5")
+        .stdin(Stdio::null())
+        .output()?;
+    ensure!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+}
+
+/// What [`psql`] printed with [`SEPARATOR`] between the fields.
+pub(crate) fn rows_of(text: &str) -> Vec<Vec<String>> {
+    text.lines().map(|line| line.split(SEPARATOR).map(str::to_owned).collect()).collect()
+}
+
 fn path(path: &Path) -> &str {
     path.to_str().unwrap_or_default()
 }
 
 /// The programs of the newest version.
-fn programs() -> Result<PathBuf> {
+pub(crate) fn programs() -> Result<PathBuf> {
     let mut versions: Vec<(u32, PathBuf)> = fs::read_dir(VERSIONS)
         .into_iter()
         .flatten()
@@ -329,7 +335,7 @@ fn programs() -> Result<PathBuf> {
 }
 
 /// Name and numbers of the user that the server runs as.
-fn owner() -> Result<(String, u32, u32)> {
+pub(crate) fn owner() -> Result<(String, u32, u32)> {
     let passwd = fs::read_to_string("/etc/passwd")?;
     for user in USERS {
         for line in passwd.lines() {

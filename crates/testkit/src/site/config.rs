@@ -86,14 +86,9 @@ fn lines(lines: &[String]) -> String {
 
 /// The rest of the Catalog resource.
 fn catalog(site: &Site) -> String {
-    match &site.postgres {
+    match site.database.address() {
         None => r#"dbuser = ""; dbpassword = """#.to_owned(),
-        Some(server) => {
-            format!(
-                "dbaddress = 127.0.0.1; dbport = {}; dbuser = {CATALOG_USER}; dbpassword = \"\"",
-                server.port()
-            )
-        }
+        Some(address) => format!("dbaddress = \"{address}\"; dbuser = {CATALOG_USER}; dbpassword = \"\""),
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use super::database::Kind;
 use super::{Role, Site};
 
 /// Whose program stands in a position.
@@ -53,7 +54,7 @@ pub(crate) struct Description {
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) folder: Option<PathBuf>,
     pub(crate) quiet: bool,
-    pub(crate) postgres: bool,
+    pub(crate) database: Kind,
 }
 
 /// `postgresql` gives every site with a Director of ours its catalog on a private server.
@@ -68,10 +69,11 @@ impl Description {
         }
     }
 
-    /// Whether the catalog is on a private server of PostgreSQL.
-    pub(crate) fn has_postgres(&self) -> bool {
+    /// Where the catalog is.
+    pub(crate) fn database(&self) -> Kind {
         let is_wanted = std::env::var(CATALOG_VARIABLE).is_ok_and(|name| name == "postgresql");
-        self.postgres || (is_wanted && !self.director.is_bacula())
+        let is_server = self.database == Kind::Either && is_wanted && !self.director.is_bacula();
+        if is_server { Kind::Server } else { self.database }
     }
 }
 
@@ -122,7 +124,23 @@ impl Builder {
     /// every site whose Director is ours.
     #[must_use]
     pub const fn postgres(mut self) -> Self {
-        self.0.postgres = true;
+        self.0.database = Kind::Server;
+        self
+    }
+
+    /// As [`Self::postgres`], with a synchronous replica ([`Site::fail_over_catalog`]).
+    ///
+    /// [`Site::fail_over_catalog`]: super::Site::fail_over_catalog
+    #[must_use]
+    pub const fn postgres_pair(mut self) -> Self {
+        self.0.database = Kind::Pair;
+        self
+    }
+
+    /// As [`Self::postgres_pair`], under Patroni.
+    #[must_use]
+    pub const fn patroni(mut self) -> Self {
+        self.0.database = Kind::Patroni;
         self
     }
 

@@ -152,8 +152,8 @@ impl Site {
     /// # Errors
     /// When the statement fails.
     pub fn tamper(&self, statement: &str) -> Result<()> {
-        if let Some(server) = &self.postgres {
-            return server.psql(super::DATABASE, statement).map(drop);
+        if let Some(done) = self.database.rows(statement) {
+            return done.map(drop);
         }
         let path = self.catalog_file();
         let database =
@@ -168,8 +168,8 @@ impl Site {
     /// When the query fails.
     pub fn sql(&self, query: &str) -> Result<Vec<Vec<String>>> {
         use rusqlite::types::ValueRef;
-        if let Some(server) = &self.postgres {
-            return server.rows(super::DATABASE, query);
+        if let Some(rows) = self.database.rows(query) {
+            return rows;
         }
         let path = self.catalog_file();
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;

@@ -18,6 +18,7 @@ pub(crate) mod address;
 mod config;
 mod console;
 mod daemon;
+mod database;
 mod description;
 mod failpoints;
 mod gate;
@@ -44,9 +45,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 
-use crate::postgres::Postgres;
 use crate::wait;
 use daemon::Daemon;
+use database::Database;
 use description::Description;
 
 /// Name of the catalog's database.
@@ -65,7 +66,7 @@ pub struct Site {
     preferred: Option<String>,
     storage: Option<Daemon>,
     client: Option<Daemon>,
-    postgres: Option<Postgres>,
+    database: Database,
     finished: bool,
 }
 
@@ -114,14 +115,10 @@ impl Site {
             preferred: None,
             storage: None,
             client: None,
-            postgres: None,
+            database: Database::File,
             finished: false,
         };
-        if site.description.has_postgres() {
-            let server = Postgres::start()?;
-            server.create_database(DATABASE)?;
-            site.postgres = Some(server);
-        }
+        site.database = Database::make(site.description.database())?;
         config::write(&site)?;
         if site.description.director.is_bacula() && !site.catalog_file().exists() {
             programs::create_bacula_catalog(&site.catalog_file())?;
@@ -183,11 +180,6 @@ impl Site {
     #[must_use]
     pub fn config_file(&self, name: &str) -> PathBuf {
         self.dir().join("etc").join(name)
-    }
-
-    /// The server that the catalog is on, if it is not a file.
-    pub const fn postgres(&mut self) -> Option<&mut Postgres> {
-        self.postgres.as_mut()
     }
 
     /// The SQLite catalog.
