@@ -5,12 +5,15 @@ use crate::params;
 use crate::tx::{ReadTx, WriteTx};
 use types::{Attempt, JobId, Timestamp};
 
+/// Bit of [`ScriptRow::script`] that says that it is the script's run after the job.
+pub const AFTER: u32 = 1 << 16;
+
 /// A script of a job's plan that was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScriptRow {
     /// Attempt it ran in.
     pub attempt: Attempt,
-    /// Its number in the plan.
+    /// Its number in the plan, with [`AFTER`] or without.
     pub script: u32,
     /// When it was started.
     pub started_at: Timestamp,

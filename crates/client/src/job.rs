@@ -332,8 +332,13 @@ impl Job {
         };
         let command = self.expand(&script.command);
         self.message(MessageKind::Info, &format!("shell command: run {label} \"{command}\"\n"));
-        let result =
-            run_lines(&command, |line| self.message(MessageKind::Info, &format!("{label}: {line}\n")));
+        // A stock Director does not count attempts.
+        let attempt = self.identity.attempt;
+        let environment = [("HOLDFAST_ATTEMPT", attempt.to_string())];
+        let environment = if attempt == Attempt::default() { &[][..] } else { &environment };
+        let result = run_lines(&command, environment, |line| {
+            self.message(MessageKind::Info, &format!("{label}: {line}\n"));
+        });
         let (status, reason) = match result {
             Ok(0) => return true,
             Ok(status) => (status, exit_text(status)),

@@ -141,7 +141,7 @@ pub fn split_command(line: &str) -> Vec<String> {
 ///
 /// # Errors
 /// The system's, with an empty command as "not found".
-pub fn spawn(line: &str) -> io::Result<(Child, io::PipeReader)> {
+pub fn spawn(line: &str, environment: &[(&str, String)]) -> io::Result<(Child, io::PipeReader)> {
     let words = split_command(line);
     let Some((program, args)) = words.split_first() else {
         return Err(io::Error::new(io::ErrorKind::NotFound, "the command is empty"));
@@ -149,6 +149,7 @@ pub fn spawn(line: &str) -> io::Result<(Child, io::PipeReader)> {
     let (reader, writer) = io::pipe()?;
     let child = Command::new(program)
         .args(args)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(writer.try_clone()?)
         .stderr(writer)
@@ -194,7 +195,7 @@ fn wait(child: &mut Child) -> io::Result<i32> {
 /// # Errors
 /// Why it could not be started or read.
 pub fn run_captured(line: &str, bytes_max: usize) -> Result<Captured, String> {
-    let (mut child, reader) = spawn(line).map_err(|error| sys::error_text(&error))?;
+    let (mut child, reader) = spawn(line, &[]).map_err(|error| sys::error_text(&error))?;
     let mut stdout = Vec::new();
     let read = reader.take(bytes_max as u64).read_to_end(&mut stdout);
     let status = wait(&mut child).map_err(|error| sys::error_text(&error))?;
@@ -202,12 +203,17 @@ pub fn run_captured(line: &str, bytes_max: usize) -> Result<Captured, String> {
     Ok(Captured { status, stdout })
 }
 
-/// Runs a command and gives each line of its output to `line_seen`, without its line end. Gives the exit status.
+/// Runs a command with these variables added to its environment and gives each line of its output to `line_seen`, without its line
+/// end. Gives the exit status.
 ///
 /// # Errors
 /// Why it could not be started.
-pub fn run_lines(line: &str, mut line_seen: impl FnMut(&str)) -> Result<i32, String> {
-    let (mut child, reader) = spawn(line).map_err(|error| sys::error_text(&error))?;
+pub fn run_lines(
+    line: &str,
+    environment: &[(&str, String)],
+    mut line_seen: impl FnMut(&str),
+) -> Result<i32, String> {
+    let (mut child, reader) = spawn(line, environment).map_err(|error| sys::error_text(&error))?;
     let mut reader = BufReader::new(reader);
     let mut text = Vec::new();
     loop {
@@ -242,10 +248,12 @@ mod tests {
     fn output_and_errors_come_by_line() {
         let mut lines = Vec::new();
         let status =
-            run_lines("sh -c \"echo one; echo two >&2; exit 3\"", |line| lines.push(line.to_owned()))
-                .unwrap();
+            run_lines("sh -c \"echo $ONE; echo two >&2; exit 3\"", &[("ONE", "one".to_owned())], |line| {
+                lines.push(line.to_owned());
+            })
+            .unwrap();
         assert_eq!((status, lines), (3, vec!["one".to_owned(), "two".to_owned()]));
         assert_eq!(exit_text(3), "Child exited with code 3");
-        assert!(run_lines("/no/such/program", |_| {}).is_err());
+        assert!(run_lines("/no/such/program", &[], |_| {}).is_err());
     }
 }

@@ -160,7 +160,7 @@ pub const BLOCK: ResourceTable = ResourceTable {
         Directive::new(
             "Run Again",
             Kind::Bool,
-            "Whether a later attempt of the same job runs the script again.",
+            "Whether the script runs again when it was started before for the same job: by an earlier attempt, or by a Director that died.",
         )
         .default("yes")
         .since("Holdfast"),

@@ -8,10 +8,11 @@ use crate::peer::chain;
 use crate::text;
 use catalog::ledger::{self, DueRun, Outcome};
 use conf::director::Job;
+use conf::messages::MessageType;
 use conf::schedule::{RunLine, Schedule};
 use jiff::tz::TimeZone;
 use policy::plan::{JobRequest, Origin, Overrides};
-use policy::schedule::{due_runs, next_wake, scheduled_jobs};
+use policy::schedule::{due_runs, lapsed_runs, next_wake, scheduled_jobs};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use types::Timestamp;
@@ -69,6 +70,18 @@ async fn round(director: &Director, zone: &TimeZone) -> Result<(), String> {
     let mark = |job: &Job, schedule: &Schedule| {
         marks.get(&(job.name.clone(), schedule.name.clone())).copied().flatten()
     };
+    for lapsed in lapsed_runs(&config, zone, now, window, mark, enabled) {
+        director.messages().daemon(
+            MessageType::Warning,
+            &format!(
+                "Job \"{}\" missed {} run(s), the last of them due at {}: no Director was active for longer than Missed Run Window. \
+                 They are not made up; run the job by hand if it is wanted now.",
+                lapsed.job.name,
+                lapsed.count,
+                text::report_time(lapsed.last)
+            ),
+        );
+    }
     for run in due_runs(&config, zone, now, window, mark, enabled) {
         let due = DueRun {
             job: run.job.name.clone(),
@@ -78,7 +91,7 @@ async fn round(director: &Director, zone: &TimeZone) -> Result<(), String> {
         };
         if run.is_missed(now) {
             director.messages().daemon(
-                conf::messages::MessageType::Warning,
+                MessageType::Warning,
                 &format!(
                     "Job \"{}\" was due at {} while no Director was active; it is started now.",
                     due.job,
@@ -137,9 +150,7 @@ async fn start(director: &Director, due: &DueRun, line: &RunLine) -> Result<(), 
         Ok(None) => {}
         Err(error @ crate::DirectorError::Plan(_)) => {
             // It can never be started as it is configured; that must not stop the others.
-            director
-                .messages()
-                .daemon(conf::messages::MessageType::Error, &format!("Job \"{}\": {error}", due.job));
+            director.messages().daemon(MessageType::Error, &format!("Job \"{}\": {error}", due.job));
             let due = due.clone();
             let settled = director
                 .catalog()

@@ -13,8 +13,10 @@ use jiff::tz::TimeZone;
 use jiff::{Span, ToSpan};
 use types::{JobLevel, Timestamp};
 
-/// How late a run may start without counting as missed: the scheduler's own step.
+/// How late a run may start without counting as missed, seconds: the scheduler's own step.
 const ON_TIME: i64 = 60;
+/// How far back from the window's start lapsed runs are counted, seconds.
+const LAPSED_BACK: i64 = 31 * 86_400;
 
 /// Whether a day is one of a Run line's (spec/04 §3.2).
 #[must_use]
@@ -198,9 +200,7 @@ pub fn due_runs<'a>(
     watermark: impl Fn(&Job, &Schedule) -> Option<Timestamp>,
     enabled: impl Fn(&Job) -> bool + 'a,
 ) -> Vec<Run<'a>> {
-    // A run that is only seconds old is not missed; a window of 0 must not lose it.
-    let window = i64::try_from(window.as_secs()).unwrap_or(i64::MAX).max(ON_TIME);
-    let oldest = Timestamp(now.0.saturating_sub(window));
+    let oldest = oldest(now, window);
     let mut runs = Vec::new();
     for (job, schedule) in scheduled_jobs(config, enabled) {
         let Some(since) = watermark(job, schedule) else { continue };
@@ -211,6 +211,48 @@ pub fn due_runs<'a>(
     }
     sort(&mut runs);
     runs
+}
+
+/// A job's due runs that lie further back than the window: nobody makes them up.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Lapsed<'a> {
+    /// The job.
+    pub job: &'a Job,
+    /// How many.
+    pub count: usize,
+    /// The last of them.
+    pub last: Timestamp,
+}
+
+/// What [`due_runs`] leaves out because no Director was there for longer than `window`; counted at most a month back.
+#[must_use]
+pub fn lapsed_runs<'a>(
+    config: &'a DirectorConfig,
+    zone: &TimeZone,
+    now: Timestamp,
+    window: Duration,
+    watermark: impl Fn(&Job, &Schedule) -> Option<Timestamp>,
+    enabled: impl Fn(&Job) -> bool + 'a,
+) -> Vec<Lapsed<'a>> {
+    let oldest = oldest(now, window);
+    let first = Timestamp(oldest.0.saturating_sub(LAPSED_BACK));
+    let mut lapsed = Vec::new();
+    for (job, schedule) in scheduled_jobs(config, enabled) {
+        let Some(since) = watermark(job, schedule).filter(|since| *since < oldest) else { continue };
+        let times =
+            schedule.runs.iter().flat_map(|line| due_times(&line.when, zone, since.max(first), oldest));
+        let (count, last) = times.fold((0, since), |(count, last), due| (count + 1, last.max(due)));
+        if count > 0 {
+            lapsed.push(Lapsed { job, count, last });
+        }
+    }
+    lapsed
+}
+
+/// Before this, a due run is not made up. One that is only seconds old is not missed; a window of 0 must not lose it.
+fn oldest(now: Timestamp, window: Duration) -> Timestamp {
+    let window = i64::try_from(window.as_secs()).unwrap_or(i64::MAX).max(ON_TIME);
+    Timestamp(now.0.saturating_sub(window))
 }
 
 /// When the scheduler has to wake next: the first due time of any job after `now`, if there is one within `horizon`.

@@ -5,7 +5,7 @@
 //! failed before SD and FD were asked.
 
 use super::asked::{Asked, ask_client, finish_restore, stock_end};
-use super::ending::{self, RESCHEDULE};
+use super::ending;
 use super::job::Job;
 use super::level::Ground;
 use super::life::{self, Course};
@@ -13,7 +13,7 @@ use super::machine::Step;
 use super::outcome::Wish;
 use super::readback::{self, Found};
 use super::session::{Fail, Flow, SdSession, attach_storage};
-use super::{backup, cancel, create, rejoin};
+use super::{aftermath, backup, cancel, create, rejoin};
 use crate::error::DirectorError;
 use crate::handle::Director;
 use crate::peer::{StorageConn, chain};
@@ -25,7 +25,7 @@ use policy::plan::StoragePlan;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use types::{Attempt, Epoch, FileSetId, JobId, JobStatus, JobType, Timestamp};
+use types::{Attempt, Epoch, FileSetId, JobStatus, JobType, Timestamp};
 use wire::scan::{self, Fields};
 
 /// How often a daemon that cannot be reached is tried again.
@@ -42,29 +42,20 @@ struct Left {
 /// # Errors
 /// [`DirectorError::Catalog`].
 pub(crate) async fn take_up(director: &Director) -> Result<(), DirectorError> {
-    let name = director.config().director.name.clone();
-    let read = director.catalog().read(move |r| {
+    let read = director.catalog().read(|r| {
         let mut left = Vec::new();
         for row in catalog::job::list_unfinished(r)? {
             let (id, plan) = (row.id, catalog::plan::load(r, row.id)?);
             left.push(Left { row, plan, attempt: catalog::attempt::open_of(r, id)? });
         }
-        Ok((left, catalog::operator::list(r, &name)?))
+        Ok(left)
     });
-    let (left, settings) = read.await.map_err(|error| DirectorError::Catalog(chain(&error)))?;
+    let left = read.await.map_err(|error| DirectorError::Catalog(chain(&error)))?;
     raise_above_daemons(director, &left).await?;
     for job in left {
         take(director, job).await?;
     }
-    for setting in settings.into_iter().filter(|setting| setting.kind == RESCHEDULE) {
-        let (Ok(id), Ok(at)) = (setting.name.parse::<JobId>(), setting.value.parse::<i64>()) else {
-            continue;
-        };
-        if director.registry().get(id).is_none() {
-            ending::again(director, id, Timestamp(at)).await.map_err(|f| DirectorError::Catalog(f.text))?;
-        }
-    }
-    Ok(())
+    aftermath::take_up(director).await
 }
 
 /// Activation is above the epoch that any Storage Daemon knows which holds a job (DESIGN §2.5); those that do not answer at

@@ -79,7 +79,7 @@ pub(crate) async fn run(
         fd.peer.command(line, "2000 OK Bandwidth").await?;
     }
     join_daemons(&plan, sd, fd).await?;
-    scripts::send_to_client(job, fd).await?;
+    scripts::send_to_client(director, job, attempt, fd).await?;
     if accurate::wanted(&plan) {
         accurate::send(director, job, fd, ground.client).await?;
     }

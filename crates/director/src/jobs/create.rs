@@ -119,6 +119,9 @@ async fn store(
         if let Some(due) = &due {
             ledger::settle(tx, due, Outcome::Started(id))?;
         }
+        if let Origin::Reschedule { previous } = plan.origin {
+            super::aftermath::clear_reschedule(tx, JobId(previous))?;
+        }
         Ok(Some((id, unique)))
     };
     director
@@ -251,9 +254,17 @@ pub(crate) fn parse(row: &PlanRow) -> Result<JobPlan, DirectorError> {
 /// # Errors
 /// [`DirectorError::Catalog`].
 pub(crate) async fn save_plan(director: &Director, id: JobId, plan: &JobPlan) -> Result<(), DirectorError> {
-    let body = serde_json::to_string(plan)
-        .map_err(|error| DirectorError::Plan(format!("write the plan of JobId {id}: {error}")))?;
-    let row = PlanRow { job_id: id, format: plan.format, body };
+    let row = plan_row(id, plan).map_err(DirectorError::Plan)?;
     let written = director.catalog().write(director.epoch(), move |tx| catalog::plan::store(tx, &row)).await;
     written.map_err(|error| DirectorError::Catalog(chain(&error)))
+}
+
+/// A plan as the catalog keeps it.
+///
+/// # Errors
+/// Why it cannot be written, in words.
+pub(crate) fn plan_row(id: JobId, plan: &JobPlan) -> Result<PlanRow, String> {
+    let body =
+        serde_json::to_string(plan).map_err(|error| format!("write the plan of JobId {id}: {error}"))?;
+    Ok(PlanRow { job_id: id, format: plan.format, body })
 }

@@ -1,23 +1,21 @@
-//! The end of a job: last records and the end in one transaction, report, pruning, scripts, mails (spec/04 §4.4 step 6).
+//! The end of a job: last records and the end in one transaction (spec/04 §4.4 step 6).
 
-use super::bootstrap;
-use super::create::{row_level, save_plan};
+use super::create::row_level;
 use super::job::Job;
-use super::life::{Course, codes};
+use super::life::Course;
 use super::outcome::{Facts, decide};
 use super::readback::ReadBack;
-use super::session::{Fail, FdSession, Flow, SdSession};
-use super::{auto_prune, cancel, create, reporting, scripts};
+use super::session::{FdSession, Flow, SdSession};
+use super::{aftermath, cancel};
 use crate::catreq::CatalogSession;
-use crate::handle::{Director, TerminatedJob};
+use crate::handle::Director;
 use crate::peer::chain;
 use crate::text;
 use catalog::attempt::{self, AttemptState, Totals};
 use catalog::job::JobEnd;
 use catalog::media::MediaRow;
-use catalog::operator::Setting;
 use catalog::{ReadTx, WriteTx};
-use policy::plan::{JobPlan, Rerun};
+use policy::plan::JobPlan;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -27,8 +25,6 @@ use types::{Attempt, FileIndex, JobId, JobStatus, JobType, Timestamp, VolSession
 const DRAIN: Duration = Duration::from_secs(10);
 /// The same for a job that was canceled.
 const DRAIN_CANCELED: Duration = Duration::from_secs(2);
-/// Kind of operator's setting that keeps reschedules over a restart.
-pub(crate) const RESCHEDULE: &str = "reschedule";
 
 /// What became of a job.
 pub(crate) struct Finished {
@@ -44,6 +40,7 @@ pub(crate) struct Written {
     pub(crate) end: Timestamp,
     pub(crate) files: u64,
     pub(crate) bytes: u64,
+    pub(crate) session: VolSession,
     pub(crate) volumes: Vec<MediaRow>,
     pub(crate) uname: String,
 }
@@ -97,34 +94,7 @@ pub(crate) async fn take_session(sd: &mut SdSession) -> Option<CatalogSession> {
 /// Writes the end and does what follows on it.
 pub(crate) async fn finish(director: &Director, job: &Arc<Job>, mut course: Course) -> Finished {
     let written = write_end(director, job, &mut course).await;
-    let plan = job.plan();
-    reporting::report(director, job, &plan, &course, &written);
-    let exit = reporting::exit_word(&plan, written.status, job.messages.errors());
-    let mut codes = codes(director, job, &course, exit);
-    codes.volumes = reporting::volume_names(&written.volumes).join("|");
-    if plan.job_type == JobType::Backup && written.status.is_success() {
-        let session = session_of(&course);
-        bootstrap::write(director, job, &codes, session, written.end).await;
-    }
-    if written.status.is_success() {
-        auto_prune::run(director, job, &plan, written.end).await;
-    }
-    scripts::run_after(director, job, course.attempt, &codes, written.status).await;
-    let again = plan_again(director, job, &plan, &written).await;
-    director.messages().flush_log().await;
-    job.messages.end(&codes, written.status.is_success()).await;
-    director.note_terminated(TerminatedJob {
-        job_id: job.id,
-        job: job.unique.clone(),
-        name: plan.job.clone(),
-        job_type: plan.job_type,
-        level: plan.level,
-        status: written.status,
-        files: written.files,
-        bytes: written.bytes,
-        errors: job.messages.errors(),
-        finished: written.end,
-    });
+    let again = aftermath::follow(director, job, &course, &written).await;
     Finished { status: written.status, again }
 }
 
@@ -307,6 +277,7 @@ impl Ending {
                 has_base: false,
             },
         )?;
+        aftermath::note(tx, self.id, self.attempt, end)?;
         if self.attempt > Attempt(0) {
             attempt::finish(tx, self.id, self.attempt, AttemptState::Ended, totals, end)?;
         }
@@ -317,6 +288,7 @@ impl Ending {
             end,
             files,
             bytes,
+            session: self.session,
             volumes: catalog::media::list_of_job(tx, self.id)?,
             uname: uname.unwrap_or_default(),
         })
@@ -343,73 +315,4 @@ fn sums(tx: &WriteTx<'_>, id: JobId, this: Attempt) -> catalog::Result<Totals> {
         read_bytes: sum.read_bytes + row.totals.read_bytes,
         errors: sum.errors + row.totals.errors,
     }))
-}
-
-/// Whether and when the job is to run again (spec/04 §4.7); noted in the catalog before the job is gone.
-async fn plan_again(director: &Director, job: &Job, plan: &JobPlan, written: &Written) -> Option<Timestamp> {
-    let rules = plan.reschedule;
-    let incomplete = written.status == JobStatus::Incomplete && rules.incomplete;
-    let failed = rules.on_error
-        && !written.status.is_success()
-        && !matches!(written.status, JobStatus::Canceled | JobStatus::Incomplete);
-    let left = rules.times == 0 || rules.done < rules.times;
-    let wanted =
-        plan.job_type == JobType::Backup && (incomplete || failed) && left && job.wish() == super::Wish::GoOn;
-    if !wanted {
-        return None;
-    }
-    let seconds = i64::try_from(rules.interval_s).unwrap_or(i64::MAX / 2);
-    let at = Timestamp(text::now().0.saturating_add(seconds));
-    job.messages.info(&format!(
-        "Rescheduled Job {} to re-run in {} seconds ({}).",
-        job.unique,
-        rules.interval_s,
-        text::report_time(at)
-    ));
-    let mut next = plan.clone();
-    next.reschedule.done += 1;
-    next.not_before = Some(at);
-    let saved = save_plan(director, job.id, &next).await;
-    let (name, now) = (job.id.to_string(), text::now());
-    let setting = Setting { kind: RESCHEDULE.to_owned(), name, value: at.0.to_string() };
-    let noted =
-        director.catalog().write(director.epoch(), move |tx| catalog::operator::set(tx, &setting, now));
-    if let (Err(error), _) | (Ok(()), Err(error)) =
-        (saved.map_err(|e| chain(&e)), noted.await.map_err(|e| chain(&e)))
-    {
-        job.messages.error(&format!("The reschedule is not stored, a restart would forget it: {error}"));
-    }
-    Some(at)
-}
-
-/// Lets a job that ended run again: under its JobId when it is Incomplete, else as a new job.
-pub(crate) async fn reschedule(director: &Director, job: &Job, at: Timestamp) {
-    if let Err(error) = again(director, job.id, at).await {
-        tracing::error!(job = %job.id, error = %error, "reschedule");
-    }
-}
-
-/// See [`reschedule`]; also used for what an earlier life of the Director had planned.
-pub(crate) async fn again(director: &Director, id: JobId, at: Timestamp) -> Result<(), Fail> {
-    let found =
-        director.catalog().read(move |r| Ok((catalog::job::get(r, id)?, catalog::plan::load(r, id)?)));
-    let (Some(row), Some(plan)) = found.await? else { return Ok(()) };
-    let mut plan = create::parse(&plan)?;
-    plan.not_before = Some(at);
-    if row.status == JobStatus::Incomplete {
-        plan.rerun = Some(Rerun {
-            session: row.session,
-            files: u32::try_from(row.files).unwrap_or(u32::MAX),
-            bytes: row.bytes,
-            errors: u32::try_from(row.errors).unwrap_or(u32::MAX),
-            same_job: true,
-        });
-        save_plan(director, id, &plan).await?;
-        create::begin(director, id, row.unique_name, plan);
-    } else {
-        plan.rerun = None;
-        plan.origin = policy::plan::Origin::Reschedule { previous: id.get() };
-        create::create_planned(director, plan).await?;
-    }
-    Ok(())
 }

@@ -8,7 +8,7 @@ use super::outcome::Wish;
 use super::readback::ReadBack;
 use super::session::{Ends, Fail, FdSession, SdSession};
 use super::view::WaitReason;
-use super::{backup, restore, scripts};
+use super::{aftermath, backup, restore, scripts};
 use crate::handle::Director;
 use crate::messages::Codes;
 use catalog::job::JobStart;
@@ -94,7 +94,7 @@ async fn over(director: &Director, job: &Arc<Job>, finished: Finished) {
     job.step(&Step::End(finished.status));
     director.registry().remove(job);
     if let Some(at) = finished.again {
-        ending::reschedule(director, job, at).await;
+        aftermath::reschedule(director, job.id, at).await;
     }
 }
 
@@ -242,8 +242,11 @@ async fn start(director: &Director, job: &Job, course: &mut Course) -> Result<()
         return Err(Fail { status: JobStatus::Canceled, text });
     }
     let (id, now) = (job.id, course.start);
-    let granted =
-        director.catalog().write(director.epoch(), move |tx| catalog::attempt::grant(tx, id, now)).await?;
+    let granted = director.catalog().write(director.epoch(), move |tx| {
+        aftermath::clear_reschedule(tx, id)?;
+        catalog::attempt::grant(tx, id, now)
+    });
+    let granted = granted.await?;
     course.attempt = granted;
     job.update(|live| {
         live.attempt = granted;

@@ -6,6 +6,7 @@
 
 mod accurate;
 pub(crate) mod adopt;
+mod aftermath;
 mod asked;
 pub(crate) mod auto_prune;
 mod backup;

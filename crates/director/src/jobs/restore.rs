@@ -48,7 +48,10 @@ pub(crate) async fn run(
     while let Some(text) = next.take() {
         let following = parts.next();
         let Some(sd) = &mut reached.sd else { break };
-        hand_over(job, &plan, sd, fd, &text, std::mem::take(&mut first)).await?;
+        hand_over(&plan, sd, fd, &text).await?;
+        if std::mem::take(&mut first) {
+            before_data(director, job, attempt, fd).await?;
+        }
         if matches!(job.state(), super::machine::JobState::Preparing) {
             job.step(&Step::Run);
             reached.data = true;
@@ -133,14 +136,12 @@ async fn open_reader(
     }
 }
 
-/// Bootstrap to the SD, its address and key to the FD; scripts before the first session's data.
+/// Bootstrap to the SD, its address and key to the FD.
 async fn hand_over(
-    job: &Job,
     plan: &JobPlan,
     sd: &mut SdSession,
     fd: &mut FdSession,
     bootstrap: &str,
-    first: bool,
 ) -> Result<(), Fail> {
     sd.bootstrap(bootstrap).await?;
     let calls = plan.client.sd_calls_client && fd.version.has_sd_calls_client();
@@ -155,10 +156,17 @@ async fn hand_over(
         if fd.version.has_several_storages() { format!(" Authorization={}", sd.key) } else { String::new() };
     let line = format!("storage address={} port={port} ssl={}{key}\n", sd.address_for(plan), sd.ssl);
     fd.peer.command(line, "2000 OK storage").await?;
-    if !first {
-        return Ok(());
-    }
-    scripts::send_to_client(job, fd).await?;
+    Ok(())
+}
+
+/// What comes once, before the first session's data: scripts and plugins.
+async fn before_data(
+    director: &Director,
+    job: &Job,
+    attempt: Attempt,
+    fd: &mut FdSession,
+) -> Result<(), Fail> {
+    scripts::send_to_client(director, job, attempt, fd).await?;
     if fd.version.has_plugin_features() {
         fd.peer.send("PluginFeatures\n").await?;
         fd.peer.lines().await?;

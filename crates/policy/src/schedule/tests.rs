@@ -161,6 +161,12 @@ fn runs_outside_the_window_and_of_new_pairs_are_left() {
     assert!(runs[0].is_missed(now));
     assert!(due_runs(&config, &TimeZone::UTC, now, day, |_, _| None, |_| true).is_empty());
     assert!(due_runs(&config, &TimeZone::UTC, now, Duration::ZERO, |_, _| week, |_| true).is_empty());
+    let lapsed = lapsed_runs(&config, &TimeZone::UTC, now, day, |_, _| week, |_| true);
+    let last = at(&TimeZone::UTC, "2026-11-23T23:05:00");
+    // Seven days, but for the Sunday and the last day, which is within the window.
+    assert_eq!(lapsed.iter().map(|one| (one.count, one.last)).collect::<Vec<_>>(), [(5, last), (5, last)]);
+    assert!(lapsed_runs(&config, &TimeZone::UTC, now, 8 * day, |_, _| week, |_| true).is_empty());
+    assert!(lapsed_runs(&config, &TimeZone::UTC, now, day, |_, _| None, |_| true).is_empty());
     let on_time = at(&TimeZone::UTC, "2026-11-25T23:05:30");
     assert_eq!(due_runs(&config, &TimeZone::UTC, on_time, Duration::ZERO, |_, _| week, |_| true).len(), 2);
 }

@@ -147,7 +147,7 @@ impl Site {
         self.wait_job(id, wait::JOB)
     }
 
-    /// Damages the catalog behind the Director's back.
+    /// Changes the catalog behind the Director's back.
     ///
     /// # Errors
     /// When the statement fails.
