@@ -1,10 +1,15 @@
 //! The catalog's own failover: PostgreSQL's primary dies and its synchronous replica takes over (DESIGN §2.6).
 
+use std::path::Path;
+
 use anyhow::{Result, ensure};
 use holdfast_tests::held::Held;
-use holdfast_tests::{clear_restored, compare_restored, expect_good, our_site};
-use testkit::site::{Builder, Site};
+use holdfast_tests::{clear_restored, compare_restored, expect_good, our_site, plain_tree, scratch};
+use testkit::site::{Builder, Gate, Site};
 use testkit::wait;
+
+/// Files of each job of [`crowd`].
+const FILES: usize = 40;
 
 fn two(builder: Builder) -> Builder {
     builder.instances(&["a", "b"]).cluster("Lease Time = 3 seconds")
@@ -73,6 +78,53 @@ fn primary_and_active_instance_die_together() -> Result<()> {
     held.site.start_instance("a")?;
     held.site.wait_active("a", "b", wait::START)?;
     held.site.finish()
+}
+
+/// What the Director has acknowledged to Storage and File Daemons before the primary died is on the replica.
+#[test]
+fn nothing_acknowledged_is_lost() -> Result<()> {
+    let dir = scratch()?;
+    let (builder, gates) = crowd(two(our_site().postgres_pair()), dir.path())?;
+    let mut site = builder.start()?;
+    let before = site.run("run job=Crowd0 level=Full yes")?;
+    let open = gates[0].wait_reader(wait::START)?;
+    drop(open);
+    expect_good(&site.wait_job(before, wait::JOB)?)?;
+    let ids: Vec<u32> = (1..gates.len())
+        .map(|number| site.run(&format!("run job=Crowd{number} level=Full yes")))
+        .collect::<Result<_>>()?;
+    let open: Vec<_> = gates[1..].iter().map(|gate| gate.wait_reader(wait::START)).collect::<Result<_>>()?;
+    // Their File Daemon begins while the primary dies.
+    drop(open);
+    site.fail_over_catalog()?;
+    for id in &ids {
+        expect_good(&site.wait_job(*id, wait::JOB)?)?;
+    }
+    once(&site)?;
+    let all: Vec<u32> = std::iter::once(before).chain(ids).collect();
+    for (number, id) in all.iter().enumerate() {
+        clear_restored(&site)?;
+        expect_good(&site.restore_jobs(&[*id], &site.restored())?)?;
+        compare_restored(&site, &dir.path().join(format!("tree-{number}")))?.expect_equal()?;
+    }
+    site.finish()
+}
+
+/// Jobs `Crowd0`… that begin when their gate is opened.
+fn crowd(mut builder: Builder, dir: &Path) -> Result<(Builder, Vec<Gate>)> {
+    let gates: Vec<Gate> =
+        (0..6).map(|number| Gate::create(dir.join(format!("gate-{number}")))).collect::<Result<_>>()?;
+    for (number, gate) in gates.iter().enumerate() {
+        let tree = dir.join(format!("tree-{number}"));
+        plain_tree(&tree, FILES, 50_000)?;
+        builder = builder.extra(format!(
+            "FileSet {{ Name = Set{number}; Include {{ Options {{ signature = MD5 }}; File = \"{}\" }} }}\n\
+             Job {{ Name = Crowd{number}; JobDefs = Defaults; FileSet = Set{number}; Client Run Before Job = \"/bin/cat {}\" }}",
+            tree.display(),
+            gate.path().display()
+        ));
+    }
+    Ok((builder, gates))
 }
 
 /// Twice, so that the second failover goes to the server that was the primary first.
