@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use holdfast_tests::held::Held;
 use holdfast_tests::{clear_restored, compare_restored, expect_good, our_site, plain_tree, scratch};
-use testkit::site::{Builder, Gate, Site};
+use testkit::site::{Builder, Gate, Role, Site};
 use testkit::wait;
 
 /// Files of each job of [`crowd`].
@@ -125,6 +125,23 @@ fn crowd(mut builder: Builder, dir: &Path) -> Result<(Builder, Vec<Gate>)> {
         ));
     }
     Ok((builder, gates))
+}
+
+/// As after a power cut, when everything starts at once.
+#[test]
+fn a_director_that_starts_before_its_server_waits_for_it() -> Result<()> {
+    let mut site = our_site().postgres().tree("/etc/hostname").start()?;
+    expect_good(&site.backup("Full")?)?;
+    site.kill(Role::Director)?;
+    site.postgres().context("the server")?.kill()?;
+    site.start_role(Role::Director)?;
+    wait::until("the Director to say so", wait::START, || {
+        let log = site.log(Role::Director)?;
+        Ok(log.contains("the catalog cannot be reached; it is tried until it can").then_some(()))
+    })?;
+    site.postgres().context("the server")?.resume()?;
+    expect_good(&site.backup("Incremental")?)?;
+    site.finish()
 }
 
 /// Twice, so that the second failover goes to the server that was the primary first.

@@ -46,6 +46,7 @@ fn main() {
             tls: Tls::default(),
             director: "dir".to_owned(),
             instance: "a".to_owned(),
+            lease: None,
         })
         .unwrap()
     };

@@ -24,7 +24,7 @@ pub(crate) async fn open(config: &DirectorConfig, instance: &str) -> Result<Cata
     let opened = match resource.driver() {
         Driver::Sqlite => tokio::task::spawn_blocking(move || Catalog::open_sqlite(&path, &director)).await,
         Driver::Postgres => {
-            let settings = settings(resource, &director, instance)?;
+            let settings = settings(resource, config, instance)?;
             tokio::task::spawn_blocking(move || Catalog::open_postgres(settings)).await
         }
     };
@@ -54,7 +54,7 @@ fn file(config: &DirectorConfig) -> Result<PathBuf, RunError> {
 /// Where the database is and how to get in.
 fn settings(
     resource: &conf::director::Catalog,
-    director: &str,
+    config: &DirectorConfig,
     instance: &str,
 ) -> Result<PostgresSettings, RunError> {
     let wrong = |what: String| RunError::Config(format!("Catalog \"{}\": {what}", resource.name));
@@ -75,7 +75,8 @@ fn settings(
             cert: path(&resource.db_ssl_cert),
             key: path(&resource.db_ssl_key),
         },
-        director: director.to_owned(),
+        director: config.director.name.clone(),
         instance: instance.to_owned(),
+        lease: config.cluster.as_ref().map(|cluster| cluster.lease_time),
     })
 }

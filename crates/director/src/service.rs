@@ -119,7 +119,9 @@ async fn alone(
     mut asked: mpsc::Receiver<Ask>,
     context: &mut DaemonContext,
 ) -> Result<(), RunError> {
-    let director = start_with(seat.configuration(), seat.files().clone(), context).await?;
+    let Some(director) = start_with(seat.configuration(), seat.files().clone(), context).await? else {
+        return Ok(());
+    };
     seat.become_active(director.clone(), "it stands alone");
     context.set_ready();
     context.set_status("active");
@@ -319,11 +321,19 @@ async fn reach_catalog(
     instance: &str,
     context: &DaemonContext,
 ) -> Result<Option<Catalog>, RunError> {
+    let mut said = String::new();
     loop {
         match database::open(config, instance).await {
             Ok(catalog) => return Ok(Some(catalog)),
             Err(RunError::Catalog(error)) if error.is_away() => {
-                tracing::warn!(error = %chain(&error), "the catalog cannot be reached; trying again");
+                let text = chain(&error);
+                // It goes on for as long as the server is away; what is new is said.
+                if text != said {
+                    tracing::warn!(error = text, "the catalog cannot be reached; it is tried until it can");
+                    context.set_ready();
+                    context.set_status("waiting for the catalog");
+                    said = text;
+                }
             }
             Err(error) => return Err(error),
         }
@@ -454,20 +464,31 @@ fn superseded(director: &Director, guard: &lead::EpochGuard) -> bool {
 /// As [`run`].
 pub async fn start(files: ConfigFiles, context: &DaemonContext) -> Result<Director, RunError> {
     let configuration = files.read().map_err(RunError::Config)?;
-    start_with(Arc::new(configuration), files, context).await
+    let started = start_with(Arc::new(configuration), files, context).await?;
+    started.ok_or_else(|| {
+        RunError::Config("the daemon was stopped before it could reach its catalog".to_owned())
+    })
 }
 
+/// `None` when the daemon stops before the catalog can be reached.
 async fn start_with(
     configuration: Arc<Configuration>,
     files: ConfigFiles,
     context: &DaemonContext,
-) -> Result<Director, RunError> {
+) -> Result<Option<Director>, RunError> {
     let (name, config) = (instance(context.instance.as_deref()), &configuration.config);
     let lock = database::lock_file(config)?;
     let lock = HostLock::take(&lock, &name)
         .map_err(|error| RunError::Lead { director: config.director.name.clone(), source: error.into() })?;
-    let start = Start { configuration, files, catalog: None, only_same: false };
-    activate(start, Claim::Lock(lock), &name, context).await
+    let catalog = if database::is_on_a_server(config)? {
+        // A server may start later than its Director, as after a power cut.
+        let Some(catalog) = reach_catalog(config, &name, context).await? else { return Ok(None) };
+        Some(catalog)
+    } else {
+        None
+    };
+    let start = Start { configuration, files, catalog, only_same: false };
+    activate(start, Claim::Lock(lock), &name, context).await.map(Some)
 }
 
 /// What an activation starts from.

@@ -4,7 +4,7 @@ use super::error::{ends_connection, failed, is_read_only, words};
 use super::label::Label;
 use super::params::Bound;
 use super::row::{Columns, PgRow};
-use super::{Io, Purpose, copy, sql};
+use super::{Io, Limits, Purpose, copy, sql};
 use crate::error::{CatalogError, Result, act_of};
 use crate::port::{Column, Connection, Dialect, TxMode};
 use crate::time::Zone;
@@ -37,6 +37,7 @@ pub(super) struct PgConnection {
     label: Arc<Label>,
     label_generation: Cell<u64>,
     purpose: Purpose,
+    limits: Limits,
     zone: Zone,
     prepared: RefCell<HashMap<String, Arc<Prepared>>>,
     /// The mode of the open transaction.
@@ -81,7 +82,7 @@ impl PgConnection {
         database: String,
         label: Arc<Label>,
         label_generation: u64,
-        purpose: Purpose,
+        (purpose, limits): (Purpose, Limits),
         zone: Zone,
     ) -> Self {
         Self {
@@ -91,6 +92,7 @@ impl PgConnection {
             label,
             label_generation: Cell::new(label_generation),
             purpose,
+            limits,
             zone,
             prepared: RefCell::default(),
             mode: Cell::new(None),
@@ -103,7 +105,7 @@ impl PgConnection {
 
     /// Settings of the session. Names of files are bytes, so no text is ever converted.
     pub(super) fn set_up(&self) -> Result<()> {
-        let limits = self.purpose.limits();
+        let limits = self.limits;
         let statement = match self.purpose {
             // The server would count the time for which the receiver takes no rows.
             Purpose::LongRead => Duration::ZERO,
@@ -113,12 +115,14 @@ impl PgConnection {
         let mut sql = format!(
             "SET client_encoding = 'SQL_ASCII'; SET standard_conforming_strings = on; SET datestyle = 'ISO, YMD'; \
              SET client_min_messages = warning; SET statement_timeout = {}; SET lock_timeout = {}; \
-             SET idle_in_transaction_session_timeout = {}; SET tcp_user_timeout = {}; SET tcp_keepalives_idle = 10; \
-             SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3",
+             SET idle_in_transaction_session_timeout = {}; SET tcp_user_timeout = {}; SET tcp_keepalives_idle = {}; \
+             SET tcp_keepalives_interval = {}; SET tcp_keepalives_count = 3",
             statement.as_millis(),
             limits.lock.as_millis(),
             limits.idle.as_millis(),
             network.as_millis(),
+            (limits.probe * 3).as_secs(),
+            limits.probe.as_secs(),
         );
         match self.purpose {
             Purpose::Write => {
@@ -144,7 +148,7 @@ impl PgConnection {
         match self.purpose {
             // Its waits must be over when it says so: there is a lease to be kept.
             Purpose::Lease(limit) => limit,
-            Purpose::Write | Purpose::Read | Purpose::LongRead => self.purpose.limits().statement + SLACK,
+            Purpose::Write | Purpose::Read | Purpose::LongRead => self.limits.statement + SLACK,
         }
     }
 

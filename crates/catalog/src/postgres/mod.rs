@@ -83,8 +83,9 @@ impl PostgresBackend {
         purpose: Purpose,
     ) -> std::result::Result<Box<dyn Connection>, String> {
         let (label, generation) = self.label.current();
-        let config = self.settings.config(host, &label);
-        let limit = purpose.limits().connect;
+        let limits = purpose.limits(self.settings.lease);
+        let config = self.settings.config(host, &label, limits);
+        let limit = limits.connect;
         let (client, driver) = self
             .io
             .handle()
@@ -102,7 +103,7 @@ impl PostgresBackend {
             self.describe(),
             Arc::clone(&self.label),
             generation,
-            purpose,
+            (purpose, limits),
             self.zone.clone(),
         );
         connection.set_up().map_err(|e| match e {
@@ -173,19 +174,24 @@ struct Limits {
     idle: Duration,
     /// For the confirmation of what was sent, before the connection is given up; none = the system's own, minutes.
     network: Option<Duration>,
+    /// Between the probes of an idle connection; three without an answer end it, and the first comes after three times this.
+    probe: Duration,
 }
 
 impl Purpose {
-    fn limits(self) -> Limits {
+    /// With a `lease`, what an instance of a cluster has begun is over, one way or the other, when its lease is.
+    fn limits(self, lease: Option<Duration>) -> Limits {
         let seconds = Duration::from_secs;
+        let probe = lease.map_or(seconds(3), |lease| (lease / 6).clamp(seconds(1), seconds(3)));
         match self {
             Self::Write | Self::Read => Limits {
                 connect: CONNECT_LIMIT,
                 // The removal of a job with millions of files takes minutes.
                 statement: seconds(600),
                 lock: seconds(30),
-                idle: seconds(60),
-                network: Some(seconds(15)),
+                idle: lease.unwrap_or(seconds(60)),
+                network: Some(lease.unwrap_or(seconds(15))),
+                probe,
             },
             // A receiver that does not take its rows for hours is the receiver's business. The transaction holds no lock
             // that a writer waits for.
@@ -195,6 +201,7 @@ impl Purpose {
                 lock: seconds(30),
                 idle: seconds(24 * 3600),
                 network: None,
+                probe,
             },
             // The server gives up first, so that the connection stays.
             Self::Lease(limit) => Limits {
@@ -203,6 +210,7 @@ impl Purpose {
                 lock: limit / 2,
                 idle: limit,
                 network: Some(limit),
+                probe,
             },
         }
     }

@@ -1,5 +1,6 @@
 //! Where the database is and how to get in: the Catalog resource's directives.
 
+use super::Limits;
 use openssl::ssl::{SslConnector, SslFiletype, SslMethod, SslVerifyMode};
 use postgres_openssl::MakeTlsConnector;
 use std::fmt;
@@ -34,6 +35,9 @@ pub struct PostgresSettings {
     pub director: String,
     /// Name of this instance.
     pub instance: String,
+    /// The lease that an instance holds its role by: what a dead or frozen instance has left open at the server ends within it, and a
+    /// server that does not answer is given up within it.
+    pub lease: Option<Duration>,
 }
 
 /// TLS on the way to the server.
@@ -143,7 +147,7 @@ impl PostgresSettings {
         hosts
     }
 
-    pub(super) fn config(&self, host: &Host, label: &str) -> Config {
+    pub(super) fn config(&self, host: &Host, label: &str, limits: Limits) -> Config {
         let mut config = Config::new();
         config
             .host(&host.name)
@@ -154,9 +158,13 @@ impl PostgresSettings {
             .ssl_mode(self.tls.mode.ssl_mode())
             .target_session_attrs(TargetSessionAttrs::ReadWrite)
             .keepalives(true)
-            .keepalives_idle(Duration::from_secs(10))
-            .keepalives_interval(Duration::from_secs(3))
+            .keepalives_idle(limits.probe * 3)
+            .keepalives_interval(limits.probe)
             .keepalives_retries(3);
+        if let Some(network) = limits.network {
+            // Keepalives are of no use while something sent is not confirmed.
+            config.tcp_user_timeout(network);
+        }
         if !self.password.is_empty() {
             config.password(&self.password);
         }
@@ -190,6 +198,7 @@ mod tests {
             tls: Tls::default(),
             director: "dir".to_owned(),
             instance: "a".to_owned(),
+            lease: None,
         }
     }
 

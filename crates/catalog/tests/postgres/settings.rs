@@ -14,5 +14,6 @@ pub(crate) fn settings(server: &Postgres, database: &str) -> PostgresSettings {
         tls: Tls::default(),
         director: "lab-dir".to_owned(),
         instance: "a".to_owned(),
+        lease: None,
     }
 }

@@ -15,6 +15,7 @@ fn connect(server: &Postgres, database: &str) -> Box<dyn Connection> {
         tls: Tls::default(),
         director: "dir".to_owned(),
         instance: "a".to_owned(),
+        lease: None,
     };
     PostgresBackend::new(settings, Zone::utc()).unwrap().connect(TxMode::Write).unwrap()
 }
