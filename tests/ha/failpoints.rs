@@ -4,17 +4,17 @@ use anyhow::{Result, ensure};
 use holdfast_tests::audit::{Trees, audit};
 use holdfast_tests::held::Held;
 use holdfast_tests::{expect_good, our_site, plain_tree, scratch};
-use testkit::site::{Act, Role};
+use testkit::site::{Act, Builder, Role};
 use testkit::wait;
 
 use crate::two;
 
 /// The active Director ends at a place that every backup over several Volumes comes to; the job ends well all the same.
-fn director_killed_at(place: &str) -> Result<()> {
+pub(crate) fn director_killed_at(place: &str, builder: Builder) -> Result<()> {
     let dir = scratch()?;
     let tree = dir.path().join("tree");
     plain_tree(&tree, 40, 100_000)?;
-    let mut site = two(our_site())
+    let mut site = two(builder)
         .tree(&tree)
         .pool("Maximum Volume Bytes = 1500000")
         .storage_daemon("Checkpoint Interval = 1 second")
@@ -33,27 +33,27 @@ fn director_killed_at(place: &str) -> Result<()> {
 
 #[test]
 fn director_killed_before_a_batch_is_committed() -> Result<()> {
-    director_killed_at("director-journal-uncommitted")
+    director_killed_at("director-journal-uncommitted", our_site())
 }
 
 #[test]
 fn director_killed_before_a_batch_is_acknowledged() -> Result<()> {
-    director_killed_at("director-journal-committed")
+    director_killed_at("director-journal-committed", our_site())
 }
 
 #[test]
 fn director_killed_before_a_volume_is_answered() -> Result<()> {
-    director_killed_at("director-volume-decided")
+    director_killed_at("director-volume-decided", our_site())
 }
 
 #[test]
 fn director_killed_before_the_end_is_committed() -> Result<()> {
-    director_killed_at("director-end-uncommitted")
+    director_killed_at("director-end-uncommitted", our_site())
 }
 
 #[test]
 fn director_killed_before_the_end_is_acknowledged() -> Result<()> {
-    director_killed_at("director-end-committed")
+    director_killed_at("director-end-committed", our_site())
 }
 
 /// The answer is in the catalog and was not sent; the Storage Daemon waits for it in the middle of the job.

@@ -8,6 +8,8 @@ mod console;
 mod failpoints;
 mod faults;
 mod fence;
+mod frozen;
+mod known_bugs;
 mod lease;
 mod random;
 mod readback;

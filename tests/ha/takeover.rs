@@ -24,7 +24,7 @@ fn epochs(site: &Site) -> Result<Vec<Vec<String>>> {
     site.sql("SELECT Holder, Epoch % 4294967296 FROM hf_leader")
 }
 
-fn killed_in_mid_job(builder: Builder, release_first: bool) -> Result<()> {
+pub(crate) fn killed_in_mid_job(builder: Builder, release_first: bool) -> Result<()> {
     let mut held = Held::start(two(builder))?;
     held.site.wait_active("b", "a", wait::START)?;
     held.site.kill_instance("a")?;

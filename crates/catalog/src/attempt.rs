@@ -124,6 +124,14 @@ pub fn grant(tx: &WriteTx<'_>, job: JobId, now: Timestamp) -> Result<Attempt> {
             "attempt {open} of JobId {job} is still open; it must end or be closed before another starts"
         ))
     })?;
+    create(tx, job, attempt, now)
+}
+
+/// Makes an attempt whatever the earlier ones are; [`grant`] looks at them.
+///
+/// # Errors
+/// Those of the database.
+pub fn create(tx: &WriteTx<'_>, job: JobId, attempt: Attempt, now: Timestamp) -> Result<Attempt> {
     tx.execute(
         "INSERT INTO hf_attempt (JobId, Attempt, State, Epoch, GrantedAt) VALUES (?1, ?2, 'open', ?3, ?4)",
         params![job, attempt, tx.epoch(), now],

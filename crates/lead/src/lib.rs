@@ -23,7 +23,7 @@ pub use host::HostCandidate;
 pub use lease::{LeaseCandidate, LeaseHold, LeaseView};
 pub use lock::{Holder, HostLock, LockError};
 
-use catalog::leader::Activation;
+use catalog::leader::{Activation, LeaderRow};
 use catalog::{Catalog, CatalogError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,7 +111,10 @@ pub async fn activate(
     };
     let activation = ActivationId(uuid::Uuid::new_v4().as_u128());
     let wish = Activation { holder: instance.to_owned(), activation, seen: Vec::new(), timeline: 0, now };
-    let row = catalog.raise_epoch(wish).await?;
+    let row = match known_bug_epoch_not_raised(catalog).await? {
+        Some(row) => row,
+        None => catalog.raise_epoch(wish).await?,
+    };
     tracing::info!(director = catalog.director(), epoch = %row.epoch, instance, "active");
     let guard = EpochGuard::new(catalog.director(), instance, row.epoch, activation, None);
     let lock = Arc::new(lock);
@@ -123,6 +126,15 @@ pub async fn activate(
         guard,
         means: Means::Lock { beats: AbortOnDropHandle::new(tokio::spawn(beats(Arc::clone(&lock)))), lock },
     })
+}
+
+/// A known bug that tests put back: the former activation's row, whose epoch is then taken over as it is.
+async fn known_bug_epoch_not_raised(catalog: &Catalog) -> Result<Option<LeaderRow>, CatalogError> {
+    if !sys::failpoint::is_on("bug-epoch-not-raised") {
+        return Ok(None);
+    }
+    let director = catalog.director().to_owned();
+    catalog.read(move |r| catalog::leader::get(r, &director)).await
 }
 
 /// Shows for as long as the lock is held that this process moves.

@@ -10,8 +10,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use rustix::process::{Signal, getpid, kill_process};
-
 /// The environment variable that names the folder.
 pub const VARIABLE: &str = "HOLDFAST_FAILPOINTS";
 
@@ -22,7 +20,7 @@ pub fn reach(place: &str) {
     }
 }
 
-/// Whether a switch is on: a known bug that a test puts back to see that it is found.
+/// Whether a switch is on: a known bug that a test puts back to see that it is found (docs/decisions/005). Never in a release build.
 #[must_use]
 pub fn is_on(switch: &str) -> bool {
     folder().is_some_and(|folder| fs::read(folder.join(switch)).is_ok_and(|said| said.trim_ascii() == b"on"))
@@ -41,13 +39,19 @@ fn reach_in(folder: &Path, place: &str) {
     if fs::rename(&armed, &reached).is_err() {
         return; // not armed, or another process was first
     }
-    let signal = match fs::read(&reached).unwrap_or_default().trim_ascii() {
-        b"kill" => Signal::KILL,
-        b"stop" => Signal::STOP,
-        _ => return,
-    };
-    // The process may always signal itself.
-    let _ = kill_process(getpid(), signal);
+    match fs::read(&reached).unwrap_or_default().trim_ascii() {
+        b"kill" => signal_here(libc::SIGKILL),
+        b"stop" => signal_here(libc::SIGSTOP),
+        _ => {}
+    }
+}
+
+/// Signals the process through this very thread: of one that is sent to the process as a whole, this thread might still take the
+/// next step before another thread has got it.
+#[allow(unsafe_code)]
+fn signal_here(signal: i32) {
+    // SAFETY: `raise` takes a number and touches no memory of ours; these two signals run no handler.
+    unsafe { libc::raise(signal) };
 }
 
 #[cfg(test)]

@@ -81,11 +81,18 @@ pub(super) fn instances(site: &Site, findings: &mut Findings) -> Result<()> {
     one_is_active(site, epoch, findings)
 }
 
-/// `… active director="kit-dir" epoch=2 …`.
+/// `… active director="kit-dir" epoch=2 …` by a lock, `… the lease is held director="kit-dir" epoch=1/2 …` by a lease, with the
+/// catalog's timeline before the counter.
 fn activation(line: &str) -> Option<u64> {
-    let (_, rest) = line.split_once(" active director=")?;
-    let (_, rest) = rest.split_once("epoch=")?;
-    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    let words = [" active director=", " the lease is held director="];
+    let (_, rest) = words.iter().find_map(|words| line.split_once(words))?;
+    let epoch = rest.split_once("epoch=")?.1.split(' ').next()?;
+    match epoch.split_once('/') {
+        Some((timeline, counter)) => {
+            Some((timeline.parse::<u64>().ok()? << 32) + counter.parse::<u64>().ok()?)
+        }
+        None => epoch.parse().ok(),
+    }
 }
 
 fn one_is_active(site: &Site, epoch: u64, findings: &mut Findings) -> Result<()> {
@@ -108,6 +115,8 @@ mod tests {
     fn activations_are_read_from_a_log() {
         let line = "2026-11-28T03:32:00.348813Z  INFO active director=\"kit-dir\" epoch=12 instance=\"b\"";
         assert_eq!(super::activation(line), Some(12));
+        let line = "2026-11-28T08:45:00Z  INFO the lease is held director=\"kit-dir\" epoch=1/2 basis=First reconcile=false";
+        assert_eq!(super::activation(line), Some((1 << 32) + 2));
         assert_eq!(super::activation("INFO active in epoch 2: nobody else was instance=\"b\""), None);
     }
 }

@@ -87,8 +87,10 @@ fn journals(site: &Site, findings: &mut Findings) -> Result<()> {
         let name = path.file_name().and_then(|name| name.to_str()).context("a journal's name")?;
         let numbers = name.strip_prefix("job-").and_then(|rest| rest.strip_suffix(".journal"));
         let (job, attempt) = numbers.and_then(|rest| rest.split_once('.')).context("a journal's name")?;
+        // Nothing is left of a purged job, and where its journal was in the catalog has gone with it.
         let ended = site.sql(&format!(
-            "SELECT count(*) FROM hf_attempt WHERE JobId = {job} AND Attempt = {attempt} AND State = 'ended'"
+            "SELECT count(*) FROM hf_attempt JOIN Job ON Job.JobId = hf_attempt.JobId \
+             WHERE Job.JobId = {job} AND Attempt = {attempt} AND State = 'ended' AND PurgedFiles = 0"
         ))?;
         if ended != [["1"]] {
             continue;

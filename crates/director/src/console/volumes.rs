@@ -54,6 +54,7 @@ impl Session {
             bash_spaces(&pool),
             bash_spaces(&resource.media_type),
         );
+        sys::failpoint::reach("director-label-decided");
         let answer = conn.command(line).await;
         let labelled = self.label_answer(answer).await?;
         if let Some(labelled) = labelled {

@@ -92,6 +92,8 @@ async fn take(director: &Director, left: Left) -> Result<(), DirectorError> {
     let Left { row, plan, attempt } = left;
     let Some(plan) = plan else { return close_without_plan(director, &row).await };
     let plan = create::parse(&plan)?;
+    // A known bug that tests put back: what runs of the job is not asked for, and another attempt starts beside it.
+    let attempt = attempt.filter(|_| !sys::failpoint::is_on("bug-attempt-not-closed"));
     match attempt {
         None => {
             tracing::info!(job = %row.id, name = row.unique_name, "queued again");

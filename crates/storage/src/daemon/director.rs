@@ -122,6 +122,7 @@ impl Session {
     }
 
     fn refuse(&self, text: &str) {
+        tracing::warn!(director = self.director, answer = text.trim_end(), "refused");
         let _ = self.line.send(text.as_bytes());
         let _ = self.line.signal(Signal::Terminate);
     }
@@ -132,6 +133,10 @@ impl Session {
     }
 
     fn packet(&mut self, packet: &[u8], reader: &mut PacketReader) -> Next {
+        if let Err(error) = self.check_epoch(packet) {
+            self.refuse(&format!("3981 {error}\n"));
+            return Next::Leave;
+        }
         if self.for_journal(packet) {
             return Next::Go;
         }
@@ -142,10 +147,6 @@ impl Session {
                 tracing::warn!(director = self.director, "more answers than questions");
             }
             return Next::Go;
-        }
-        if let Err(error) = self.check_epoch(packet) {
-            self.refuse(&format!("3981 {error}\n"));
-            return Next::Leave;
         }
         self.command(packet, reader)
     }

@@ -38,6 +38,9 @@ pub(crate) fn check_permit(
     permit: Option<Permit>,
     medium: OnMedium<'_>,
 ) -> Result<(), PermitError> {
+    if sys::failpoint::is_on("bug-permit-not-checked") {
+        return Ok(());
+    }
     let fail = |what: String| Err(PermitError { volume: volume.to_owned(), what });
     // A stock Director gets a stock daemon; one that ever had an epoch is not let in without (§2).
     if owner.catalog.is_none() {

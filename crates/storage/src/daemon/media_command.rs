@@ -103,6 +103,7 @@ impl Console<'_> {
         };
         let medium = OnMedium { state: state.as_ref(), label };
         if let Err(refusal) = check_permit(self.daemon, &self.key, old.as_str(), permit(text), medium) {
+            tracing::warn!(director = self.key.name, volume = %old, %refusal, "a relabel was refused");
             return self.say(&format!("3985 {refusal}\n"));
         }
         let path = device.volume_path(new);

@@ -160,6 +160,9 @@ impl DirectorRegistry {
 }
 
 fn check(known: &Registration, offered: &Registration) -> Result<(), RegisterError> {
+    if sys::failpoint::is_on("bug-epoch-not-checked") {
+        return Ok(());
+    }
     if offered.standing().is_stale_beside(known.standing()) {
         return Err(RegisterError::Stale { newest: Box::new(known.clone()), refused: offered.epoch.0 });
     }

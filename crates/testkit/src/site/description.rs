@@ -55,6 +55,7 @@ pub(crate) struct Description {
     pub(crate) folder: Option<PathBuf>,
     pub(crate) quiet: bool,
     pub(crate) database: Kind,
+    pub(crate) known_bugs: Vec<String>,
 }
 
 /// `postgresql` gives every site with a Director of ours its catalog on a private server.
@@ -268,6 +269,15 @@ impl Builder {
     #[must_use]
     pub fn environment(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.0.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Puts a known bug back ([`KNOWN_BUGS`]), to see that it is found.
+    ///
+    /// [`KNOWN_BUGS`]: super::KNOWN_BUGS
+    #[must_use]
+    pub fn known_bug(mut self, name: impl Into<String>) -> Self {
+        self.0.known_bugs.push(name.into());
         self
     }
 

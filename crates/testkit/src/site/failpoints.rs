@@ -4,10 +4,24 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::Site;
 use crate::wait;
+
+/// Known bugs that a test puts back in daemons with debug assertions, to see that they are found: name and what it is.
+pub const KNOWN_BUGS: [(&str, &str); 5] = [
+    ("bug-epoch-not-raised", "an instance takes over without raising the epoch"),
+    ("bug-epoch-not-checked", "the Storage Daemon obeys a Director of an epoch that is over"),
+    (
+        "bug-permit-not-checked",
+        "the Storage Daemon checks neither nonce nor Volume state of a destructive command",
+    ),
+    ("bug-attempt-not-closed", "a job that runs starts anew beside its old attempt"),
+    ("bug-answered-before-commit", "the end of a job is acknowledged before it is in the catalog"),
+];
+/// The environment variable that names a known bug to put back in every site.
+const BUG_VARIABLE: &str = "HOLDFAST_TEST_BUG";
 
 /// What happens at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,11 +79,14 @@ impl Site {
         })
     }
 
-    /// Puts a known bug back (`sys::failpoint::is_on`), to see that it is found.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn switch_on(&self, bug: &str) -> Result<()> {
-        fs::write(self.failpoints().join(bug), "on").with_context(|| format!("switch {bug} on"))
+    /// Puts back the bugs that the description and the environment name.
+    pub(super) fn put_bugs_back(&self) -> Result<()> {
+        let named = std::env::var(BUG_VARIABLE).ok();
+        for bug in self.description.known_bugs.iter().chain(&named) {
+            let is_known = KNOWN_BUGS.iter().any(|(name, _)| name == bug);
+            ensure!(is_known, "{BUG_VARIABLE}: no bug “{bug}” is known; there are {KNOWN_BUGS:?}");
+            fs::write(self.failpoints().join(bug), "on").with_context(|| format!("put {bug} back"))?;
+        }
+        Ok(())
     }
 }

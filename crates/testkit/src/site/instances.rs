@@ -27,6 +27,14 @@ impl InstanceProcess {
     pub fn kill(&self) -> Result<()> {
         kill_process(self.pid, Signal::KILL).with_context(|| format!("kill instance {}", self.name))
     }
+
+    /// Lets it go on (`SIGCONT`).
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn thaw(&self) -> Result<()> {
+        kill_process(self.pid, Signal::CONT).with_context(|| format!("wake instance {}", self.name))
+    }
 }
 
 impl Site {

@@ -30,7 +30,7 @@ mod tools;
 pub use config::Names;
 pub use daemon::{Role, Usage};
 pub use description::{Builder, Maker};
-pub use failpoints::Act;
+pub use failpoints::{Act, KNOWN_BUGS};
 pub use gate::{Gate, OpenGate};
 pub use instances::InstanceProcess;
 pub use job::JobRow;
@@ -120,6 +120,7 @@ impl Site {
         };
         site.database = Database::make(site.description.database())?;
         config::write(&site)?;
+        site.put_bugs_back()?;
         if site.description.director.is_bacula() && !site.catalog_file().exists() {
             programs::create_bacula_catalog(&site.catalog_file())?;
         }
