@@ -13,6 +13,7 @@ mod known_bugs;
 mod lease;
 mod random;
 mod readback;
+mod required;
 mod restore;
 mod takeover;
 

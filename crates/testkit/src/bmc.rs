@@ -125,6 +125,14 @@ impl Bmc {
         Ok(fs::write(self.file("jammed"), "")?)
     }
 
+    /// The switch moves again after [`Self::jam`].
+    ///
+    /// # Errors
+    /// When it was not jammed.
+    pub fn unjam(&self) -> Result<()> {
+        Ok(fs::remove_file(self.file("jammed"))?)
+    }
+
     fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

@@ -78,7 +78,8 @@ impl Machine {
                 let (claim, stamp) = (fencing.claim, fencing.stamp);
                 self.raise(Expect::Claimed { claim, stamp }, Basis::Fenced, step);
             }
-            Power::On if !fencing.is_off_ordered => {
+            // A board that gives no status may still obey.
+            Power::On | Power::Failed if !fencing.is_off_ordered => {
                 fencing.is_off_ordered = true;
                 step.out.push(Effect::PowerOff { target: target.clone() });
             }

@@ -64,6 +64,8 @@ pub struct Machine {
     hindrance: Option<Hindrance>,
     /// Nothing that a former activation of this process began is unanswered.
     is_drained: bool,
+    /// The activation of this process that ended last, when its lease ran out.
+    own: Option<Hold>,
 }
 
 /// One call of [`Machine::on`].
@@ -85,6 +87,7 @@ impl Machine {
             seen: Epoch::default(),
             hindrance: None,
             is_drained: true,
+            own: None,
         }
     }
 
@@ -206,7 +209,16 @@ impl Machine {
         if is_free && sight.is_of_this_history() {
             return Some(*since);
         }
+        // It is the one that was active last: nobody else can have begun while the row is as it is.
+        if sight.is_of_this_history() && sight.row.as_ref().is_some_and(|row| self.is_own(row)) {
+            return Some(*since);
+        }
         Some(since.after(self.terms.patience()))
+    }
+
+    /// Whether the row is still that of the activation that ended here last, and nobody claims it.
+    fn is_own(&self, row: &Row) -> bool {
+        row.tenure == Tenure::Held && self.own.is_some_and(|own| row.is_of(own))
     }
 
     /// Whether the role was given back and this instance may have it at once.
@@ -329,6 +341,7 @@ impl Machine {
             return;
         };
         let hold = Hold { epoch: row.epoch, activation: row.activation };
+        self.own = None;
         self.role = Role::Active { hold, stamp: sight.stamp, until, sent, waits: false };
         step.out.push(Effect::Activate { hold, until, basis, reconcile });
         self.outrun(step);
@@ -392,6 +405,15 @@ impl Machine {
     }
 
     fn step_down(&mut self, why: Why, step: &mut Step) {
+        // One that was to be given back is not taken again.
+        self.own = match &self.role {
+            Role::Active { hold, .. } | Role::Draining { hold, then: Then::Raise, .. }
+                if why == Why::Expired =>
+            {
+                Some(*hold)
+            }
+            _ => None,
+        };
         self.role = Role::Standby;
         self.is_drained = false;
         // Its own view of the row is no watch: others may have seen more of it.

@@ -119,7 +119,11 @@ fn the_holder_is_claimed_then_asked_then_switched_off_then_followed() {
     let effects = b.on(power(Power::Off), at(4300), ActivationId(3));
     let [raise] = changes(&effects)[..] else { panic!("{effects:?}") };
     assert_eq!(apply(&row, raise).unwrap().epoch, Epoch(8));
-    // A failure gives the claim up, and nobody is followed.
+    // A board without a status may still obey; a failure then gives the claim up, and nobody is followed.
+    assert_eq!(
+        failing.on(power(Power::Failed), at(4200), ActivationId(3)),
+        [Effect::PowerOff { target: target.clone() }]
+    );
     let effects = failing.on(power(Power::Failed), at(4200), ActivationId(3));
     let [unclaim @ Change::Unclaim { .. }] = changes(&effects)[..] else { panic!("{effects:?}") };
     assert_eq!(apply(&row, unclaim).unwrap().tenure, Tenure::Held);
@@ -141,6 +145,28 @@ fn a_holder_comes_back_above_a_lost_history_and_above_what_a_daemon_knew() {
         let [raise] = changes(&effects)[..] else { panic!("{effects:?}") };
         assert_eq!(apply(&stored, raise).unwrap().epoch, epoch);
     }
+}
+
+/// Frozen, or without its catalog, for longer than its lease: nobody else began, so it need not wait for itself.
+#[test]
+fn a_holder_whose_lease_ran_out_takes_the_row_that_is_still_its_own_at_once() {
+    let (mut b, row) = active();
+    let effects = b.on(Event::Wake, at(60_000), ActivationId(4));
+    assert!(effects.contains(&Effect::StepDown(Why::Expired)), "{effects:?}");
+    let mut claimed = b.clone();
+    assert!(
+        changes(&b.on(Event::Saw(row.clone()), at(60_050), ActivationId(4))).is_empty(),
+        "not drained yet"
+    );
+    let effects = b.on(Event::Drained, at(60_100), ActivationId(5));
+    let [raise @ Change::Raise { .. }] = changes(&effects)[..] else { panic!("{effects:?}") };
+    assert!(apply(&row, raise).is_ok());
+    // One that another instance claims is not its own any more.
+    let mut other = row;
+    let tenure = Tenure::Claimed { by: "a".into(), claim: ActivationId(7) };
+    other.row = other.row.map(|row| Row { tenure, ..row });
+    let _ = claimed.on(Event::Saw(other), at(60_050), ActivationId(4));
+    assert!(changes(&claimed.on(Event::Drained, at(60_100), ActivationId(5))).is_empty());
 }
 
 #[test]

@@ -200,7 +200,9 @@ fn cluster(site: &Site) -> String {
     let mut text = format!("Cluster {{\n  Name = kit{}\n}}\n", lines(&d.cluster));
     for (index, name) in d.instances.iter().enumerate() {
         let (address, port) = (site.address, instance_port(index));
-        let _ = writeln!(text, "Instance {{ Name = {name}; Address = {address}; Dir Port = {port} }}");
+        let fence = d.fence_devices.get(name);
+        let fence = fence.map(|device| format!("; Fence Device = {device}")).unwrap_or_default();
+        let _ = writeln!(text, "Instance {{ Name = {name}; Address = {address}; Dir Port = {port}{fence} }}");
     }
     text
 }

@@ -1,11 +1,13 @@
 //! What a site shall be.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
 
 use super::database::Kind;
 use super::{Role, Site};
+use crate::bmc::Bmc;
 
 /// Whose program stands in a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,6 +52,7 @@ pub(crate) struct Description {
     pub(crate) extra: Vec<String>,
     pub(crate) instances: Vec<String>,
     pub(crate) cluster: Vec<String>,
+    pub(crate) fence_devices: BTreeMap<String, String>,
     pub(crate) own_files: bool,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) folder: Option<PathBuf>,
@@ -263,6 +266,21 @@ impl Builder {
     pub fn cluster(mut self, line: impl Into<String>) -> Self {
         self.0.cluster.push(line.into());
         self
+    }
+
+    /// Gives an instance the board of its machine: a Fence Device with the agent `fence_ipmilan`. What the board powers is to be
+    /// said when the instance runs ([`Bmc::powers`]).
+    ///
+    /// [`Bmc::powers`]: crate::bmc::Bmc::powers
+    #[must_use]
+    pub fn board(mut self, instance: &str, board: &Bmc) -> Self {
+        let device = format!("board-{instance}");
+        let options: String =
+            board.options().iter().map(|option| format!("  Option = \"{option}\"\n")).collect();
+        self.0.fence_devices.insert(instance.to_owned(), device.clone());
+        self.extra(format!(
+            "Fence Device {{\n  Name = {device}\n  Agent = fence_ipmilan\n  Retries = 0\n  Timeout = 20 seconds\n{options}}}"
+        ))
     }
 
     /// Sets an environment variable for the daemons.

@@ -20,6 +20,12 @@ pub struct InstanceProcess {
 }
 
 impl InstanceProcess {
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
     /// Kills it (`SIGKILL`); [`Site::forget_instance`] then takes note.
     ///
     /// # Errors

@@ -391,7 +391,10 @@ impl Site {
             let path = self.dir().join("log").join(format!("{name}.log"));
             let text =
                 fs::read(&path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-            let lines: Vec<&str> = text.lines().collect();
+            // The tests' own questions would fill it.
+            let is_question =
+                |line: &&str| line.contains("console connected") || line.contains("console left");
+            let lines: Vec<&str> = text.lines().filter(|line| !is_question(line)).collect();
             let end = lines[lines.len().saturating_sub(60)..].join("\n");
             #[expect(clippy::print_stderr, reason = "shown by the test runner beside the failure")]
             {
