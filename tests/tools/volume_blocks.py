@@ -10,10 +10,13 @@ Prints, fields separated by blanks:
   X <address> <size of the file>                            last line: behind the last whole block
 Licence: as this repository, MIT or Apache-2.0.
 """
+import pathlib
 import struct
 import sys
 import zlib
 
+# The decoder of the Volume specification's fixtures, written from the format's description.
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / 'crates/volume/fixtures'))
 from decode_volume import session_label, volume_label
 
 HEADER = 24  # of a BB02 block
