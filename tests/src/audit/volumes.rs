@@ -58,7 +58,7 @@ pub(super) fn check(site: &Site, findings: &mut Findings) -> Result<()> {
 
 fn decode(path: &Path) -> Result<Volume> {
     let tool = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tools/volume_blocks.py");
-    let output = Command::new("python3").arg(&tool).arg(path).output();
+    let output = Command::new("python3").arg("-B").arg(&tool).arg(path).output();
     let output = output.context("run python3 (package python3), which reads the Volumes")?;
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{} could not read {}:\n{errors}", tool.display(), path.display());
