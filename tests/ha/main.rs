@@ -15,6 +15,7 @@ mod random;
 mod readback;
 mod required;
 mod restore;
+mod status;
 mod takeover;
 
 use testkit::site::Builder;

@@ -84,7 +84,7 @@ pub(crate) fn login(config: &ConsoleConfig, director: &Director, console: Option
             of(Some(&director.name)).or_else(|| of(None))
         }
     };
-    let tls = tls(chosen.map_or(&director.tls, |console| &console.tls))?;
+    let tls = client_tls(chosen.map_or(&director.tls, |console| &console.tls))?;
     let secret = Secret::from_configured(chosen.map_or(&director.password, |console| &console.password));
     let port = u16::try_from(director.dir_port).context("DirPort is no port number")?;
     let mut target = Target::new(director.address.as_str(), port)
@@ -130,7 +130,11 @@ fn expand(path: &str) -> PathBuf {
     path.strip_prefix("~/").and_then(home).unwrap_or_else(|| PathBuf::from(path))
 }
 
-fn tls(settings: &conf::tls::Tls) -> Result<Tls> {
+/// TLS as a console that connects with these settings has it.
+///
+/// # Errors
+/// When a certificate or key cannot be used.
+pub fn client_tls(settings: &conf::tls::Tls) -> Result<Tls> {
     let path = |path: &Option<String>| path.as_ref().map(PathBuf::from);
     let certificates = Certificates {
         ca_file: path(&settings.ca_certificate_file),

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+pub use config::client_tls;
 pub use connect::Link;
 
 /// Options of `holdfast console`.

@@ -9,6 +9,8 @@ pub enum Exit {
     Good,
     /// It is not, or was not done.
     Bad,
+    /// It is far from it: nobody is active, or too many are.
+    Critical,
     /// The command was given wrongly.
     Usage,
     /// What is the case cannot be told.
@@ -22,7 +24,8 @@ impl Exit {
         match self {
             Self::Good => 0,
             Self::Bad => 1,
-            Self::Usage => 2,
+            // Monitors take 2 for critical, shells for wrong usage.
+            Self::Critical | Self::Usage => 2,
             Self::Unknown => 3,
         }
     }

@@ -1,6 +1,7 @@
 //! The operator's side of high availability: `holdfast ha …`.
 //!
 //! - [`fence`]: switch the machine of an instance off, or see whether that would work.
+//! - [`status`]: tell people and monitors whether one instance is active and the others stand by.
 //!
 //! Each command is a module with its arguments and one `run`; [`Command`] lists them. What a command found is an [`Exit`]:
 //! monitors and scripts go by it, so it never claims more than is known. Results go to the standard output, questions and
@@ -13,6 +14,7 @@ mod configuration;
 mod exit;
 pub mod fence;
 mod output;
+pub mod status;
 
 pub use exit::Exit;
 
@@ -25,6 +27,8 @@ pub enum Command {
     /// Switch the machine of an instance off by its Fence Device, or test whether that would work
     #[command(long_about = fence::LONG)]
     Fence(fence::Args),
+    /// Tell whether one instance is active and the others stand by
+    Status(status::Args),
 }
 
 /// Runs a command.
@@ -34,5 +38,6 @@ pub enum Command {
 pub fn run(command: &Command) -> Result<Exit> {
     match command {
         Command::Fence(args) => fence::run(args),
+        Command::Status(args) => status::run(args),
     }
 }

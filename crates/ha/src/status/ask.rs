@@ -1,0 +1,90 @@
+//! What one instance says of itself: `.instance`, asked as the default console.
+
+use std::time::Duration;
+
+use conf::DirectorConfig;
+use net::{NetError, Session, Target};
+use serde::Deserialize;
+use wire::cram::Secret;
+use wire::frame::{Packet, Signal};
+use wire::hello::{DEFAULT_CONSOLE, Hello};
+use wire::version::ConsoleVersion;
+
+use super::place::Place;
+
+/// How long an instance may take, from the call to its answer.
+const LIMIT: Duration = Duration::from_secs(5);
+/// Longest answer taken, in bytes.
+const ANSWER_MAX: usize = 64 * 1024;
+
+/// An instance's answer. Fields that its version does not have yet are taken for absent, those of later ones are ignored.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub(super) struct Word {
+    /// Its name by its own account.
+    pub(super) instance: String,
+    /// `active`, `standby`, `held back`.
+    pub(super) role: String,
+    /// The epoch it is active in.
+    #[serde(default)]
+    pub(super) epoch: Option<u64>,
+    /// Jobs queued or running.
+    #[serde(default)]
+    pub(super) jobs: usize,
+    /// Version of its program.
+    #[serde(default)]
+    pub(super) version: String,
+    /// Hash of its configuration.
+    #[serde(default)]
+    pub(super) config: String,
+    /// Why it did not take the active instance's configuration over.
+    #[serde(default)]
+    pub(super) config_refused: Option<String>,
+    /// Why it does not become active with the configuration that it has.
+    #[serde(default)]
+    pub(super) config_held_back: Option<String>,
+}
+
+/// Asks one instance; the error is one line.
+pub(super) async fn ask(config: &DirectorConfig, place: &Place) -> Result<Word, String> {
+    match tokio::time::timeout(LIMIT, answer(config, place)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(format!("no answer from {}:{} in {} s", place.address, place.port, LIMIT.as_secs())),
+    }
+}
+
+async fn answer(config: &DirectorConfig, place: &Place) -> Result<Word, String> {
+    let director = &config.director;
+    let tls = console::client_tls(&director.tls).map_err(|error| format!("{error:#}"))?;
+    let session = Session::new("holdfast-ha", Secret::from_configured(&director.password), tls);
+    let session = session.for_host(&place.address);
+    let target = Target::new(place.address.as_str(), place.port);
+    let hello = Hello::Console { name: DEFAULT_CONSOLE.to_owned(), version: ConsoleVersion::CURRENT };
+    let stream = net::connect(&target).await.map_err(explain)?;
+    let conn = net::open(stream, hello, &session).await.map_err(explain)?;
+    let (mut reader, mut writer, _) = conn.split();
+    writer.send(".instance\n").await.map_err(explain)?;
+    let mut said = Vec::new();
+    loop {
+        match reader.recv().await.map_err(explain)? {
+            Packet::Data(data) if said.len() + data.len() <= ANSWER_MAX => said.extend_from_slice(&data),
+            Packet::Data(_) => return Err("its answer is too long".to_owned()),
+            Packet::Signal(Signal::Eod | Signal::Terminate) => break,
+            Packet::Signal(_) => {}
+        }
+    }
+    writer.terminate().await;
+    // A Director that is not Holdfast's says that it does not know the command.
+    serde_json::from_slice(&said)
+        .map_err(|_| format!("it answered \"{}\" to .instance", one_line(&String::from_utf8_lossy(&said))))
+}
+
+/// The chain of causes in one line, and what to do where that is known.
+fn explain(error: NetError) -> String {
+    let hint = error.is_authentication().then_some("; compare Password and TLS of its Director resource");
+    let text = format!("{:#}", anyhow::Error::new(error));
+    format!("{}{}", one_line(&text), hint.unwrap_or_default())
+}
+
+pub(super) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,126 @@
+//! `holdfast ha status`: the instances' own words, and one verdict for people and monitors.
+
+mod ask;
+mod place;
+mod verdict;
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use conf::DirectorConfig;
+
+use crate::configuration::{self, File};
+use crate::exit::Exit;
+use crate::output::say;
+use ask::{Word, ask, one_line};
+use place::{Place, places};
+use verdict::{Asked, Grade, is_active, verdict};
+
+const AFTER: &str = "\
+Each instance of the configuration is asked at its Address and Dir Port, as the default console (with the Password and \
+TLS of the Director resource), for at most 5 seconds. A Director without a Cluster is asked whether it is active.
+
+With --check, one line for a monitor and its exit code:
+  0  OK        one instance is active, all others stand by with the same configuration
+  1  WARNING   one is active; a standby is missing or held back, or its configuration is another one
+  2  CRITICAL  no instance is active, or more than one is
+  3  UNKNOWN   the configuration cannot be read
+Without it, a line for each instance and the verdict; the exit codes are the same.
+
+Examples:
+  holdfast ha status --check
+  holdfast ha status -c /etc/bacula/bacula-dir.conf";
+
+/// Options.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER)]
+pub struct Args {
+    /// One line and an exit code for a monitor
+    #[arg(long)]
+    check: bool,
+    #[command(flatten)]
+    file: File,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the result cannot be written.
+pub fn run(args: &Args) -> Result<Exit> {
+    let config = match configuration::load(&args.file.path) {
+        Ok(config) => Arc::new(config),
+        Err(error) => {
+            say(format_args!("{}: {}", Grade::Unknown, one_line(&format!("{error:#}"))))?;
+            return Ok(Exit::Unknown);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("start the runtime")?;
+    let asked = runtime.block_on(async {
+        let asked = ask_all(&config).await;
+        // The role may have moved between two answers; what stays is a fault.
+        if asked.iter().filter(|one| is_active(one)).count() > 1 { ask_all(&config).await } else { asked }
+    });
+    // A name that is still being looked up does not hold the answer back.
+    runtime.shutdown_background();
+    let (grade, text) = verdict(&asked);
+    if !args.check {
+        say(format_args!("Director \"{}\"", config.director.name))?;
+        for (place, word) in &asked {
+            say(format_args!("  {}", line(place, word)))?;
+        }
+    }
+    say(format_args!("{grade}: {text}"))?;
+    Ok(grade.into())
+}
+
+/// Asks all instances at once.
+async fn ask_all(config: &Arc<DirectorConfig>) -> Vec<Asked> {
+    let mut tasks = Vec::new();
+    for place in places(config) {
+        let (config, to) = (Arc::clone(config), place.clone());
+        tasks.push((place, tokio::spawn(async move { ask(&config, &to).await })));
+    }
+    let mut asked = Vec::new();
+    for (place, task) in tasks {
+        let word = task.await.unwrap_or_else(|error| Err(format!("ask it: {error}")));
+        let word = word.and_then(|word| is_itself(&place, word));
+        asked.push((place, word));
+    }
+    asked
+}
+
+/// Whether the instance that answers is the one that the configuration has there. One that stands alone has no name to go by.
+fn is_itself(place: &Place, word: Word) -> Result<Word, String> {
+    if place.alone || word.instance == place.name {
+        return Ok(word);
+    }
+    Err(format!("instance {} answers at {}:{}", word.instance, place.address, place.port))
+}
+
+/// One instance for people.
+fn line(place: &Place, word: &Result<Word, String>) -> String {
+    let Place { name, address, port, .. } = place;
+    match word {
+        Ok(word) => {
+            let epoch = word.epoch.map(|epoch| format!(", epoch {epoch}")).unwrap_or_default();
+            let (role, jobs, version) = (&word.role, word.jobs, &word.version);
+            format!("{name} ({address}:{port}): {role}{epoch}, jobs {jobs}, version {version}")
+        }
+        Err(why) => format!("{name} ({address}:{port}): unreachable: {why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_at_the_place_of_another_is_told() {
+        let place = Place { name: "b".into(), address: "10.1.0.1".into(), port: 9101, alone: false };
+        let word = Word { instance: "c".into(), role: "active".into(), ..Word::default() };
+        let why = is_itself(&place, word.clone()).unwrap_err();
+        assert_eq!(why, "instance c answers at 10.1.0.1:9101");
+        is_itself(&Place { alone: true, ..place }, word).unwrap();
+    }
+}
