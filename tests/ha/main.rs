@@ -2,6 +2,7 @@
 
 mod auditor;
 mod away;
+mod back;
 mod catalog;
 mod config;
 mod console;

@@ -139,6 +139,29 @@ pub fn create(tx: &WriteTx<'_>, job: JobId, attempt: Attempt, now: Timestamp) ->
     Ok(attempt)
 }
 
+/// Grants an attempt anew that a Storage Daemon holds and the catalog has lost.
+///
+/// # Errors
+/// [`CatalogError::Refused`] while another one is open; [`CatalogError::Conflict`] when it is there; those of the database.
+pub fn grant_again(
+    tx: &WriteTx<'_>,
+    job: JobId,
+    attempt: Attempt,
+    storage: &str,
+    session: VolSession,
+    now: Timestamp,
+) -> Result<()> {
+    if let Some(open) = open_of(tx, job)? {
+        let open = open.attempt;
+        return Err(CatalogError::Refused(format!("attempt {open} of JobId {job} is open")));
+    }
+    tx.execute(
+        "INSERT INTO hf_attempt (JobId, Attempt, State, Epoch, GrantedAt) VALUES (?1, ?2, 'open', ?3, ?4)",
+        params![job, attempt, tx.epoch(), now],
+    )?;
+    set_session(tx, job, attempt, storage, session)
+}
+
 /// Notes which Storage holds the attempt, and its session there.
 ///
 /// # Errors

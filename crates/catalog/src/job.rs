@@ -176,6 +176,15 @@ const INSERT: &str = "INSERT INTO Job (JobId, Job, Name, Type, Level, ClientId, 
 /// Those of the database.
 pub fn create(tx: &WriteTx<'_>, new: &NewJob) -> Result<JobId> {
     let id = JobId(highwater::next(tx, highwater::Sequence::JobId)?);
+    create_as(tx, id, new)?;
+    Ok(id)
+}
+
+/// Creates a job anew that a Storage Daemon knows and the catalog has lost, under its own id.
+///
+/// # Errors
+/// [`CatalogError::Conflict`] when there is one of this id; those of the database.
+pub fn create_as(tx: &WriteTx<'_>, id: JobId, new: &NewJob) -> Result<()> {
     crate::partition::ensure(tx, id)?;
     let (sched, start) = (tx.local(new.sched_time), tx.local(new.created));
     let (job_type, level) = (letter(new.job_type.letter()), letter(new.level.letter()));
@@ -195,8 +204,8 @@ pub fn create(tx: &WriteTx<'_>, new: &NewJob) -> Result<JobId> {
             new.prior_job_id,
             &new.comment
         ],
-    )?;
-    Ok(id)
+    )
+    .map(drop)
 }
 
 const START: &str = "UPDATE Job SET JobStatus = ?2, Level = ?3, StartTime = ?4, ClientId = ?5, JobTDate = ?6, PoolId = ?7, FileSetId = ?8 WHERE JobId = ?1";

@@ -244,6 +244,17 @@ fn store(
     Ok(())
 }
 
+/// Which database system holds the catalog; none on SQLite, which has no number of its own.
+///
+/// # Errors
+/// Those of the database.
+pub fn server(r: &ReadTx<'_>) -> Result<Option<u64>> {
+    match r.dialect() {
+        Dialect::Sqlite => Ok(None),
+        Dialect::Postgres => Ok(Some(postgres_server(r)?.system)),
+    }
+}
+
 fn postgres_server(r: &ReadTx<'_>) -> Result<Server> {
     let found = r.one(
         "SELECT (SELECT system_identifier FROM pg_control_system()) AS System, \

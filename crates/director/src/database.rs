@@ -5,6 +5,7 @@ use catalog::Catalog;
 use catalog::postgres::{PostgresSettings, Tls, TlsMode};
 use conf::DirectorConfig;
 use conf::director::Driver;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The lock of a host's instances, beside the SQLite file; at the same place for a server's database.
@@ -50,6 +51,32 @@ fn file(config: &DirectorConfig) -> Result<PathBuf, RunError> {
     }
     Ok(working.join(format!("{}.db", resource(config)?.db_name)))
 }
+
+/// The file of an embedded catalog; none on a server.
+pub(crate) fn embedded_file(config: &DirectorConfig) -> Option<PathBuf> {
+    (resource(config).ok()?.driver() == Driver::Sqlite).then(|| file(config).ok())?
+}
+
+/// Returns when the file of an embedded catalog is no longer the one that was there: what is written then is lost with the old
+/// one. Cancel safe.
+pub(crate) async fn replaced(file: Option<PathBuf>) -> PathBuf {
+    let Some(file) = file else { return std::future::pending().await };
+    let identity = |path: &Path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
+    let before = identity(&file).ok();
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        // One that is gone for good is noticed by whoever uses it; one that is being replaced comes back.
+        if let Ok(now) = identity(&file)
+            && before.is_some_and(|before| before != now)
+        {
+            return file;
+        }
+    }
+}
+
+/// How often it is looked whether the file of an embedded catalog was replaced: the kernel's own notices do not reach over every
+/// file system.
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Where the database is and how to get in.
 fn settings(

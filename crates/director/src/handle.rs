@@ -7,6 +7,7 @@ use crate::jobs::names::Names;
 use crate::jobs::{JobView, Registry};
 use crate::messages::MessageCenter;
 use crate::peer::{ClientConn, Identity, Links, StorageConn, chain};
+use crate::reconcile::Reconciliation;
 use crate::report::Product;
 use crate::text;
 use catalog::Catalog;
@@ -40,6 +41,7 @@ struct Inner {
     leadership: Mutex<Option<Leadership>>,
     active: RwLock<Active>,
     registry: Registry,
+    reconciliation: Arc<Reconciliation>,
     messages: MessageCenter,
     names: Names,
     started: Timestamp,
@@ -109,6 +111,7 @@ impl Director {
                 leadership: Mutex::new(Some(leadership)),
                 active: RwLock::new(active),
                 registry,
+                reconciliation: Arc::default(),
                 messages,
                 names: Names::default(),
                 started: now,
@@ -169,6 +172,27 @@ impl Director {
 
     pub(crate) fn links(&self) -> Arc<Links> {
         self.active().links
+    }
+
+    /// What the Storage Daemons have been asked in this activation.
+    pub(crate) fn reconciliation(&self) -> &Reconciliation {
+        &self.inner.reconciliation
+    }
+
+    /// Why nothing may be pruned, recycled or overwritten now; none when it may.
+    #[must_use]
+    pub fn held(&self) -> Option<String> {
+        self.inner.reconciliation.hold()
+    }
+
+    /// The file of an embedded catalog.
+    pub(crate) fn catalog_file(&self) -> Option<PathBuf> {
+        crate::database::embedded_file(&self.config())
+    }
+
+    /// Why the catalog may have gone back in time, where the engine of the lease thinks so.
+    pub(crate) fn doubt(&self) -> Option<String> {
+        lock(&self.inner.leadership).as_ref()?.doubt().map(str::to_owned)
     }
 
     pub(crate) fn registry(&self) -> &Registry {
@@ -343,7 +367,9 @@ impl Director {
 
     /// Serves the catalog requests of jobs by the rules of the configuration as it is now.
     pub(crate) fn catalog_service(&self) -> CatalogService {
+        let reconciliation = Arc::clone(&self.inner.reconciliation);
         CatalogService::new(self.catalog().clone(), self.guard(), VolumeRules::from_config(&self.config()))
+            .held_while(Arc::new(move || reconciliation.hold().is_some()))
     }
 
     fn apply_config(&self) {

@@ -4,6 +4,7 @@
 //! - [`Director`]: the shared handle. Everything that a console command, the scheduler or a job needs is reached through it.
 //! - `cluster`: whether this instance is active, and how consoles reach the one that is.
 //! - [`jobs`]: one task per job over its plan; the state machine, the queue, and what each job type does.
+//! - `reconcile`: what is done about a catalog that has gone back in time.
 //! - [`messages`]: where job and daemon messages go.
 //!
 //! Times are Unix seconds inside; text shown to people is local time. No lock is held across an `.await`.
@@ -20,6 +21,7 @@ mod error;
 mod handle;
 mod listen;
 mod peer;
+mod reconcile;
 mod report;
 mod scheduler;
 mod service;

@@ -8,7 +8,7 @@ use crate::handle::{Director, TerminatedJob};
 use crate::listen;
 use crate::peer::chain;
 use crate::text;
-use crate::{jobs, scheduler};
+use crate::{jobs, reconcile, scheduler};
 use catalog::Catalog;
 use conf::DirectorConfig;
 use conf::director::{Cluster, Instance};
@@ -119,19 +119,27 @@ async fn alone(
     mut asked: mpsc::Receiver<Ask>,
     context: &mut DaemonContext,
 ) -> Result<(), RunError> {
-    let Some(director) = start_with(seat.configuration(), seat.files().clone(), context).await? else {
-        return Ok(());
-    };
-    seat.become_active(director.clone(), "it stands alone");
-    context.set_ready();
-    context.set_status("active");
-    match hold(&director, &mut asked, context).await {
-        Ending::Stopped => Ok(()),
-        Ending::Lost(why) => Err(RunError::Lost(why)),
-        // Refused before it comes here; see `cluster::commands`.
-        Ending::Asked { reply, .. } => {
-            let _ = reply.send(Err("this Director stands alone".to_owned()));
-            Ok(())
+    loop {
+        let Some(director) = start_with(seat.configuration(), seat.files().clone(), context).await? else {
+            return Ok(());
+        };
+        seat.become_active(director.clone(), "it stands alone");
+        context.set_ready();
+        context.set_status("active");
+        match hold(&director, &mut asked, context).await {
+            Ending::Stopped => return Ok(()),
+            // It begins anew with the catalog that is there now, above the epochs that the Storage Daemons know.
+            Ending::Lost(why @ (Lost::CatalogWentBack | Lost::Superseded(_))) => {
+                tracing::warn!("{why}; this Director becomes active anew");
+                seat.become_standby(&why.to_string());
+                director.stand_down().await;
+            }
+            Ending::Lost(why) => return Err(RunError::Lost(why)),
+            // Refused before it comes here; see `cluster::commands`.
+            Ending::Asked { reply, .. } => {
+                let _ = reply.send(Err("this Director stands alone".to_owned()));
+                return Ok(());
+            }
         }
     }
 }
@@ -146,7 +154,9 @@ async fn among(
     let Some(candidate) = Candidate::new(seat, cluster, context).await? else { return Ok(()) };
     loop {
         context.set_status("standby");
+        let scout = candidate.scout(seat);
         let Some(claim) = stand_by(seat, &candidate, &mut asked, context).await? else { return Ok(()) };
+        drop(scout);
         let (configuration, files) = (seat.configuration(), seat.files().clone());
         let start =
             Start { configuration, files, catalog: candidate.catalog(), only_same: !seat.is_forced() };
@@ -190,7 +200,7 @@ enum Candidate {
     /// By the lock of its host: the catalog is a local file.
     Host(HostCandidate),
     /// By the lease in the catalog's server.
-    Lease { catalog: Catalog, lease: LeaseCandidate },
+    Lease { catalog: Catalog, lease: Arc<LeaseCandidate> },
 }
 
 impl Candidate {
@@ -220,7 +230,7 @@ impl Candidate {
         let Some(catalog) = reach_catalog(&config, seat.instance(), context).await? else { return Ok(None) };
         let session = catalog.lease_session(lease_time / 3);
         let lease = LeaseCandidate::start(session, terms, fencers(&config), &config.director.name);
-        Ok(Some(Self::Lease { catalog, lease }))
+        Ok(Some(Self::Lease { catalog, lease: Arc::new(lease) }))
     }
 
     /// The catalog, where it is open before this instance is active.
@@ -229,6 +239,13 @@ impl Candidate {
             Self::Host(_) => None,
             Self::Lease { catalog, .. } => Some(catalog.clone()),
         }
+    }
+
+    /// Hears of epochs while it stands by, where the lock of the host does not say all.
+    fn scout(&self, seat: &Seat) -> Option<AbortOnDropHandle<()>> {
+        let Self::Lease { catalog, lease } = self else { return None };
+        let scout = reconcile::scout(seat.clone(), catalog.id(), Arc::clone(lease));
+        Some(AbortOnDropHandle::new(tokio::spawn(scout)))
     }
 
     async fn take(&self) -> Result<Claim, LockError> {
@@ -425,9 +442,16 @@ enum Ending {
 /// Serves as the active instance.
 async fn hold(director: &Director, asked: &mut mpsc::Receiver<Ask>, context: &mut DaemonContext) -> Ending {
     let (guard, stop) = (director.guard(), context.stop.clone());
+    let replaced = database::replaced(director.catalog_file());
+    tokio::pin!(replaced);
     let ending = loop {
         tokio::select! {
             () = stop.cancelled() => break Ending::Stopped,
+            file = &mut replaced => {
+                tracing::error!(file = %file.display(), "the catalog's file was replaced under this Director, which stops acting on it");
+                director.guard().end(Lost::CatalogWentBack);
+                break Ending::Lost(Lost::CatalogWentBack);
+            }
             why = guard.lost(), if !superseded(director, &guard) => break Ending::Lost(why),
             ask = asked.recv() => match ask {
                 Some(Ask::Switchover { to, reply }) => break Ending::Asked { heir: to, hold_back: false, reply },
@@ -569,7 +593,9 @@ async fn take_over(director: &Director, configuration: &Arc<Configuration>) -> R
     director.sync_resources(configuration).await?;
     recall(director).await?;
     director.spawn(write_log(director.clone()));
+    reconcile::begin(director, director.doubt()).await?;
     jobs::adopt::take_up(director).await?;
+    director.spawn(reconcile::run(director.clone()));
     director.spawn(scheduler::run(director.clone()));
     Ok(())
 }

@@ -111,6 +111,12 @@ impl LeaseCandidate {
         order(&self.orders, Event::Hindered(held.then_some(Hindrance::ConfigurationDiffers))).await;
     }
 
+    /// A Storage Daemon knows this epoch of the Director: a takeover raises above it, and knows that the catalog has gone back if
+    /// that names a lower one.
+    pub async fn heard(&self, seen: Epoch) {
+        order(&self.orders, Event::EpochSeen(seen)).await;
+    }
+
     /// Becomes active at once, whatever stands against it.
     pub async fn force(&self) {
         order(&self.orders, Event::Force).await;

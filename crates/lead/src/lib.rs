@@ -176,6 +176,15 @@ impl Leadership {
         Ok(Some(Self { epoch: row.epoch, activation, guard, ..self }))
     }
 
+    /// Why the catalog may have gone back in time, where the engine thinks so.
+    #[must_use]
+    pub fn doubt(&self) -> Option<&'static str> {
+        match &self.means {
+            Means::Lease(hold) if hold.reconcile => Some("its epochs are not those of the last activation"),
+            Means::Lease(_) | Means::Lock { .. } => None,
+        }
+    }
+
     /// The right to act, for everything that writes or commands. It ends when the epoch is raised again.
     #[must_use]
     pub fn guard(&self) -> &EpochGuard {

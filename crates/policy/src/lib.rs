@@ -3,6 +3,7 @@
 //! * [`schedule`]: when jobs are due, over time zones; what the schedule ledger has to start.
 //! * [`plan`]: what one job is going to do, resolved at its creation; queue, restart and adoption start from it.
 //! * [`level`], [`duplicates`], [`queue`]: promotion of levels, second instances of a job, which waiting job may start.
+//! * [`reconcile`]: what is done about a catalog that has gone back in time.
 //! * [`volume`]: which Volume is written next, when one is full, what pruning and recycling may take.
 //!
 //! Whatever destroys something is a plan value first: printable, comparable, then executed by the director. Absent on
@@ -12,6 +13,7 @@ pub mod duplicates;
 pub mod level;
 pub mod plan;
 pub mod queue;
+pub mod reconcile;
 pub mod restore;
 pub mod schedule;
 pub mod volume;

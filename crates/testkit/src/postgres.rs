@@ -44,15 +44,57 @@ impl Postgres {
     /// When PostgreSQL is not installed (the text says which package), or does not start.
     pub fn start() -> Result<Self> {
         let mut server = Self::prepare()?;
-        let data = server.data();
-        server.run(
+        server.initialise()?;
+        Ok(server)
+    }
+
+    fn initialise(&mut self) -> Result<()> {
+        let data = self.data();
+        self.run(
             "initdb",
             &["-D", path(&data), "-U", USER, "-A", "trust", "-N", "-E", "SQL_ASCII", "--locale=C"],
         )?;
-        server.configure("")?;
-        server.resume()?;
-        server.psql("postgres", &format!("CREATE ROLE {CATALOG_USER} LOGIN"))?;
-        Ok(server)
+        self.configure("")?;
+        self.resume()?;
+        self.psql("postgres", &format!("CREATE ROLE {CATALOG_USER} LOGIN")).map(drop)
+    }
+
+    /// Puts another, empty server in the place of this one: same address, another system identifier.
+    ///
+    /// # Errors
+    /// When it cannot be made or does not start.
+    pub fn replace(&mut self) -> Result<()> {
+        self.kill()?;
+        fs::remove_dir_all(self.data())?;
+        self.initialise()
+    }
+
+    /// Writes a dump of a database.
+    ///
+    /// # Errors
+    /// Those of `pg_dump`.
+    pub fn dump(&self, database: &str, to: &Path) -> Result<()> {
+        self.client("pg_dump", &["-Fc", "-f", path(to), database])
+    }
+
+    /// Makes a database from a dump.
+    ///
+    /// # Errors
+    /// Those of the server and of `pg_restore`.
+    pub fn restore(&self, database: &str, from: &Path) -> Result<()> {
+        self.create_database(database)?;
+        self.client("pg_restore", &["-d", database, path(from)])
+    }
+
+    fn client(&self, program: &str, arguments: &[&str]) -> Result<()> {
+        let output = Command::new(self.programs.join(program))
+            .args(["-U", USER, "-p", &self.port.to_string(), "-h"])
+            .arg(self.socket_dir())
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()?;
+        ensure!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr).trim());
+        Ok(())
     }
 
     /// Makes a hot standby of this server and starts it. It follows without delay; [`Postgres::promote`] ends that.

@@ -350,7 +350,7 @@ mod tests {
             Hello::DirectorToStorage { name: "a1-dir".into(), version: DirVersion(103) },
         );
         check(
-            "Hello SD: Bacula Director a1-dir calling 10002 tlspsk=100 holdfast=1\n",
+            "Hello SD: Bacula Director a1-dir calling 10002 tlspsk=100 holdfast=2\n",
             Listener::Storage,
             Hello::DirectorToStorage { name: "a1-dir".into(), version: DirVersion(10_002) },
         );
@@ -366,7 +366,7 @@ mod tests {
             Hello::ClientToStorage { job: job.clone(), version: FdVersion(214) },
         );
         check(
-            "Hello Bacula SD: Start Job Copy.2026-11-23_15.07.49_13 15 tlspsk=100 holdfast=1\n",
+            "Hello Bacula SD: Start Job Copy.2026-11-23_15.07.49_13 15 tlspsk=100 holdfast=2\n",
             Listener::Storage,
             Hello::ClientToStorage { job: job.clone(), version: FdVersion(15) },
         );
@@ -421,7 +421,7 @@ mod tests {
     fn greetings() {
         for line in [
             "3000 OK Hello 306\n",
-            "3000 OK Hello 30008 holdfast=1\n",
+            "3000 OK Hello 30008 holdfast=2\n",
             "2000 OK Hello 214\n",
             "1000 OK: 103 a1-dir Version: 9.6.7 (10 December 2020)\n",
         ] {

@@ -90,7 +90,10 @@ impl Search<'_> {
     }
 
     fn ready(&self, in_changer: bool, notes: &mut Vec<Note>) -> catalog::Result<Option<MediaRow>> {
-        let rows = self.candidates()?;
+        let mut rows = self.candidates()?;
+        if self.server.is_held() {
+            rows.retain(|row| row.status == VolStatus::Append);
+        }
         let facts: Vec<_> = rows.iter().map(facts_of).collect();
         match choose(&self.want, &facts, in_changer) {
             Some(choice) => self.take(choice, notes),
@@ -108,7 +111,7 @@ impl Search<'_> {
     }
 
     fn pruned(&self, in_changer: bool, notes: &mut Vec<Note>) -> catalog::Result<Option<MediaRow>> {
-        if !(self.facts.auto_prune || self.server.context.prune_volumes) {
+        if !(self.facts.auto_prune || self.server.context.prune_volumes) || self.server.is_held() {
             return Ok(None);
         }
         let rows = self.candidates()?;
@@ -136,7 +139,10 @@ impl Search<'_> {
             id => pool::get(tx, id)?,
         };
         let Some(scratch) = scratch.filter(|row| row.id != self.pool.id) else { return Ok(None) };
-        let rows = media::list(tx, Some(scratch.id))?;
+        let mut rows = media::list(tx, Some(scratch.id))?;
+        if self.server.is_held() {
+            rows.retain(|row| row.status == VolStatus::Append);
+        }
         let facts: Vec<_> = rows.iter().map(facts_of).collect();
         let Some(choice) = take_from_scratch(&self.want, self.facts, &facts, in_changer) else {
             return Ok(None);
@@ -182,7 +188,7 @@ impl Search<'_> {
     }
 
     fn oldest(&self, notes: &mut Vec<Note>) -> catalog::Result<Option<MediaRow>> {
-        if !(self.facts.purge_oldest || self.facts.recycle_oldest) {
+        if !(self.facts.purge_oldest || self.facts.recycle_oldest) || self.server.is_held() {
             return Ok(None);
         }
         let rows = self.candidates()?;

@@ -103,17 +103,35 @@ pub struct CatalogService {
     shared: Arc<Shared>,
 }
 
+/// Whether no Volume may be pruned or recycled now.
+pub type IsHeld = Arc<dyn Fn() -> bool + Send + Sync>;
+
 struct Shared {
     catalog: Catalog,
     guard: EpochGuard,
     rules: VolumeRules,
+    is_held: Option<IsHeld>,
+}
+
+impl Shared {
+    fn is_held(&self) -> bool {
+        self.is_held.as_ref().is_some_and(|is_held| is_held())
+    }
 }
 
 impl CatalogService {
     /// For an active Director with its configuration's rules on Volumes; a reload makes a new service.
     #[must_use]
     pub fn new(catalog: Catalog, guard: EpochGuard, rules: VolumeRules) -> Self {
-        Self { shared: Arc::new(Shared { catalog, guard, rules }) }
+        Self { shared: Arc::new(Shared { catalog, guard, rules, is_held: None }) }
+    }
+
+    /// Prunes and recycles nothing while that is so.
+    #[must_use]
+    pub fn held_while(self, is_held: IsHeld) -> Self {
+        let (catalog, guard) = (self.shared.catalog.clone(), self.shared.guard.clone());
+        let rules = self.shared.rules.clone();
+        Self { shared: Arc::new(Shared { catalog, guard, rules, is_held: Some(is_held) }) }
     }
 
     /// Begins to serve a connection, also one that is taken over: with a journal it starts behind the committed position.

@@ -70,6 +70,8 @@ pub struct CatalogSession {
     ingest: Option<Ingest>,
     /// Files may be in the catalog already: the later version counts.
     replaces: bool,
+    /// Requests up to this record were answered by an earlier life of the catalog, or wait for no answer any more.
+    settled: Seq,
     /// A stock SD sends some requests as several packets.
     collecting: Option<Collected>,
     offered: Offered,
@@ -103,6 +105,7 @@ impl CatalogSession {
             seen: position,
             acked: position,
             batch: Batch::default(),
+            settled: Seq(0),
             ingest: None,
             collecting: None,
             offered: Offered::default(),
@@ -113,6 +116,12 @@ impl CatalogSession {
     /// Attributes will come that may be in the catalog already: a Volume is read back.
     pub fn expect_repeats(&mut self) {
         self.replaces = true;
+    }
+
+    /// Which Volume to take is not decided once more for requests up to this record: they were answered, or nobody waits for
+    /// the answer. What became of the Volume is in the records behind them.
+    pub fn expect_settled(&mut self, to: Seq) {
+        self.settled = to;
     }
 
     /// Where to attach the journal: the record behind the last one that is in the catalog.
@@ -261,6 +270,11 @@ impl CatalogSession {
             Request::Collect(collected) => {
                 self.collecting = Some(collected);
                 Ok(Handled::new(Verdict::Taken))
+            }
+            Request::Volume(volumes::VolumeRequest::Find(_) | volumes::VolumeRequest::Get(_))
+                if seq.is_some_and(|seq| seq <= self.settled) =>
+            {
+                self.taken(seq).await
             }
             Request::Volume(volume) => self.volume_request(seq, volume).await,
             Request::Blast => {

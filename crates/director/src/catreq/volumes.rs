@@ -161,6 +161,9 @@ impl Server<'_> {
         }
         match check_named(&want, &pool, &facts) {
             Named::Usable => Ok(None),
+            Named::Recycle | Named::Prune if self.shared.is_held() => {
+                Ok(Some("and nothing is recycled while the catalog is being reconciled".to_owned()))
+            }
             Named::Recycle => self.recycle(row, notes).map(|()| None),
             Named::Prune => match self.prune(row)? {
                 true => self.recycle(row, notes).map(|()| None),
@@ -292,6 +295,11 @@ impl Server<'_> {
         }
         super::prune::execute_volume_prune(self.tx, row, &plan)?;
         Ok(true)
+    }
+
+    /// Whether only what is to be appended to may be given out (DESIGN §4 "Reconciliation").
+    pub(super) fn is_held(&self) -> bool {
+        self.shared.is_held()
     }
 
     pub(super) fn pool_facts(&self, row: &PoolRow) -> catalog::Result<PoolFacts> {

@@ -4,6 +4,7 @@ use super::line::Line;
 use super::seat::{Role, Seat};
 use crate::configuration::short;
 use crate::console::{Kind, Table, iso_time};
+use crate::handle::Director;
 use conf::director::Instance;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -42,6 +43,9 @@ pub(crate) struct Report {
     /// What it became then, and why; or why it is unreachable. What is odd about its configuration stands behind.
     #[serde(default)]
     pub(crate) note: String,
+    /// Why the active one prunes, recycles and overwrites nothing now: the catalog is being reconciled.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) held: Option<String>,
     /// Hash of its configuration, 64 hex digits; empty when it is not known.
     #[serde(default)]
     pub(crate) config: String,
@@ -91,6 +95,7 @@ impl Report {
             jobs: director.map_or(0, |director| director.jobs().len()),
             started: seat.started().0,
             changed: turn.as_ref().map(|turn| turn.at.0),
+            held: director.and_then(Director::held),
             note: note(turn.map(|turn| turn.what), seat.hindrance()),
             config: seat.configuration().hash.clone(),
             config_differs: false,
@@ -111,6 +116,7 @@ impl Report {
             jobs: 0,
             started: 0,
             changed: None,
+            held: None,
             note: why,
             config: String::new(),
             config_differs: false,
@@ -128,7 +134,8 @@ impl Report {
             // Findings are many lines; all of them are in the log and in the JSON.
             format!("configuration not taken over: {}", why.lines().next().unwrap_or_default())
         });
-        let all = [Some(self.note.clone()), self.config_held_back.clone(), refused, edited];
+        let all =
+            [Some(self.note.clone()), self.held.clone(), self.config_held_back.clone(), refused, edited];
         all.into_iter().flatten().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; ")
     }
 

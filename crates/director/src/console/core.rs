@@ -80,6 +80,10 @@ pub(crate) trait Core: Send + Sync {
     fn lease_left_ms(&self) -> u64;
     /// A unique name for the console's connection to a daemon.
     fn console_name(&self) -> String;
+    /// Why nothing may be pruned, recycled or overwritten now.
+    fn held(&self) -> Option<String> {
+        None
+    }
     /// A job, client or schedule was switched on or off.
     fn notify_schedule(&self);
     /// Reads the configuration anew and takes it, or with `only_check` does not. Returns what is different, a line each.
@@ -173,6 +177,10 @@ impl Core for Director {
 
     fn lease_left_ms(&self) -> u64 {
         self.guard().lease_ms()
+    }
+
+    fn held(&self) -> Option<String> {
+        Self::held(self)
     }
 
     fn console_name(&self) -> String {

@@ -33,6 +33,7 @@ PRUNE command, which respects retention periods.
 
 impl Session {
     pub(super) async fn prune(&mut self, args: &Args) -> Done {
+        self.unless_held().await?;
         self.use_catalog(false).await?;
         let kind = ["files", "jobs", "volume", "stats"].into_iter().find(|kind| args.has(kind));
         let kind = match kind {
@@ -246,6 +247,7 @@ impl Session {
     }
 
     pub(super) async fn purge(&mut self, args: &Args) -> Done {
+        self.unless_held().await?;
         self.ua.send(PURGE_WARNING).await?;
         self.use_catalog(false).await?;
         let kind = ["files", "jobs", "volume"].into_iter().find(|kind| args.has(kind));
@@ -383,6 +385,7 @@ impl Session {
 
     /// Truncates Purged Volumes whose `ActionOnPurge` says so.
     pub(super) async fn truncate(&mut self, args: &Args) -> Done {
+        self.unless_held().await?;
         self.use_catalog(false).await?;
         let storage = self.pick(Pick::Storage, args, &["storage", "store"]).await?;
         let Some(resource) = self.storage_resource(&storage) else { return Err(Halt::Failed) };

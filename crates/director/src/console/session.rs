@@ -223,6 +223,16 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Nothing is lost by a command while the catalog is being reconciled.
+    pub(super) async fn unless_held(&mut self) -> Done {
+        match self.core.held() {
+            None => Ok(()),
+            Some(why) => self.ua.fail(format!("Not now: {why}.\n")).await,
+        }
+    }
+}
+
 /// Unix seconds.
 pub(super) fn now() -> i64 {
     jiff::Timestamp::now().as_second()

@@ -119,7 +119,15 @@ impl Session {
             config.filesets.len(),
             config.schedules.len(),
         );
-        self.ua.send(text).await
+        self.ua.send(text).await?;
+        match self.core.held() {
+            Some(why) => {
+                self.ua
+                    .send(format!(" Attention: {why}; nothing is pruned, recycled or overwritten.\n"))
+                    .await
+            }
+            None => Ok(()),
+        }
     }
 
     /// The runs that are due within `days`.

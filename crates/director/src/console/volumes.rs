@@ -220,6 +220,7 @@ impl Session {
     }
 
     pub(super) async fn relabel(&mut self, args: &Args) -> Done {
+        self.unless_held().await?;
         self.use_catalog(false).await?;
         let storage = self.pick(Pick::Storage, args, &["storage", "store"]).await?;
         let Some(resource) = self.storage_resource(&storage) else { return Err(Halt::Failed) };
@@ -357,6 +358,7 @@ impl Session {
     }
 
     pub(super) async fn delete(&mut self, args: &Args) -> Done {
+        self.unless_held().await?;
         self.use_catalog(false).await?;
         if args.has("jobid") {
             return self.delete_jobs(args).await;

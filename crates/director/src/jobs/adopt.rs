@@ -20,12 +20,14 @@ use crate::peer::{StorageConn, chain};
 use crate::text;
 use catalog::attempt::{AttemptRow, AttemptState, Totals};
 use catalog::job::JobRow;
+use catalog::journal::{self, JournalKey};
 use catalog::plan::PlanRow;
 use policy::plan::StoragePlan;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use types::{Attempt, Epoch, FileSetId, JobStatus, JobType, Timestamp};
+use types::{Attempt, FileSetId, JobId, JobStatus, JobType, Seq, Timestamp};
+use wire::msg::holdfast::{JobEntry, JobState};
 use wire::scan::{self, Fields};
 
 /// How often a daemon that cannot be reached is tried again.
@@ -51,41 +53,26 @@ pub(crate) async fn take_up(director: &Director) -> Result<(), DirectorError> {
         Ok(left)
     });
     let left = read.await.map_err(|error| DirectorError::Catalog(chain(&error)))?;
-    raise_above_daemons(director, &left).await?;
     for job in left {
         take(director, job).await?;
     }
     aftermath::take_up(director).await
 }
 
-/// Activation is above the epoch that any Storage Daemon knows which holds a job (DESIGN §2.5); those that do not answer at
-/// once are not waited for.
-async fn raise_above_daemons(director: &Director, left: &[Left]) -> Result<(), DirectorError> {
-    let mut names: Vec<&str> =
-        left.iter().filter_map(|job| job.attempt.as_ref()).map(|attempt| attempt.storage.as_str()).collect();
-    names.sort_unstable();
-    names.dedup();
-    for name in names {
-        let config = director.config();
-        let Some(storage) = config.storage(name) else { continue };
-        let asked = tokio::time::timeout(Duration::from_secs(3), director.connect_storage(storage)).await;
-        match asked {
-            Ok(Ok(conn)) => conn.terminate().await,
-            Ok(Err(DirectorError::Stale { said, .. })) => {
-                if let Some(seen) = epoch_in(&said) {
-                    director.raise_epoch(seen).await?;
-                }
-            }
-            Ok(Err(_)) | Err(_) => {}
-        }
+/// Takes up one job whose rows were made anew.
+///
+/// # Errors
+/// [`DirectorError::Catalog`].
+pub(crate) async fn take_up_one(director: &Director, id: JobId) -> Result<(), DirectorError> {
+    let read = director.catalog().read(move |r| {
+        let Some(row) = catalog::job::get(r, id)? else { return Ok(None) };
+        let plan = catalog::plan::load(r, id)?;
+        Ok(Some(Left { row, plan, attempt: catalog::attempt::open_of(r, id)? }))
+    });
+    match read.await.map_err(|error| DirectorError::Catalog(chain(&error)))? {
+        Some(left) => take(director, left).await,
+        None => Ok(()),
     }
-    Ok(())
-}
-
-/// The epoch in `3981 Stale Director: epoch <e> of Director …`.
-fn epoch_in(said: &str) -> Option<Epoch> {
-    let (_, rest) = said.split_once("epoch ")?;
-    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok().map(Epoch)
 }
 
 async fn take(director: &Director, left: Left) -> Result<(), DirectorError> {
@@ -121,6 +108,8 @@ async fn close_without_plan(director: &Director, row: &JobRow) -> Result<(), Dir
 enum Held {
     /// The SD has it: the job goes on.
     Taken(Box<SdSession>),
+    /// The SD has it, and all of it was confirmed before: the job had ended, and the catalog has lost that.
+    Ended(Box<SdSession>),
     /// The SD had not started with it: it starts anew.
     NotStarted,
     /// A stock SD, which keeps nothing for a Director.
@@ -152,6 +141,11 @@ async fn adopt(director: Director, job: Arc<Job>, row: JobRow, attempt: AttemptR
     };
     let led = match held {
         Ok(Held::NotStarted) => return Box::pin(start_anew(&director, &job, attempt.attempt)).await,
+        Ok(Held::Ended(sd)) => {
+            director.reconciliation().note_replayed(job.id);
+            let found = replay(&job, &mut course, *sd).await;
+            return conclude(&director, &job, course, Ok(found)).await;
+        }
         Ok(Held::Taken(sd)) => {
             let found = follow(&director, &job, &mut course, *sd).await;
             return conclude(&director, &job, course, Ok(found)).await;
@@ -270,32 +264,45 @@ async fn ask(
         return Ok(Held::Stock(Box::new(storage.clone())));
     }
     let lines = conn.command("jobs\n").await?;
-    let prefix = format!("job JobId={} ", job.id);
-    let number = format!(" attempt={} ", attempt.attempt);
-    let line = lines.iter().find(|line| line.starts_with(&prefix) && line.contains(&number));
-    let Some(line) = line else {
+    let mut entries = lines.iter().filter_map(|line| Some((line, JobEntry::parse(line.as_bytes()).ok()?)));
+    let found = entries.find(|(_, entry)| entry.job_id == job.id && entry.attempt == attempt.attempt);
+    let Some((line, entry)) = found.filter(|(_, entry)| entry.job == job.unique) else {
         conn.terminate().await;
         return Ok(Held::Lost(format!("Storage daemon {} does not hold the job any more", storage.name)));
     };
+    let is_replayed = director.reconciliation().is_replayed(job.id);
     if !has_begun(line) {
         close_attempt(job, attempt.attempt, conn).await?;
         return Ok(Held::NotStarted);
     }
-    if job.plan().job_type == JobType::Restore && was_cut_off(line) {
+    if job.plan().job_type == JobType::Restore && was_cut_off(&entry) {
         close_attempt(job, attempt.attempt, conn).await?;
         let name = &storage.name;
         return Ok(Held::Lost(format!("Storage daemon {name} was restarted while the job ran")));
     }
-    let taken = attach_storage(director, job, attempt.attempt, storage, conn, attempt.session).await?;
+    let has_ended = entry.state == JobState::Ended;
+    // What was confirmed and is not in the catalog, an earlier life of it had.
+    let position = position(director, job, attempt).await?;
+    let was_known = entry.acked == entry.last && position < entry.last;
+    let settled = if has_ended { entry.last } else { entry.acked };
+    let taken =
+        attach_storage(director, job, attempt.attempt, storage, conn, attempt.session, settled).await?;
     match taken {
+        Some(sd) if has_ended && (was_known || is_replayed) => Ok(Held::Ended(Box::new(sd))),
         Some(sd) => Ok(Held::Taken(Box::new(sd))),
         None => Ok(Held::Lost(format!("Storage daemon {} does not hold the job any more", storage.name))),
     }
 }
 
-/// Whether a line of `jobs` tells of a job that the SD found unfinished at its start.
-fn was_cut_off(line: &str) -> bool {
-    line.contains(" state=ended ") && line.contains(&format!(" status={} ", JobStatus::Incomplete.code()))
+/// How far the journal of an attempt is in the catalog.
+async fn position(director: &Director, job: &Job, attempt: &AttemptRow) -> Result<Seq, Fail> {
+    let key = JournalKey { job_id: job.id, attempt: attempt.attempt, storage: attempt.storage.clone() };
+    Ok(director.catalog().read(move |r| journal::position(r, &key)).await?)
+}
+
+/// Whether the SD found the job unfinished at its start.
+fn was_cut_off(entry: &JobEntry) -> bool {
+    entry.state == JobState::Ended && entry.status == JobStatus::Incomplete
 }
 
 /// Whether a line of the SD's `jobs` tells of an attempt whose client was ordered to save or restore. One that was not, because
@@ -332,6 +339,24 @@ async fn give_up_reservation(director: &Director, job: &Job, attempt: Attempt, s
     if !matches!(asked.await, Ok(Ok(()))) {
         tracing::debug!(job = %job.id, storage = storage.name, "a possible reservation was not given up");
     }
+}
+
+/// Fills in what the catalog has lost of a job that had ended. Its client has nothing left to say, and is not asked.
+async fn replay(job: &Arc<Job>, course: &mut Course, sd: SdSession) -> Found {
+    job.messages.info(&format!(
+        "JobId {}, Job={} is replayed from the journal of Storage daemon {}: the catalog has gone back in time. How it ended \
+         is that daemon's word.",
+        job.id, job.unique, sd.storage.name
+    ));
+    let reached = &mut course.reached;
+    reached.data = true;
+    let sd = reached.sd.insert(sd);
+    job.step(&Step::Run);
+    let mut flow = Flow { job, sd: Some(&mut sd.peer), fd: None, until_storage_end: false, limit: None };
+    reached.ends = flow.wait().await;
+    course.outcome = backup::outcome(&job.plan(), &course.reached);
+    course.outcome.may_be_incomplete &= job.plan().job_type == JobType::Backup;
+    Found::Ended
 }
 
 /// Follows a job that was taken over to the end of its data.
@@ -400,10 +425,5 @@ mod tests {
             assert!(has_begun(&line(rest)), "{rest}");
         }
         assert!(!has_begun(&line("state=reserved status=67 acked=1")));
-    }
-
-    #[test]
-    fn the_epoch_is_read_from_a_refusal() {
-        assert_eq!(epoch_in("3981 Stale Director: epoch 12 of Director \"d\" is"), Some(Epoch(12)));
     }
 }

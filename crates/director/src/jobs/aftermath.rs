@@ -68,14 +68,19 @@ async fn follow_report(
     let exit = reporting::exit_word(&plan, written.status, job.messages.errors());
     let mut codes = codes(director, job, course, exit);
     codes.volumes = reporting::volume_names(&written.volumes).join("|");
-    if plan.job_type == JobType::Backup && written.status.is_success() {
+    // What followed on the end of a replayed job was done in its time.
+    let is_replayed = director.reconciliation().is_replayed(job.id);
+    if plan.job_type == JobType::Backup && written.status.is_success() && !is_replayed {
         bootstrap::write(director, job, &codes, written.session, written.end).await;
     }
     if written.status.is_success() {
         auto_prune::run(director, job, &plan, written.end).await;
     }
-    scripts::run_after(director, job, course.attempt, &codes, written.status).await;
-    let again = plan_again(director, job, &plan, written).await;
+    let mut again = None;
+    if !is_replayed {
+        scripts::run_after(director, job, course.attempt, &codes, written.status).await;
+        again = plan_again(director, job, &plan, written).await;
+    }
     director.messages().flush_log().await;
     job.messages.end(&codes, written.status.is_success()).await;
     director.note_terminated(TerminatedJob {

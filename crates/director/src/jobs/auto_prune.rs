@@ -20,6 +20,10 @@ const STEP_JOBS: usize = 100;
 
 /// Prunes what the job's plan says, and tells the job's log. A failure is a warning: the job itself is done.
 pub(crate) async fn run(director: &Director, job: &Job, plan: &JobPlan, now: Timestamp) {
+    if let Some(why) = director.held().filter(|_| plan.prune.jobs || plan.prune.files) {
+        job.messages.info(&format!("Nothing is pruned now: {why}."));
+        return;
+    }
     if plan.prune.jobs
         && let Err(error) = prune_jobs(director, job, plan, now).await
     {

@@ -36,13 +36,38 @@ pub(crate) async fn settle(director: &Director, job: &Job) -> Result<Ground, Fai
     Ok(ground)
 }
 
-fn ground(tx: &WriteTx<'_>, mut plan: JobPlan, now: Timestamp) -> catalog::Result<(JobPlan, Ground)> {
+/// Finds or makes the rows of a job whose level was decided before.
+///
+/// # Errors
+/// Those of the catalog.
+pub(crate) fn known(
+    tx: &WriteTx<'_>,
+    mut plan: JobPlan,
+    level: JobLevel,
+    now: Timestamp,
+) -> catalog::Result<(JobPlan, Ground)> {
+    (plan.level, plan.level_asked, plan.since) = (level, level, None);
+    if let Some(pool) = pool_of(&plan) {
+        plan.pool = pool.clone();
+    }
+    let (mut ground, _) = rows(tx, &plan, now)?;
+    ground.pool = catalog::pool::get_by_name(tx, &plan.pool.name)?.map(|row| row.id).unwrap_or_default();
+    Ok((plan, ground))
+}
+
+fn rows(tx: &WriteTx<'_>, plan: &JobPlan, now: Timestamp) -> catalog::Result<(Ground, FileSetRow)> {
     let client = catalog::client::get_by_name(tx, &plan.client.name)?.map(|row| row.id).unwrap_or_default();
     let set = &plan.fileset;
     let (fileset, _) =
-        catalog::fileset::ensure(tx, &set.name, &set.md5, &content(&plan), set.ignore_changes, now)?;
-    let mut ground =
+        catalog::fileset::ensure(tx, &set.name, &set.md5, &content(plan), set.ignore_changes, now)?;
+    let ground =
         Ground { client, fileset: fileset.id, fileset_created: fileset.created, ..Ground::default() };
+    Ok((ground, fileset))
+}
+
+fn ground(tx: &WriteTx<'_>, mut plan: JobPlan, now: Timestamp) -> catalog::Result<(JobPlan, Ground)> {
+    let (mut ground, fileset) = rows(tx, &plan, now)?;
+    let client = ground.client;
     // An unfinished job goes on with the level it had; so does a clone with a given time.
     let given = plan.since.as_ref().is_some_and(|since| since.prior_job.is_empty());
     if plan.job_type == JobType::Backup && plan.rerun.is_none() && !given {

@@ -16,7 +16,7 @@ pub(crate) mod create;
 mod ending;
 pub(crate) mod fileset;
 mod job;
-mod level;
+pub(crate) mod level;
 mod life;
 mod lost;
 mod machine;

@@ -7,12 +7,13 @@ use crate::catreq::JobContext;
 use crate::error::DirectorError;
 use crate::handle::Director;
 use crate::peer::{Answer, ClientConn, Peer, PeerError, StorageConn, chain};
+use crate::reconcile;
 use policy::plan::{JobPlan, StoragePlan};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::time::Instant;
-use types::{Attempt, JobStatus, JobType, VolSession, bash_spaces};
+use types::{Attempt, JobStatus, JobType, Seq, VolSession, bash_spaces};
 use wire::frame::Signal;
 use wire::scan::{self, Fields};
 use wire::version::{FdVersion, SdVersion};
@@ -139,6 +140,9 @@ pub(crate) async fn open_storage_as(
     let link = links.storage(resource)?;
     let ssl = link.tls_needs.certificates.number();
     let opened = links.open_storage(&link, true).await?;
+    if plan.job_type != JobType::Restore {
+        reconcile::before_use(director, resource).await?;
+    }
     job.hold_storage(link);
     let (version, holdfast) = (opened.version, opened.holdfast);
     let context = context(director, job, plan, attempt, &storage.name, version, holdfast).await?;
@@ -167,7 +171,7 @@ pub(crate) async fn open_storage_as(
 }
 
 /// Takes over a job that a Holdfast SD holds: the journal is streamed from behind the last record in the catalog
-/// (docs/extensions.md §5). `None`: the SD does not know this attempt.
+/// (docs/extensions.md §5). Requests up to `settled` wait for no answer. `None`: the SD does not know this attempt.
 pub(crate) async fn attach_storage(
     director: &Director,
     job: &Arc<Job>,
@@ -175,11 +179,13 @@ pub(crate) async fn attach_storage(
     storage: &StoragePlan,
     opened: StorageConn,
     session: VolSession,
+    settled: Seq,
 ) -> Result<Option<SdSession>, Fail> {
     let (version, holdfast) = (opened.version, opened.holdfast);
     let context = context(director, job, &job.plan(), attempt, &storage.name, version, holdfast).await?;
     let catalog = director.catalog_service().open(context).await;
-    let catalog = catalog.map_err(|error| Fail::fatal(chain(&error)))?;
+    let mut catalog = catalog.map_err(|error| Fail::fatal(chain(&error)))?;
+    catalog.expect_settled(settled);
     let from = catalog.attach_from();
     let answers = catalog.stored_answers().await.map_err(|error| Fail::fatal(chain(&error)))?;
     let (traffic, back) = StorageTraffic::new(Arc::clone(job), version.generation(), catalog);

@@ -33,6 +33,9 @@ pub(super) struct Word {
     /// Version of its program.
     #[serde(default)]
     pub(super) version: String,
+    /// Why it prunes, recycles and overwrites nothing: the catalog is being reconciled.
+    #[serde(default)]
+    pub(super) held: Option<String>,
     /// Hash of its configuration.
     #[serde(default)]
     pub(super) config: String,

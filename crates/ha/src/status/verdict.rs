@@ -52,6 +52,7 @@ pub(super) fn verdict(asked: &[Asked]) -> (Grade, String) {
         leaders.into_iter().filter_map(|(place, word)| Some((place, word.as_ref().ok()?))).collect();
     let (mut grade, first) = match leaders.as_slice() {
         [] => (Grade::Critical, Some("no instance is active".to_owned())),
+        [(_, Word { held: Some(why), .. })] => (Grade::Warning, Some(one_line(why))),
         [_] => (Grade::Ok, None),
         several => (Grade::Critical, Some(format!("{} instances are active", several.len()))),
     };
@@ -146,6 +147,13 @@ mod tests {
             &[active(), word("b", "standby", "y")],
             "1: a is active (epoch 7); b has another configuration",
         );
+    }
+
+    #[test]
+    fn a_catalog_that_is_being_reconciled_is_a_warning() {
+        let (place, word) = word("a", "active", "x");
+        let word = word.map(|word| Word { held: Some("the catalog has gone back".into()), ..word });
+        check(&[(place, word)], "1: the catalog has gone back; a is active (epoch 7)");
     }
 
     #[test]

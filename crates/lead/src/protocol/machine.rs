@@ -288,6 +288,7 @@ impl Machine {
                     return;
                 }
                 *waits = false;
+                let has_moved = stamp.system != sight.stamp.system;
                 *stamp = sight.stamp;
                 let end = asked.after(self.terms.lease);
                 if end > *until {
@@ -295,10 +296,16 @@ impl Machine {
                     step.out.push(Effect::Extend { until: end });
                 }
                 self.observe(sight, step.now);
+                if has_moved {
+                    // Another server may have been made from an old copy: the Storage Daemons are asked at an activation.
+                    self.renew(step);
+                }
                 self.outrun(step);
             }
             (Role::Active { hold, sent, waits: true, .. }, Err(Refused)) if *sent == asked => {
-                let why = why_refused(*hold, sight.row.as_ref());
+                let (why, held) = (why_refused(*hold, sight.row.as_ref()), hold.epoch);
+                // A catalog that has forgotten the epoch must not give it out once more.
+                self.seen = self.seen.max(held);
                 self.observe(sight, step.now);
                 self.step_down(why, step);
             }
@@ -349,8 +356,14 @@ impl Machine {
 
     /// The holder raises its own epoch when a daemon knew a higher one, or when the catalog's history is another.
     fn outrun(&mut self, step: &mut Step) {
-        let Role::Active { hold, stamp, until, .. } = &self.role else { return };
+        let Role::Active { hold, stamp, .. } = &self.role else { return };
         if self.seen > hold.epoch || hold.epoch.timeline() < stamp.timeline {
+            self.renew(step);
+        }
+    }
+
+    fn renew(&mut self, step: &mut Step) {
+        if let Role::Active { hold, stamp, until, .. } = &self.role {
             self.role = Role::Draining { hold: *hold, stamp: *stamp, until: *until, then: Then::Raise };
             self.is_drained = false;
             step.out.push(Effect::Quiesce(Why::Renewing));

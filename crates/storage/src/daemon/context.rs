@@ -14,7 +14,7 @@ use volume::BlockVersion;
 use crate::device::{Changer, Device};
 use crate::job::{JobTable, NonceGiver};
 use crate::journal::{Shelf, ShelfLimits};
-use crate::ledger::{DirectorKey, DirectorRegistry, Home, Nonces, Registration, next_session_time};
+use crate::ledger::{DirectorKey, DirectorRegistry, Home, JobMarks, Nonces, Registration, next_session_time};
 use crate::lock::{lock, wait};
 
 /// What all sessions share.
@@ -26,6 +26,8 @@ pub struct Daemon {
     pub home: Home,
     /// Epochs of Directors.
     pub registry: DirectorRegistry,
+    /// Highest JobIds of Directors.
+    pub job_marks: JobMarks,
     /// Devices, in the order of the configuration.
     pub devices: Vec<Arc<Device>>,
     /// Changers.
@@ -58,6 +60,7 @@ impl Daemon {
     pub fn new(config: StorageConfig) -> std::io::Result<Self> {
         let home = Home::open(&home_directory(&config))?;
         let registry = DirectorRegistry::load(home.directors())?;
+        let job_marks = JobMarks::new(home.directors());
         let started_unix = crate::text::unix_now();
         let session_time = next_session_time(&home, u32::try_from(started_unix).unwrap_or(u32::MAX))?;
         let (devices, changers) = build_devices(&config);
@@ -67,6 +70,7 @@ impl Daemon {
             config: RwLock::new(Arc::new(config)),
             home,
             registry,
+            job_marks,
             devices,
             changers,
             jobs: JobTable::default(),

@@ -291,7 +291,7 @@ impl Session {
     }
 
     fn is_holdfast_command(&self, line: &[u8]) -> bool {
-        let words: [&[u8]; 4] = [b"nonce", b"jobs", b"attach ", b"close "];
+        let words: [&[u8]; 5] = [b"nonce", b"jobs", b"inventory", b"attach ", b"close "];
         self.has_additions && words.iter().any(|w| line.starts_with(w))
     }
 
@@ -303,6 +303,8 @@ impl Session {
             }
         } else if line.starts_with(b"jobs") {
             self.list_jobs();
+        } else if line.starts_with(b"inventory") {
+            self.tell_inventory();
         } else if line.starts_with(b"attach ") {
             self.attach(line);
         } else {
@@ -340,6 +342,22 @@ impl Session {
         let _ = self.line.signal(Signal::Eod);
     }
 
+    fn tell_inventory(&self) {
+        match super::inventory::lines(&self.daemon, &self.key()) {
+            Ok(lines) => {
+                for line in &lines {
+                    // A Director that has gone is noticed by the receiving side.
+                    let _ = self.line.send(line);
+                }
+            }
+            Err(error) => {
+                tracing::error!(error, "the inventory cannot be told");
+                self.say(&format!("3988 No inventory: {error}\n"));
+            }
+        }
+        let _ = self.line.signal(Signal::Eod);
+    }
+
     /// The job of an `attach` or `close` line.
     fn known_job(&self, line: &[u8]) -> Result<Arc<Job>, String> {
         let f = Fields::new(line);
@@ -357,8 +375,12 @@ impl Session {
         let Outbox::Journaled(journal) = &job.outbox else { return };
         let from = Fields::new(line).get::<u64>("from").unwrap_or(1).max(1);
         let status = job.state().status;
-        // Records before `from` are in the catalog.
-        journal.acknowledge(from - 1, false);
+        // Records before `from` are in the catalog, and none behind: what was confirmed may have been lost with a catalog that
+        // has gone back in time.
+        journal.confirm_to(from - 1);
+        if job.state().phase == JobPhase::Ended {
+            shelve(&self.daemon, &job);
+        }
         let last = journal.last_seq();
         self.say(&format!("3000 OK attach JobId={} status={} last={last}\n", job.spec.id, status.code()));
         self.stream(&job, from);
@@ -466,6 +488,7 @@ impl Session {
                 spool,
             )));
         }
+        self.daemon.job_marks.note(&self.key(), spec.id).map_err(|e| format!("note the JobId: {e}"))?;
         let directory = self.daemon.home.journals(&self.key()).map_err(|e| e.to_string())?;
         let header = Header {
             job_id: spec.id,

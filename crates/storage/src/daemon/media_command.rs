@@ -162,6 +162,8 @@ impl Console<'_> {
             bytes,
             writes: new.writes,
             status: "Append".to_owned(),
+            pool: new.pool.clone(),
+            media_type: new.media_type.clone(),
             synced_end: bytes,
             ..VolumeState::default()
         };

@@ -5,6 +5,7 @@ mod context;
 mod director;
 mod ending;
 pub(crate) mod guard;
+mod inventory;
 mod listener;
 mod maintenance;
 mod media_command;

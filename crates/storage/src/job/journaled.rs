@@ -198,6 +198,16 @@ impl JournalOutbox {
         self.changed.notify_all();
     }
 
+    /// The catalog that is there now has the records up to this one, whatever was confirmed before.
+    pub fn confirm_to(&self, seq: u64) {
+        let mut inner = self.inner();
+        let seq = seq.min(inner.journal.last_seq());
+        inner.is_replicated &= seq >= inner.acked;
+        inner.acked = seq;
+        drop(inner);
+        self.changed.notify_all();
+    }
+
     /// `Ans <seq> <reply>`.
     pub fn answer(&self, seq: u64, reply: &[u8]) {
         let mut inner = self.inner();

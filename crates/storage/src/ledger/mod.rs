@@ -2,12 +2,14 @@
 
 mod directors;
 mod home;
+mod job_marks;
 mod nonces;
 mod session_time;
 mod volume_state;
 
 pub use directors::{DirectorKey, DirectorRegistry, RegisterError, Registration};
 pub use home::Home;
+pub use job_marks::JobMarks;
 pub use nonces::Nonces;
 pub use session_time::next_session_time;
 pub use volume_state::{Owner, StateFileError, VolumeState};

@@ -39,6 +39,10 @@ pub struct VolumeState {
     pub jobs: u32,
     /// VolStatus.
     pub status: String,
+    /// Pool of its label; empty while not noted.
+    pub pool: String,
+    /// Media Type of its label; empty while not noted.
+    pub media_type: String,
     /// End of the data known to be on stable storage.
     pub synced_end: u64,
     /// Ranges (first byte, behind the last) that belong to no session in a catalog.
@@ -118,6 +122,9 @@ impl VolumeState {
             self.status,
             self.synced_end,
         );
+        if !self.media_type.is_empty() {
+            let _ = write!(out, "pool={}\nmedia_type={}\n", self.pool, self.media_type);
+        }
         for (from, to) in &self.unowned {
             let _ = writeln!(out, "unowned={from}-{to}");
         }
@@ -145,6 +152,8 @@ impl VolumeState {
                 "files" => state.files = value.parse().ok()?,
                 "jobs" => state.jobs = value.parse().ok()?,
                 "status" => value.clone_into(&mut state.status),
+                "pool" => value.clone_into(&mut state.pool),
+                "media_type" => value.clone_into(&mut state.media_type),
                 "synced" => state.synced_end = value.parse().ok()?,
                 "unowned" => {
                     let (from, to) = value.split_once('-')?;
@@ -173,6 +182,8 @@ mod tests {
             owner: Owner { director: "d x".into(), catalog: Some(CatalogId(9)) },
             bytes: 71_428,
             status: "Append".into(),
+            pool: "Full Pool".into(),
+            media_type: "File1".into(),
             synced_end: 71_428,
             ..VolumeState::default()
         };

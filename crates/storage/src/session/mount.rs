@@ -411,8 +411,10 @@ impl Mounting<'_> {
         label: VolumeLabel,
         file: VolumeFile,
         mut info: VolumeInfo,
-        state: VolumeState,
+        mut state: VolumeState,
     ) -> Arc<Mounted> {
+        state.pool.clone_from(&label.pool);
+        state.media_type.clone_from(&label.media_type);
         info.mounts += 1;
         info.jobs += 1;
         info.vol_type = crate::device::VOL_TYPE_FILE;

@@ -51,7 +51,7 @@ use database::Database;
 use description::Description;
 
 /// Name of the catalog's database.
-const DATABASE: &str = "bacula";
+pub const DATABASE: &str = "bacula";
 
 /// Running daemons. Dropping it kills them and removes the folder.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use types::{
     ActivationId, Attempt, CatalogId, Epoch, FileIndex, JobId, JobLevel, JobStatus, JobType, Nonce, Seq,
+    VolTime,
 };
 
 use crate::line_message;
@@ -58,6 +59,34 @@ line_message! {
         "last" last: Seq,
         /// Last record acknowledged.
         "acked" acked: Seq,
+    } "\n"
+}
+
+line_message! {
+    /// First line of the answer to `inventory` (§9).
+    InventoryHead = "inventory " {
+        /// The highest that this Director and catalog ever gave to a job here; 0 = none.
+        "JobId" highest_job: JobId,
+    } "\n"
+}
+
+line_message! {
+    /// One Volume in the answer to `inventory` (§9): its newest state (§6).
+    VolumeEntry = "volume " {
+        "VolName" volume: String,
+        /// When it was labelled; with the name the identity of the Volume.
+        "label" label_time: VolTime,
+        /// Number of the state.
+        "seq" seq: u64,
+        "bytes" bytes: u64,
+        "writes" writes: u64,
+        "blocks" blocks: u64,
+        "files" files: u32,
+        "jobs" jobs: u32,
+        "status" status: String,
+        /// Of its label; empty where the daemon has not noted it.
+        "pool" pool: String,
+        "media_type" media_type: String,
     } "\n"
 }
 
@@ -117,6 +146,8 @@ pub enum Command {
     Nonce,
     /// `jobs`: which jobs of this Director and catalog are there?
     Jobs,
+    /// `inventory`: what is known here of this Director and catalog (SD)?
+    Inventory,
     /// `attach …`.
     Attach(Attach),
     /// `close …`.
@@ -154,6 +185,7 @@ impl Command {
             b"director" => Registration::parse(line).map(Self::Register),
             b"nonce" => Ok(Self::Nonce),
             b"jobs" => Ok(Self::Jobs),
+            b"inventory" => Ok(Self::Inventory),
             b"attach" => Attach::parse(line).map(Self::Attach),
             b"close" => Close::parse(line).map(Self::Close),
             b"Ack" => Ok(Self::Ack {
@@ -180,6 +212,7 @@ impl Command {
             Self::Register(command) => command.format(),
             Self::Nonce => b"nonce\n".to_vec(),
             Self::Jobs => b"jobs\n".to_vec(),
+            Self::Inventory => b"inventory\n".to_vec(),
             Self::Attach(command) => command.format(),
             Self::Close(command) => command.format(),
             Self::Ack { seq, replicated } => {
@@ -355,6 +388,7 @@ mod tests {
             "director epoch=7 activation=0000000000000000000000000000002a catalog=000000000000000000000000000000ff instance=a\n",
             "nonce\n",
             "jobs\n",
+            "inventory\n",
             "attach JobId=3 Job=x.2026-11-23_15.05.25_07 attempt=1 from=18\n",
             "close JobId=3 Job=x.2026-11-23_15.05.25_07 attempt=1\n",
             "Ack 17\n",
@@ -378,6 +412,10 @@ mod tests {
     fn answers_round_trip() {
         let line = "job JobId=3 Job=x attempt=1 type=66 level=70 SDid=1 SDtime=2 state=running status=82 files=3 bytes=4 last=9 acked=5\n";
         assert_eq!(JobEntry::parse(line.as_bytes()).unwrap().format(), line.as_bytes());
+        let line = "volume VolName=Full-1 label=99 seq=7 bytes=71428 writes=3 blocks=2 files=0 jobs=1 status=Append pool=Full\x01Pool media_type=\n";
+        let entry = VolumeEntry::parse(line.as_bytes()).unwrap();
+        assert_eq!((entry.pool.as_str(), entry.media_type.as_str(), entry.seq), ("Full Pool", "", 7));
+        assert_eq!(entry.format(), line.as_bytes());
         let attached = Attached { job_id: JobId(3), status: JobStatus::Running, last: Seq(9) };
         assert_eq!(Attached::parse_reply(&attached.format_storage()).unwrap(), attached);
         assert_eq!(Attached::parse_reply(&attached.format_client()).unwrap(), attached);
