@@ -84,7 +84,9 @@ fn start(builder: Builder, tree: &Path) -> Result<Site> {
 }
 
 /// The Volumes' bytes by name.
-fn volumes(site: &Site) -> Result<Vec<(String, Vec<u8>)>> {
+type Volumes = Vec<(String, Vec<u8>)>;
+
+fn volumes(site: &Site) -> Result<Volumes> {
     let names = site.volume_names()?;
     names.into_iter().map(|name| Ok((name.clone(), fs::read(site.volume_file(&name))?))).collect()
 }
@@ -96,7 +98,7 @@ fn status_of(site: &Site, volume: &str) -> Result<String> {
 
 /// Jobs 2 and 3 are in the catalog again, whole, and each can be restored alone; the next job has a number of its own and
 /// a Volume of its own.
-fn nothing_was_lost(site: &Site, tree: &Path, before: &[(String, Vec<u8>)]) -> Result<()> {
+fn nothing_was_lost(site: &Site, tree: &Path, before: &Volumes) -> Result<()> {
     for job in [2, 3] {
         expect_good(&site.wait_job(job, wait::JOB)?)?;
         let files = site.sql(&format!(
@@ -130,7 +132,7 @@ fn wait_reconciled(site: &Site) -> Result<()> {
 }
 
 /// Job 1 is in the copy, jobs 2 and 3 are not. The Director is stopped.
-fn three_jobs(site: &mut Site) -> Result<(Copy, Vec<(String, Vec<u8>)>)> {
+fn three_jobs(site: &mut Site) -> Result<(Copy, Volumes)> {
     expect_good(&site.backup("Full")?)?;
     site.stop(Role::Director)?;
     let old = Copy::take(site)?;

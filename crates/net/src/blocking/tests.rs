@@ -79,7 +79,7 @@ fn exchange(client: Conn, server: Conn) {
 fn both_directions_at_once_in_clear() {
     let (client, server) = join(session("a1-fd", Tls::clear()), session("a1-sd", Tls::psk()));
     let (client, server) = (client.unwrap(), server.unwrap());
-    assert_eq!((client.peer().tls, client.peer().holdfast), (TlsKind::Clear, 1));
+    assert_eq!((client.peer().tls, client.peer().holdfast), (TlsKind::Clear, wire::version::HOLDFAST));
     exchange(client, server);
 }
 

@@ -2,7 +2,7 @@ use types::Timestamp;
 
 use super::*;
 use crate::tls::TlsKind;
-use crate::version::{ConsoleVersion, DirVersion, FdVersion, SdVersion};
+use crate::version::{ConsoleVersion, DirVersion, FdVersion, HOLDFAST, SdVersion};
 
 const JOB: &str = "Acc.2026-11-23_15.05.25_07";
 
@@ -125,7 +125,7 @@ fn holdfast_daemons_use_psk_and_their_additions_on_every_pair() {
     for (hello, at) in pairs {
         let (client, server, log) = join(hello, at, local("c", 100), local("s", 100));
         for end in [&client, &server] {
-            assert_eq!((done(end).tls, done(end).holdfast), (TlsKind::Psk, 1), "{log:#?}");
+            assert_eq!((done(end).tls, done(end).holdfast), (TlsKind::Psk, HOLDFAST), "{log:#?}");
         }
         assert_eq!(done(&client).greeting, done(&server).greeting);
     }
@@ -174,7 +174,7 @@ fn caps_are_exchanged_only_where_both_ends_know_them() {
     let (client, _, log) = join(hello(214), Listener::Storage, local("a1-fd", 0), local("a1-sd", 0));
     assert!(log[1].starts_with("S: auth cram-md5 "));
     let version = SdVersion(306);
-    assert_eq!(done(&client).greeting, Greeting::Storage { version, holdfast: 1 });
+    assert_eq!(done(&client).greeting, Greeting::Storage { version, holdfast: HOLDFAST });
 }
 
 #[test]
