@@ -7,12 +7,12 @@ use super::adopt;
 use super::ending::take_session;
 use super::job::Job;
 use super::life::Reached;
-use super::session::{Ends, Flow, SdSession};
+use super::session::{Ends, Flow, SdSession, attach_storage};
 use crate::handle::Director;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use types::Attempt;
+use types::{Attempt, Seq};
 
 /// How long a lost Storage Daemon has to come back.
 const COMES_BACK: Duration = Duration::from_secs(15);
@@ -71,8 +71,9 @@ async fn rejoin(
                 Ok(conn) if !conn.holdfast => return None,
                 Ok(conn) => {
                     let (storage, session) = (&lost.storage, lost.session);
-                    match super::session::attach_storage(director, job, attempt, storage, conn, session).await
-                    {
+                    let is_replayed = director.reconciliation().is_replayed(job.id);
+                    let settled = Seq(if is_replayed { u64::MAX } else { 0 });
+                    match attach_storage(director, job, attempt, storage, conn, session, settled).await {
                         Ok(attached) => return attached,
                         Err(fail) => tracing::warn!(job = %job.id, error = fail.text, "attach again"),
                     }
