@@ -399,7 +399,9 @@ impl Director {
     pub(crate) async fn stand_down(&self) {
         let leadership = lock(&self.inner.leadership).take();
         self.end_tasks().await;
-        drop(leadership);
+        if let Some(leadership) = leadership {
+            leadership.forgo().await;
+        }
     }
 
     /// Raises the epoch above one that a Storage Daemon knew, at start only (DESIGN §2.5).

@@ -191,6 +191,16 @@ impl Leadership {
         &self.guard
     }
 
+    /// Lets go of a role that was lost: there is nothing to give back, but the lock of the host is free when this returns.
+    pub async fn forgo(self) {
+        if let Means::Lock { lock, beats } = self.means {
+            beats.abort();
+            // It has a share of the lock; that it was aborted is no news.
+            let _ = beats.await;
+            drop(lock);
+        }
+    }
+
     /// Ends the right to act and gives the role back, to `heir` when one is named. With `demote`, the Lease engine does not take
     /// it again before [`LeaseCandidate::promote`].
     pub async fn release(self, heir: Option<&str>, demote: bool) {
