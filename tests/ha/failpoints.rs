@@ -130,3 +130,53 @@ fn storage_killed_when_a_label_is_begun() -> Result<()> {
 fn storage_killed_when_a_label_is_written() -> Result<()> {
     storage_killed_at("storage-label-written")
 }
+
+/// A daemon ends while a purged Volume is truncated. The same command is done once more, and the Volume is used again.
+fn killed_at_a_truncate(place: &str, role: Role) -> Result<()> {
+    const TRUNCATE: &str = "truncate allpools storage=File1 drive=0";
+    let dir = scratch()?;
+    let tree = dir.path().join("tree");
+    plain_tree(&tree, 20, 30_000)?;
+    let mut site = two(our_site()).pool("Action On Purge = Truncate").tree(&tree).start()?;
+    site.wait_active("b", "a", wait::START)?;
+    expect_good(&site.backup("Full")?)?;
+    site.console(&["purge volume=Vol-0001"])?;
+    site.arm(place, Act::Kill)?;
+    // The console loses a daemon in the middle of the command.
+    let _ = site.console_of("a", &[TRUNCATE]);
+    site.wait_reached(place, wait::START)?;
+    if role == Role::Storage {
+        site.forget(role)?;
+        site.start_role(role)?;
+    } else {
+        site.forget_instance("a")?;
+        site.wait_active("b", "b", wait::START)?;
+        site.start_instance("a")?;
+    }
+    let said = site.console(&[TRUNCATE])?;
+    ensure!(said.contains("The volume \"Vol-0001\" has been truncated"), "{said}");
+    expect_good(&site.backup("Full")?)?;
+    ensure!(site.volume_names()?.len() == 1, "the Volume was not used again: {:?}", site.volume_names()?);
+    audit(&site, &Trees::of(&[&tree]))?;
+    site.finish()
+}
+
+#[test]
+fn director_killed_before_a_truncate_is_sent() -> Result<()> {
+    killed_at_a_truncate("director-relabel-decided", Role::Director)
+}
+
+#[test]
+fn director_killed_before_a_truncate_is_in_the_catalog() -> Result<()> {
+    killed_at_a_truncate("director-relabel-answered", Role::Director)
+}
+
+#[test]
+fn storage_killed_when_a_truncate_is_begun() -> Result<()> {
+    killed_at_a_truncate("storage-label-truncated", Role::Storage)
+}
+
+#[test]
+fn storage_killed_when_a_truncate_is_written() -> Result<()> {
+    killed_at_a_truncate("storage-label-written", Role::Storage)
+}

@@ -233,25 +233,63 @@ fn file_daemon_killed_while_no_director_is_there() -> Result<()> {
     other_daemon_killed_while_no_director_is_there(Role::Client)
 }
 
+/// The job is ended while its Storage Daemon is away. What that one still holds of it when it is back is closed, not kept for ever.
+#[test]
+fn storage_daemon_back_after_its_job_was_ended() -> Result<()> {
+    let mut held = held()?;
+    wait::until("a checkpoint in the catalog", wait::START, || {
+        Ok((held.site.sql("SELECT count(*) FROM File")? != [["0"]]).then_some(()))
+    })?;
+    held.site.kill(Role::Storage)?;
+    held.release()?;
+    let job = held.site.wait_job(held.job, wait::JOB)?;
+    ensure!(job.status() == 'I', "{job:?}");
+    ensure!(held.site.journals()?.len() == 1, "the journal is gone: {:?}", held.site.journals()?);
+    held.site.start_role(Role::Storage)?;
+    wait::until("the journal to be closed", wait::JOB, || {
+        Ok(held.site.journals()?.is_empty().then_some(()))
+    })?;
+    audit(&held.site, &held.trees())?;
+    held.site.finish()
+}
+
 #[test]
 fn killed_in_a_script_before_the_job() -> Result<()> {
+    killed_in_a_before_script("Run Before Job = \"@\"", 2)
+}
+
+#[test]
+fn killed_in_a_script_before_the_job_that_may_not_run_again() -> Result<()> {
+    let script = "RunScript { Runs When = Before; Runs On Client = no; Run Again = no; Command = \"@\" }";
+    killed_in_a_before_script(script, 1)
+}
+
+/// The Director dies in a script before the job, which then runs so often; `@` in `directive` stands for its command.
+fn killed_in_a_before_script(directive: &str, runs: usize) -> Result<()> {
     let dir = scratch()?;
     let (tree, note) = (dir.path().join("tree"), dir.path().join("note"));
     plain_tree(&tree, 20, 30_000)?;
     let gate = Gate::create(dir.path().join("gate"))?;
     let script =
         format!("/bin/sh -c 'echo $HOLDFAST_ATTEMPT >> {}; cat {}'", note.display(), gate.path().display());
-    let mut site = two(our_site()).job(format!("Run Before Job = \"{script}\"")).tree(&tree).start()?;
+    let mut site = two(our_site()).job(directive.replace('@', &script)).tree(&tree).start()?;
     site.wait_active("b", "a", wait::START)?;
     let job = site.run("run job=Backup level=Full yes")?;
     let open = gate.wait_reader(wait::START)?;
     site.kill_instance("a")?;
     drop(open);
     site.wait_active("b", "b", wait::START)?;
-    attempts(&note, 2)?;
-    drop(gate.wait_reader(wait::START)?);
+    if runs > 1 {
+        attempts(&note, runs)?;
+        drop(gate.wait_reader(wait::START)?);
+    }
     expect_good(&site.wait_job(job, wait::JOB)?)?;
-    ensure!(fs::read_to_string(&note)? == "1\n2\n", "the script ran otherwise");
+    let said = if runs > 1 { "a script runs again" } else { "a script with Run Again = no is left out" };
+    ensure!(site.job_log().contains(said), "the job's messages do not say: {said}");
+    let ran = fs::read_to_string(&note)?;
+    ensure!(ran == ["1\n", "2\n"][..runs].concat(), "the script ran otherwise: {ran:?}");
+    let recorded = site.sql("SELECT Attempt FROM hf_script WHERE JobId = 1 ORDER BY Attempt")?;
+    ensure!(recorded == [["1"], ["2"]][..runs], "starts recorded: {recorded:?}");
     audit(&site, &Trees::of(&[&tree]))?;
     site.finish()
 }

@@ -16,6 +16,9 @@ use crate::two;
 /// How long the Storage Daemon of a woken instance may take to refuse what it sends.
 const REFUSED: Duration = Duration::from_secs(10);
 
+/// The switch that keeps the Storage Daemons away from the one who follows, so that they do not hear of its epoch.
+const CUT_OFF: &str = "storages-not-asked";
+
 /// A console's command that is decided by the instance that is then frozen.
 pub(crate) struct Late<'a> {
     /// What the console says before.
@@ -41,6 +44,9 @@ pub(crate) fn comes_too_late(builder: Builder, late: &Late<'_>) -> Result<()> {
     site.prefer_instance("b");
     expect_good(&site.backup("Full")?)?;
     site.console(late.prepare)?;
+    if !late.is_heard {
+        site.switch_on(CUT_OFF)?;
+    }
     site.arm(late.place, Act::Stop)?;
     let frozen = site.instance_process("a")?;
     std::thread::scope(|scope| -> Result<()> {
@@ -61,6 +67,9 @@ pub(crate) fn comes_too_late(builder: Builder, late: &Late<'_>) -> Result<()> {
             Ok(site.log(Role::Storage)?.contains(words).then_some(()))
         })
     });
+    if !late.is_heard {
+        site.switch_off(CUT_OFF)?;
+    }
     audit(&site, &Trees::of(&[&tree]))?;
     (late.holds)(&site)?;
     refused.unwrap_or(Ok(()))?;

@@ -596,6 +596,7 @@ async fn take_over(director: &Director, configuration: &Arc<Configuration>) -> R
     reconcile::begin(director, director.doubt()).await?;
     jobs::adopt::take_up(director).await?;
     director.spawn(reconcile::run(director.clone()));
+    jobs::leftover::look_everywhere(director);
     director.spawn(scheduler::run(director.clone()));
     Ok(())
 }

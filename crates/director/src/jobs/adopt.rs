@@ -13,7 +13,7 @@ use super::machine::Step;
 use super::outcome::Wish;
 use super::readback::{self, Found};
 use super::session::{Fail, Flow, SdSession, attach_storage};
-use super::{aftermath, backup, cancel, create, rejoin};
+use super::{aftermath, backup, cancel, create, leftover, rejoin};
 use crate::error::DirectorError;
 use crate::handle::Director;
 use crate::peer::{StorageConn, chain};
@@ -139,6 +139,7 @@ async fn adopt(director: Director, job: Arc<Job>, row: JobRow, attempt: AttemptR
         held = ask_storage(&director, &job, &attempt) => held,
         _ = job.wished() => Ok(Held::Lost("the job was canceled before its Storage daemon answered".to_owned())),
     };
+    let mut left_with = None;
     let led = match held {
         Ok(Held::NotStarted) => return Box::pin(start_anew(&director, &job, attempt.attempt)).await,
         Ok(Held::Ended(sd)) => {
@@ -155,6 +156,7 @@ async fn adopt(director: Director, job: Arc<Job>, row: JobRow, attempt: AttemptR
             return conclude(&director, &job, course, found).await;
         }
         Ok(Held::Lost(why)) => {
+            left_with = Some(attempt.storage.clone());
             cancel::tell_all(&director, &job).await;
             if job.plan().job_type == JobType::Restore && job.wish() == Wish::GoOn {
                 let found = readback::restore_end(&director, &job, &mut course, &why).await;
@@ -168,6 +170,9 @@ async fn adopt(director: Director, job: Arc<Job>, row: JobRow, attempt: AttemptR
         Err(fail) => Err(fail),
     };
     life::close(&director, &job, course, led).await;
+    if let Some(storage) = left_with {
+        leftover::look(&director, &storage);
+    }
 }
 
 /// Ends a job, or starts it anew, as was found on its daemons.

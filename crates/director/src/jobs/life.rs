@@ -8,7 +8,7 @@ use super::outcome::Wish;
 use super::readback::ReadBack;
 use super::session::{Ends, Fail, FdSession, SdSession};
 use super::view::WaitReason;
-use super::{aftermath, backup, restore, scripts};
+use super::{aftermath, backup, leftover, restore, scripts};
 use crate::handle::Director;
 use crate::messages::Codes;
 use catalog::job::JobStart;
@@ -86,8 +86,13 @@ pub(crate) async fn close(director: &Director, job: &Arc<Job>, mut course: Cours
         ending::drain(director, job, &mut course).await;
     }
     job.step(&Step::Finish);
+    let lost = course.reached.sd.as_ref().filter(|sd| sd.holdfast && course.reached.ends.sd.is_none());
+    let lost = lost.map(|sd| sd.storage.name.clone());
     let finished = ending::finish(director, job, course).await;
     over(director, job, finished).await;
+    if let Some(storage) = lost {
+        leftover::look(director, &storage);
+    }
 }
 
 async fn over(director: &Director, job: &Arc<Job>, finished: Finished) {

@@ -16,6 +16,7 @@ pub(crate) mod create;
 mod ending;
 pub(crate) mod fileset;
 mod job;
+pub(crate) mod leftover;
 pub(crate) mod level;
 mod life;
 mod lost;

@@ -62,6 +62,9 @@ pub(super) struct Silent {
 /// Asks one daemon. A stock one, which keeps nothing for a Director, has said all with nothing.
 pub(super) async fn ask(director: &Director, storage: &Storage, limit: Duration) -> Result<Heard, Silent> {
     let silent = |epoch, why| Silent { storage: storage.name.clone(), epoch, why };
+    if sys::failpoint::is_on(super::CUT_OFF) {
+        return Err(silent(None, "a test keeps the Storage daemons away".to_owned()));
+    }
     let asked = tokio::time::timeout(limit, exchange(director, storage)).await;
     match asked {
         Ok(Ok(heard)) => Ok(heard),

@@ -39,6 +39,9 @@ const SCOUT_LIMIT: Duration = Duration::from_secs(5);
 /// Rounds in which daemons may name ever higher epochs.
 const ROUNDS_MAX: u32 = 4;
 
+/// The switch of a test in which no Storage Daemon has heard of the one who follows.
+pub(crate) const CUT_OFF: &str = "storages-not-asked";
+
 /// How far the Storage Daemons have been asked in this activation, and what came of it.
 #[derive(Debug, Default)]
 pub(crate) struct Reconciliation {

@@ -1,12 +1,17 @@
 //! Whether data may be overwritten (docs/extensions.md §3).
 
-use types::VolTime;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use types::{VolTime, VolumeName};
 use volume::VolumeLabel;
 use wire::verdict::{Unlike, VolumeVersion};
 
 use super::Daemon;
 use crate::device::Permit;
-use crate::ledger::{DirectorKey, Owner, VolumeState};
+use crate::ledger::{DirectorKey, Owner, StateFileError, VolumeState};
+use crate::session::load_state;
 
 /// Why nothing was overwritten.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +30,34 @@ pub(crate) struct OnMedium<'a> {
     pub(crate) state: Option<&'a VolumeState>,
     /// Its label, where readable.
     pub(crate) label: Option<&'a VolumeLabel>,
+}
+
+/// The state to check a permit against: that of the label on the medium. Where a crash came between a new label and its state, and
+/// there is nothing but the label, it is the one from before.
+///
+/// # Errors
+/// The file is damaged or cannot be read.
+pub(crate) fn state_to_check(
+    daemon: &Daemon,
+    volume: &VolumeName,
+    path: &Path,
+    label: Option<&VolumeLabel>,
+) -> Result<Option<VolumeState>, StateFileError> {
+    let kept = load_state(daemon, volume, None)?;
+    let is_of_label = |state: &VolumeState| label.is_none_or(|label| label.labelled == state.label_time);
+    Ok(kept.filter(|state| is_of_label(state) || holds_only_its_label(path)))
+}
+
+/// Whether the first block of a Volume, which has its label, is its only one. Its header says in bytes 4 to 8 how long it is.
+fn holds_only_its_label(path: &Path) -> bool {
+    let read = || -> io::Result<(u64, u64)> {
+        let mut file = File::open(path)?;
+        let mut head = [0; 8];
+        file.read_exact(&mut head)?;
+        let block = u32::from_be_bytes([head[4], head[5], head[6], head[7]]);
+        Ok((u64::from(block), file.metadata()?.len()))
+    };
+    read().is_ok_and(|(block, size)| block == size)
 }
 
 /// Checks a permit against the Volume.
@@ -73,7 +106,10 @@ fn difference(owner: &DirectorKey, permit: Permit, state: &VolumeState) -> Optio
     }
     let planned = VolumeVersion { label_time: permit.label_time, writes: permit.writes };
     let kept = VolumeVersion { label_time: state.label_time, writes: state.writes };
-    planned.unlike(kept).map(|unlike| match unlike {
+    // Relabelled for a Director that died before it had that in its catalog, and nothing was written since: what was to be lost
+    // is lost, and there is nothing else on it.
+    let is_bare = state.writes == permit.writes && state.blocks == 0 && state.jobs == 0;
+    planned.unlike(kept).filter(|_| !is_bare).map(|unlike| match unlike {
         Unlike::Label => format!("it was labelled at {}, not at {}", kept.label_time, planned.label_time),
         Unlike::Writes => format!("it has had {} writes, not {}", kept.writes, planned.writes),
     })

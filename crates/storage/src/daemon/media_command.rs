@@ -8,7 +8,7 @@ use volume::{DiskVolume, LabelKind, VolumeLabel, read_label};
 use wire::scan::Fields;
 
 use super::command::Console;
-use super::guard::{OnMedium, check_permit, owner_of};
+use super::guard::{OnMedium, check_permit, owner_of, state_to_check};
 use crate::device::{Blocked, Device, Permit, VOL_TYPE_FILE, VolumeFile};
 use crate::ledger::VolumeState;
 use crate::session::{LabelMaker, chain, load_state, write_label};
@@ -97,7 +97,7 @@ impl Console<'_> {
         new: &VolumeName,
         label: Option<&VolumeLabel>,
     ) {
-        let state = match load_state(self.daemon, old, label.map(|l| l.labelled)) {
+        let state = match state_to_check(self.daemon, old, &device.volume_path(old), label) {
             Ok(state) => state,
             Err(error) => return self.say(&format!("3912 Failed to label Volume: ERR={}\n", chain(&error))),
         };

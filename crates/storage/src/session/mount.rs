@@ -263,7 +263,8 @@ impl Mounting<'_> {
             self.job.outbox.message(Kind::Warning, &text);
             return Ok(Attempt::Next);
         }
-        let state = load_state(self.daemon, name, label.map(|l| l.labelled))?;
+        let path = self.device.volume_path(name);
+        let state = crate::daemon::guard::state_to_check(self.daemon, name, &path, label)?;
         let medium = crate::daemon::guard::OnMedium { state: state.as_ref(), label };
         let checked = crate::daemon::guard::check_permit(
             self.daemon,

@@ -79,13 +79,29 @@ impl Site {
         })
     }
 
+    /// Sets a switch that the daemons look at (`sys::failpoint::is_on`).
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn switch_on(&self, switch: &str) -> Result<()> {
+        fs::write(self.failpoints().join(switch), "on").with_context(|| format!("switch {switch} on"))
+    }
+
+    /// Takes a switch back.
+    ///
+    /// # Errors
+    /// When it was not set.
+    pub fn switch_off(&self, switch: &str) -> Result<()> {
+        fs::remove_file(self.failpoints().join(switch)).with_context(|| format!("switch {switch} off"))
+    }
+
     /// Puts back the bugs that the description and the environment name.
     pub(super) fn put_bugs_back(&self) -> Result<()> {
         let named = std::env::var(BUG_VARIABLE).ok();
         for bug in self.description.known_bugs.iter().chain(&named) {
             let is_known = KNOWN_BUGS.iter().any(|(name, _)| name == bug);
             ensure!(is_known, "{BUG_VARIABLE}: no bug “{bug}” is known; there are {KNOWN_BUGS:?}");
-            fs::write(self.failpoints().join(bug), "on").with_context(|| format!("put {bug} back"))?;
+            self.switch_on(bug)?;
         }
         Ok(())
     }
