@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use holdfast_tests::held::Held;
-use holdfast_tests::{compare_restored, expect_good, our_site};
+use holdfast_tests::{expect_good, our_site};
 use testkit::postgres::Postgres;
 use testkit::site::{Builder, Site};
 use testkit::wait;
@@ -10,18 +10,6 @@ use testkit::wait;
 /// Two instances, the first of them active, over a catalog on PostgreSQL.
 fn two() -> Builder {
     our_site().postgres().instances(&["a", "b"]).cluster("Lease Time = 3 seconds")
-}
-
-/// The job that stood at the gate ends `T`, once, and comes back as it was.
-fn ends_well(held: &mut Held) -> Result<()> {
-    expect_good(&held.site.wait_job(held.job, wait::JOB)?)?;
-    let twice = held
-        .site
-        .sql("SELECT FileIndex, count(*) FROM File WHERE JobId = 1 GROUP BY FileIndex HAVING count(*) > 1")?;
-    ensure!(twice.is_empty(), "files that are in the catalog twice: {twice:?}");
-    expect_good(&held.restore(held.job)?)?;
-    compare_restored(&held.site, &held.before)?.expect_equal()?;
-    compare_restored(&held.site, &held.after)?.expect_equal()
 }
 
 fn server(held: &mut Held) -> Result<&mut Postgres> {
@@ -42,7 +30,7 @@ fn killed_the_lease_runs_out_and_the_standby_takes_the_job_up() -> Result<()> {
     held.site.wait_active("b", "b", wait::START)?;
     ensure!(epoch(&held.site)? == 2);
     held.release()?;
-    ends_well(&mut held)?;
+    held.ends_well()?;
     held.site.start_instance("a")?;
     held.site.wait_active("a", "b", wait::START)?;
     held.site.finish()
@@ -59,7 +47,7 @@ fn frozen_and_woken_it_does_nothing_and_stands_by() -> Result<()> {
     held.site.wait_active("a", "b", wait::START)?;
     ensure!(epoch(&held.site)? == 2, "the woken instance raised the epoch");
     held.release()?;
-    ends_well(&mut held)?;
+    held.ends_well()?;
     held.site.finish()
 }
 
@@ -73,7 +61,7 @@ fn switched_over_and_back_with_a_job_in_the_middle() -> Result<()> {
     ensure!(said.contains("Instance a is active after"), "asked at the standby: {said}");
     ensure!(epoch(&held.site)? == 3);
     held.release()?;
-    ends_well(&mut held)?;
+    held.ends_well()?;
     held.site.finish()
 }
 
@@ -89,7 +77,7 @@ fn without_its_catalog_nobody_acts_and_the_job_lives() -> Result<()> {
     })?;
     held.release()?;
     server(&mut held)?.resume()?;
-    ends_well(&mut held)?;
+    held.ends_well()?;
     held.site.finish()
 }
 
@@ -102,5 +90,29 @@ fn demoted_it_stays_a_standby_until_it_is_promoted() -> Result<()> {
     ensure!(said.contains("held back") && said.contains("may become active"), "{said}");
     site.wait_active("a", "a", wait::START)?;
     expect_good(&site.backup("Full")?)?;
+    site.finish()
+}
+
+/// A command that lets data be overwritten is good for a lease, but one that was answered keeps nobody waiting.
+#[test]
+fn the_role_is_given_back_at_once_after_a_relabel_and_after_a_recycling() -> Result<()> {
+    let recycling = "Maximum Volumes = 1";
+    let site = two().tree("/etc/hostname").pool(recycling).pool("Maximum Volume Jobs = 1").start()?;
+    site.wait_active("b", "a", wait::START)?;
+    expect_good(&site.backup("Full")?)?;
+    let relabel = "relabel storage=File1 oldvolume=Vol-0001 volume=Vol-0002 pool=File";
+    let switch = "cluster switchover to=b";
+    let said = site.console_of("a", &["purge volume=Vol-0001 yes", relabel, switch])?;
+    ensure!(said.contains("3000 OK label") && said.contains("Instance b is active after"), "{said}");
+    expect_good(&site.backup("Full")?)?;
+    site.console_of("b", &["purge volume=Vol-0002 yes"])?;
+    expect_good(&site.backup("Full")?)?;
+    ensure!(site.job_log().contains("Recycled volume \"Vol-0002\""), "{}", site.job_log());
+    let said = site.console_of("b", &["cluster switchover to=a"])?;
+    ensure!(said.contains("Instance a is active after"), "{said}");
+    for instance in ["a", "b"] {
+        let log = site.instance_log(instance)?;
+        ensure!(log.contains("why=Released") && !log.contains("why=Expired"), "{instance}: {log}");
+    }
     site.finish()
 }

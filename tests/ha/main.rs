@@ -12,12 +12,14 @@ mod fence;
 mod frozen;
 mod known_bugs;
 mod lease;
+mod network;
 mod random;
 mod readback;
 mod required;
 mod restore;
 mod status;
 mod takeover;
+mod two_directors;
 
 use testkit::site::Builder;
 

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::audit::Trees;
-use crate::{plain_tree, scratch};
-use anyhow::{Context, Result};
+use crate::{compare_restored, expect_good, plain_tree, scratch};
+use anyhow::{Context, Result, ensure};
 use testkit::site::{Builder, Gate, JobRow, OpenGate, Site};
 use testkit::wait;
 
@@ -94,5 +94,22 @@ impl Held {
         let cd = format!("cd {}", folder.display());
         let id = self.site.run_dialogue(&[&start, &cd, "unmark gate", "done", "yes"])?;
         self.site.wait_job(id, wait::JOB)
+    }
+
+    /// The job ends `T`, its files are in the catalog once, and it comes back as it was.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn ends_well(&self) -> Result<()> {
+        expect_good(&self.site.wait_job(self.job, wait::JOB)?)?;
+        let twice = format!(
+            "SELECT FileIndex, count(*) FROM File WHERE JobId = {} GROUP BY FileIndex HAVING count(*) > 1",
+            self.job
+        );
+        let twice = self.site.sql(&twice)?;
+        ensure!(twice.is_empty(), "files that are in the catalog twice: {twice:?}");
+        expect_good(&self.restore(self.job)?)?;
+        compare_restored(&self.site, &self.before)?.expect_equal()?;
+        compare_restored(&self.site, &self.after)?.expect_equal()
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod held;
+pub mod load;
 pub mod random;
 
 use std::fs;

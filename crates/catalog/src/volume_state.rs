@@ -35,7 +35,8 @@ pub fn get(r: &ReadTx<'_>, id: MediaId) -> Result<VolumeState> {
     Ok(found.unwrap_or_default())
 }
 
-/// Stores a state if it is newer. Returns false for an older or equal one: then its Media columns are not applied either.
+/// Stores a state if it is newer: by its number, or of a later label, since a Volume that was made anew under its old name (its file
+/// was removed) is numbered anew. Returns false for an older or equal one: then its Media columns are not applied either.
 ///
 /// # Errors
 /// Those of the database.
@@ -43,7 +44,7 @@ pub fn advance(tx: &WriteTx<'_>, id: MediaId, state: VolumeState) -> Result<bool
     let changed = tx.execute(
         "INSERT INTO hf_volume (MediaId, LabelDate, StateSeq, WriteCounter) VALUES (?1, ?2, ?3, ?4) \
          ON CONFLICT (MediaId) DO UPDATE SET LabelDate = excluded.LabelDate, StateSeq = excluded.StateSeq, \
-         WriteCounter = excluded.WriteCounter WHERE excluded.StateSeq > hf_volume.StateSeq",
+         WriteCounter = excluded.WriteCounter WHERE excluded.StateSeq > hf_volume.StateSeq OR excluded.LabelDate > hf_volume.LabelDate",
         params![id, state.label_date, state.state_seq, state.write_counter],
     )?;
     Ok(changed > 0)

@@ -543,6 +543,9 @@ async fn volume_states_only_move_forward(f: &Fixture) {
         .await;
     assert_eq!(advanced, [true, false, false, true]);
     assert_eq!(f.catalog.read(|r| volume_state::get(r, MediaId(1))).await.unwrap(), state(6));
+    let anew = VolumeState { label_date: state(1).label_date + 1, state_seq: 1, write_counter: 1 };
+    assert!(f.write(move |tx| volume_state::advance(tx, MediaId(1), anew)).await, "it was labelled later");
+    assert_eq!(f.catalog.read(|r| volume_state::get(r, MediaId(1))).await.unwrap(), anew);
     assert_eq!(f.catalog.read(|r| volume_state::get(r, MediaId(2))).await.unwrap(), VolumeState::default());
 }
 

@@ -144,7 +144,7 @@ pub async fn run(
     sys::limit_malloc_arenas(HEAP_ARENAS);
     sys::raise_open_files();
     let mut daemon = Arc::new(Daemon::new(config, context.stop.clone())?);
-    let listeners = listen(&daemon.config.daemon.listen())?;
+    let listeners = listen(&daemon.config.daemon.listen(), daemon.config.daemon.heartbeat_interval)?;
     for listener in &listeners {
         tracing::info!(name = %daemon.config.daemon.name, address = %listener.address(), "File Daemon is listening");
     }
@@ -228,11 +228,11 @@ async fn stop_jobs(daemon: &Daemon) {
     }
 }
 
-fn listen(addresses: &[ListenAddress]) -> Result<Vec<Listener>, StartError> {
+fn listen(addresses: &[ListenAddress], keepalive: Duration) -> Result<Vec<Listener>, StartError> {
     let mut listeners = Vec::new();
     for address in addresses {
         for socket in resolve(address)? {
-            listeners.push(Listener::bind(socket)?);
+            listeners.push(Listener::bind(socket)?.with_keepalive(keepalive));
         }
     }
     Ok(listeners)

@@ -50,7 +50,7 @@ pub(crate) async fn bind(
         });
         for at in wanted {
             if listeners.iter().all(|listener| listener.address() != at) {
-                listeners.push(Listener::bind(at)?);
+                listeners.push(Listener::bind(at)?.with_keepalive(director.heartbeat_interval));
             }
         }
     }

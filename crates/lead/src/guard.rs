@@ -2,9 +2,10 @@
 
 use crate::clock::now;
 use crate::protocol::Moment;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use types::{ActivationId, Epoch};
 
 /// What `lease_ms` says where leadership is a lock on the local host and has no time (docs/extensions.md §3).
@@ -46,8 +47,30 @@ struct Shared {
     director: String,
     instance: String,
     state: watch::Sender<State>,
-    /// When lease time was last given to a command.
-    last_permit: Mutex<Option<Moment>>,
+    permits: Mutex<Permits>,
+    /// A permit was spent.
+    spent: Notify,
+}
+
+/// Lease time that was given to commands which may not have been answered.
+#[derive(Debug, Default)]
+struct Permits {
+    /// When each of those was given that is still waited for.
+    open: BTreeMap<u64, Moment>,
+    /// When the last one was given of which nobody will hear any more.
+    lost: Option<Moment>,
+    /// Number of the next.
+    next: u64,
+}
+
+/// Lease time for one command that lets data be overwritten (docs/extensions.md §3).
+///
+/// One that is dropped without [`Permit::spent`] counts as on its way for a whole lease.
+#[derive(Debug)]
+pub struct Permit {
+    shared: Arc<Shared>,
+    number: u64,
+    lease_ms: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -69,8 +92,8 @@ impl EpochGuard {
     ) -> Self {
         let (state, _) = watch::channel(State { lost: None, until });
         let (director, instance) = (director.to_owned(), instance.to_owned());
-        let last_permit = Mutex::default();
-        Self { shared: Arc::new(Shared { epoch, activation, director, instance, state, last_permit }) }
+        let (permits, spent) = (Mutex::default(), Notify::new());
+        Self { shared: Arc::new(Shared { epoch, activation, director, instance, state, permits, spent }) }
     }
 
     /// The epoch of this activation.
@@ -116,13 +139,28 @@ impl EpochGuard {
         self.shared.state.borrow().until.is_none()
     }
 
-    /// Milliseconds of lease that are left, as destructive commands carry them; `u64::MAX` for a lock without time, 0 when
-    /// the right to act has ended.
+    /// Milliseconds of lease that are left, to be shown; `u64::MAX` for a lock without time, 0 when the right to act has ended.
     #[must_use]
-    pub fn lease_ms(&self) -> u64 {
+    pub fn lease_left_ms(&self) -> u64 {
+        self.left_ms(now())
+    }
+
+    /// Lease time for a command that lets data be overwritten: ask for it before the command is sent.
+    #[must_use]
+    pub fn permit(&self) -> Permit {
         let now = now();
         // Noted first: whoever ends the right then sees that a command may be on its way.
-        *self.permit() = Some(now);
+        let number = {
+            let mut permits = self.shared.permits();
+            let number = permits.next;
+            permits.next += 1;
+            permits.open.insert(number, now);
+            number
+        };
+        Permit { shared: Arc::clone(&self.shared), number, lease_ms: self.left_ms(now) }
+    }
+
+    fn left_ms(&self, now: Moment) -> u64 {
         let state = self.shared.state.borrow();
         match (&state.lost, state.until) {
             (Some(_), _) => 0,
@@ -131,13 +169,15 @@ impl EpochGuard {
         }
     }
 
-    /// When lease time was last asked for by [`Self::lease_ms`].
+    /// When the last of those permits was given that may be on their way.
     pub(crate) fn last_permit(&self) -> Option<Moment> {
-        *self.permit()
+        let permits = self.shared.permits();
+        permits.open.values().copied().chain(permits.lost).max()
     }
 
-    fn permit(&self) -> MutexGuard<'_, Option<Moment>> {
-        self.shared.last_permit.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Waits until a permit was spent; one waiter. Cancel safe.
+    pub(crate) async fn permit_spent(&self) {
+        self.shared.spent.notified().await;
     }
 
     /// The engine has renewed the lease.
@@ -180,6 +220,35 @@ impl EpochGuard {
     }
 }
 
+impl Shared {
+    fn permits(&self) -> MutexGuard<'_, Permits> {
+        self.permits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permit {
+    /// Milliseconds of lease that were left when it was given, as the command carries them; as [`EpochGuard::lease_left_ms`].
+    #[must_use]
+    pub const fn lease_ms(&self) -> u64 {
+        self.lease_ms
+    }
+
+    /// The command was answered, or never sent: whoever had it has dealt with it.
+    pub fn spent(self) {
+        self.shared.permits().open.remove(&self.number);
+        self.shared.spent.notify_one();
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut permits = self.shared.permits();
+        if let Some(at) = permits.open.remove(&self.number) {
+            permits.lost = permits.lost.max(Some(at));
+        }
+    }
+}
+
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(NO_LIMIT_MS)
 }
@@ -197,19 +266,35 @@ mod tests {
         let held = guard(None);
         assert_eq!(held.check(), Ok(()));
         assert!(held.is_lock() && !guard(Some(now())).is_lock());
-        assert_eq!(held.lease_ms(), u64::MAX);
+        assert_eq!(held.lease_left_ms(), u64::MAX);
         held.end(Lost::Superseded(Epoch(4)));
         held.end(Lost::Released);
         assert_eq!(held.check(), Err(Lost::Superseded(Epoch(4))));
-        assert_eq!(held.lease_ms(), 0);
+        assert_eq!(held.lease_left_ms(), 0);
         assert_eq!(held.lost().await, Lost::Superseded(Epoch(4)));
+    }
+
+    #[test]
+    fn only_a_permit_that_was_spent_is_not_waited_for() {
+        let held = guard(Some(now().after(Duration::from_secs(60))));
+        assert!(held.lease_left_ms() > 50_000 && held.last_permit().is_none(), "to look is no permit");
+        let (first, second) = (held.permit(), held.permit());
+        assert!(first.lease_ms() > 50_000);
+        let at = held.last_permit();
+        second.spent();
+        assert!(held.last_permit().is_some() && held.last_permit() <= at);
+        drop(first);
+        assert!(held.last_permit().is_some(), "nobody knows what became of it");
+        let third = held.permit();
+        third.spent();
+        assert!(held.last_permit() <= at, "the lost one is waited for, and no other");
     }
 
     #[tokio::test]
     async fn a_lease_ends_by_the_monotonic_clock_unless_extended() {
         let held = guard(Some(now().after(Duration::from_millis(20))));
         held.extend(now().after(Duration::from_secs(60)));
-        assert!(held.lease_ms() > 50_000);
+        assert!(held.lease_left_ms() > 50_000);
         held.extend(now().after(Duration::from_millis(5)));
         assert_eq!(held.lost().await, Lost::Expired);
         assert_eq!(held.check(), Err(Lost::Expired));

@@ -142,6 +142,13 @@ impl LeaseHold {
     }
 }
 
+async fn permit_spent(of: Option<&EpochGuard>) {
+    match of {
+        Some(guard) => guard.permit_spent().await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn order(orders: &mpsc::Sender<Order>, event: Event) {
     let (done, is_done) = oneshot::channel();
     if orders.send(Order { event, done }).await.is_ok() {
@@ -180,6 +187,8 @@ impl Engine {
             let order = tokio::select! {
                 biased;
                 order = self.ordered.recv() => order,
+                // Perhaps the last that was waited for.
+                () = permit_spent(self.ended.as_ref()), if quiet_at.is_some() => continue,
                 () = tokio::time::sleep(wait) => {
                     let is_quiet = quiet_at.is_some_and(|at| at <= now());
                     self.deal_with(if is_quiet { Event::Drained } else { Event::Wake }).await;
@@ -275,8 +284,8 @@ impl Engine {
         })
     }
 
-    /// When nothing that the last activation began can be on its way any more: a command that lets data be overwritten is good for
-    /// the lease time that it carries, at most a lease from when that was asked for.
+    /// When nothing that the last activation began can be on its way any more: a command that lets data be overwritten and was not
+    /// answered is good for the lease time that it carries, at most a lease from when that was asked for.
     fn quiet_at(&self) -> Option<Moment> {
         let ended = self.ended.as_ref()?;
         Some(ended.last_permit().map_or(Moment::default(), |at| at.after(self.terms.lease)))

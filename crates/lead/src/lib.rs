@@ -18,7 +18,7 @@ mod lease;
 mod lock;
 pub mod protocol;
 
-pub use guard::{EpochGuard, Lost};
+pub use guard::{EpochGuard, Lost, Permit};
 pub use host::HostCandidate;
 pub use lease::{LeaseCandidate, LeaseHold, LeaseView};
 pub use lock::{Holder, HostLock, LockError};

@@ -24,6 +24,7 @@ const BACKLOG: u32 = 512;
 pub struct Listener {
     listener: TcpListener,
     address: SocketAddr,
+    keepalive: Duration,
 }
 
 /// A call whose first packet has not been read yet.
@@ -53,9 +54,15 @@ impl Listener {
             socket.bind(address)?;
             let listener = socket.listen(BACKLOG)?;
             let address = listener.local_addr()?;
-            Ok(Self { listener, address })
+            Ok(Self { listener, address, keepalive: KEEPALIVE })
         };
         open().map_err(|source| NetError::Listen { address: address.to_string(), source })
+    }
+
+    /// Keep-alive of what is accepted (Heartbeat Interval), 5 minutes unless said.
+    #[must_use]
+    pub fn with_keepalive(self, keepalive: Duration) -> Self {
+        Self { keepalive, ..self }
     }
 
     /// The address in use.
@@ -71,7 +78,7 @@ impl Listener {
     pub async fn accept(&self) -> Result<Incoming, NetError> {
         let failed = |source| NetError::Listen { address: self.address.to_string(), source };
         let (stream, address) = self.listener.accept().await.map_err(failed)?;
-        if let Err(error) = prepare(&stream, KEEPALIVE) {
+        if let Err(error) = prepare(&stream, self.keepalive) {
             // Of this call alone (its peer may be gone already), so no reason to stop listening.
             tracing::debug!(%address, %error, "the options of an accepted connection could not be set");
         }

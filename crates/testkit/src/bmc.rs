@@ -102,6 +102,15 @@ impl Bmc {
         Ok(writeln!(list, "{process}")?)
     }
 
+    /// Switches the power on again; what ran there before does not.
+    ///
+    /// # Errors
+    /// When the simulator's files cannot be written.
+    pub fn switch_on(&self) -> Result<()> {
+        fs::write(self.file("processes"), "")?;
+        Ok(fs::write(self.file("power"), "1\n")?)
+    }
+
     /// Whether the machine has power.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 //! - [`postgres`]: private PostgreSQL servers.
 //! - [`patroni`]: two of them under Patroni with etcd.
 //! - [`bmc`]: a management board with a power switch, for fence agents.
+//! - [`network`]: hosts as network namespaces on a switch, whose wires are cut.
 //! - [`fault`]: damage to Volumes, full disks.
 //! - [`wait`]: waiting on a condition with a bound.
 //!
@@ -15,6 +16,7 @@
 pub mod bmc;
 pub mod compare;
 pub mod fault;
+pub mod network;
 pub mod patroni;
 pub mod postgres;
 pub mod site;

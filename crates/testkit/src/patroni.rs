@@ -174,7 +174,7 @@ impl Patroni {
     fn on_host(&self, program: &str, arguments: &[String], log: &str) -> Result<Tied> {
         let (uid, gid) = self.owner;
         let log = fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join(log))?;
-        let mut command = tied::command(None);
+        let mut command = tied::command(None, None);
         // The shell stays the namespace's first process: the order to die with `unshare` is lost when a process changes its user.
         command.args(["unshare", "--pid", "--mount-proc", "--fork", "--kill-child"]);
         command.args(["sh", "-c", "\"$@\"; exit $?", "host", "setpriv"]);

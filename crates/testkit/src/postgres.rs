@@ -1,7 +1,8 @@
 //! Private PostgreSQL servers: made in a temporary folder, killed with the test, nothing synced to disk.
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,6 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
 
+use crate::network::Host;
 use crate::tied::{self, Tied};
 use crate::wait;
 
@@ -34,6 +36,8 @@ pub struct Postgres {
     programs: PathBuf,
     owner: Option<(String, u32, u32)>,
     port: u16,
+    /// Where it runs, if not on loopback.
+    host: Option<Host>,
     running: Option<Tied>,
 }
 
@@ -43,7 +47,16 @@ impl Postgres {
     /// # Errors
     /// When PostgreSQL is not installed (the text says which package), or does not start.
     pub fn start() -> Result<Self> {
+        Self::start_at(None)
+    }
+
+    /// As [`Postgres::start`], at a host of a network.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`].
+    pub fn start_at(host: Option<Host>) -> Result<Self> {
         let mut server = Self::prepare()?;
+        server.host = host;
         server.initialise()?;
         Ok(server)
     }
@@ -54,6 +67,11 @@ impl Postgres {
             "initdb",
             &["-D", path(&data), "-U", USER, "-A", "trust", "-N", "-E", "SQL_ASCII", "--locale=C"],
         )?;
+        if let Some(host) = &self.host {
+            let line = format!("\nhost all all {}/24 trust\n", host.address);
+            let mut access = fs::OpenOptions::new().append(true).open(data.join("pg_hba.conf"))?;
+            access.write_all(line.as_bytes()).context("let the network in")?;
+        }
         self.configure("")?;
         self.resume()?;
         self.psql("postgres", &format!("CREATE ROLE {CATALOG_USER} LOGIN")).map(drop)
@@ -142,7 +160,7 @@ impl Postgres {
         }
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        let server = Self { folder, programs, owner, port, running: None };
+        let server = Self { folder, programs, owner, port, host: None, running: None };
         fs::create_dir(server.socket_dir())?;
         if let Some((_, uid, gid)) = &server.owner {
             chown(server.socket_dir(), Some(*uid), Some(*gid))?;
@@ -156,9 +174,10 @@ impl Postgres {
     /// When the file cannot be written.
     pub fn configure(&self, more: &str) -> Result<()> {
         let settings = format!(
-            "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = '{}'\nfsync = off\nfull_page_writes = off\n\
+            "listen_addresses = '{}'\nport = {}\nunix_socket_directories = '{}'\nfsync = off\nfull_page_writes = off\n\
              max_connections = 60\nshared_buffers = 32MB\nmax_wal_size = 256MB\nmin_wal_size = 32MB\nwal_level = replica\n\
              max_wal_senders = 4\nhot_standby = on\nlog_min_messages = warning\nautovacuum = off\n{more}\n",
+            self.address(),
             self.port,
             self.socket_dir().display()
         );
@@ -276,7 +295,13 @@ impl Postgres {
         psql(&self.programs, path(&self.socket_dir()), self.port, database, sql, separator)
     }
 
-    /// Port on 127.0.0.1, and of the socket.
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> Ipv4Addr {
+        self.host.as_ref().map_or(Ipv4Addr::LOCALHOST, |host| host.address)
+    }
+
+    /// Port there, and of the socket.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
@@ -300,7 +325,8 @@ impl Postgres {
 
     /// A program of the server, as its user, killed with the thread that starts it.
     fn command(&self, program: &str) -> Command {
-        let mut command = tied::command(self.owner.as_ref().map(|(_, uid, gid)| (*uid, *gid)));
+        let user = self.owner.as_ref().map(|(_, uid, gid)| (*uid, *gid));
+        let mut command = tied::command(self.host.as_ref(), user);
         command.arg(self.programs.join(program)).current_dir(self.folder.path());
         command
     }

@@ -7,6 +7,7 @@ use std::thread;
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::network::Host;
 use crate::wait;
 
 /// A running program, started through `setpriv --pdeathsig=KILL` ([`command`]).
@@ -17,9 +18,10 @@ pub(crate) struct Tied {
     ended: Mutex<mpsc::Receiver<()>>,
 }
 
-/// A command whose program the kernel kills when the thread that starts it ends; as another user and group when they are given.
-pub(crate) fn command(owner: Option<(u32, u32)>) -> Command {
-    let mut command = Command::new("setpriv");
+/// A command whose program the kernel kills when the thread that starts it ends; at a host of a network, and as another user and
+/// group, when they are given.
+pub(crate) fn command(host: Option<&Host>, owner: Option<(u32, u32)>) -> Command {
+    let mut command = host.map_or_else(|| Command::new("setpriv"), |host| host.command("setpriv"));
     if let Some((uid, gid)) = owner {
         command.args([format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".to_owned()]);
     }

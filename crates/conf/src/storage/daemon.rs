@@ -43,7 +43,7 @@ resource! {
         /// How long connecting to a client is tried.
         "Client Connect Timeout" => client_connect_timeout: Duration = Kind::Time, default("30 minutes");
         /// Interval of keep-alives.
-        "Heartbeat Interval" => heartbeat_interval: Duration = Kind::Time, default("5 minutes"), pending();
+        "Heartbeat Interval" => heartbeat_interval: Duration = Kind::Time, default("5 minutes");
         /// Free text shown by `status`.
         "Ver Id" => ver_id: Option<String> = Kind::Str, pending();
         /// Accepted: compressed streams of peers are read whatever it says, none are sent.

@@ -10,7 +10,8 @@ use catalog::WriteTx;
 use catalog::attempt;
 use catalog::file::Ingest;
 use catalog::journal::{self, JournalKey, Place};
-use std::cell::Cell;
+use lead::Permit;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use types::{Seq, Timestamp, VolSession};
 use wire::scan::shorten;
@@ -76,6 +77,8 @@ pub struct CatalogSession {
     collecting: Option<Collected>,
     offered: Offered,
     session: Option<VolSession>,
+    /// For the Volume that the last answer let be overwritten.
+    permit: Option<(String, Permit)>,
 }
 
 impl CatalogSession {
@@ -110,6 +113,7 @@ impl CatalogSession {
             collecting: None,
             offered: Offered::default(),
             session: None,
+            permit: None,
         })
     }
 
@@ -324,11 +328,23 @@ impl CatalogSession {
         let (shared, context) = (Arc::clone(&self.shared), Arc::clone(&self.context));
         let key = self.journal.clone();
         let offered = std::mem::take(&mut self.offered);
+        if let Some((_, permit)) = self.permit.take_if(|(volume, _)| wanted.spends(volume)) {
+            permit.spent();
+        }
+        let permit = wanted.wants_permit().then(|| shared.guard.permit());
+        let lease_ms = permit.as_ref().map(Permit::lease_ms);
         let now = Timestamp(jiff::Timestamp::now().as_second());
         let (decision, offered) = self
             .write(move |tx| {
                 let mut offered = offered.clone();
-                let server = volumes::Server { tx, shared: &shared, context: &context, now };
+                let server = volumes::Server {
+                    tx,
+                    shared: &shared,
+                    context: &context,
+                    now,
+                    lease_ms,
+                    permitted: RefCell::default(),
+                };
                 let decision = server.serve(&wanted, &mut offered)?;
                 if let (Some(key), Some(seq)) = (&key, seq) {
                     journal::store_answer(tx, key, seq, &decision.reply)?;
@@ -338,7 +354,12 @@ impl CatalogSession {
             .await?;
         sys::failpoint::reach("director-volume-decided");
         self.offered = offered;
-        let Decision { reply, notes } = decision;
+        let Decision { reply, notes, permitted } = decision;
+        match (permit, permitted) {
+            (Some(permit), Some(volume)) => self.permit = Some((volume, permit)),
+            (Some(permit), None) => permit.spent(),
+            (None, _) => {}
+        }
         let mut handled = Handled { replies: Vec::new(), notes, verdict: Verdict::Taken };
         self.reply(&mut handled, seq, &reply);
         if let Some(seq) = seq {

@@ -9,6 +9,7 @@ use catalog::pool::{self, PoolRow};
 use catalog::volume_state::{self, VolumeState};
 use catalog::{WriteTx, jobmedia, purge};
 use policy::volume::{Named, PoolFacts, VolumeFacts, Want, check_named, expiry, plan_volume_prune};
+use std::cell::RefCell;
 use types::{JobType, Nonce, Timestamp, VolAddr, VolStatus, VolTime};
 
 /// A request about a Volume.
@@ -99,6 +100,8 @@ pub(super) struct Decision {
     pub(super) reply: String,
     /// Messages for the job.
     pub(super) notes: Vec<Note>,
+    /// The Volume that the reply lets be overwritten.
+    pub(super) permitted: Option<String>,
 }
 
 /// Serves a request inside a transaction.
@@ -107,6 +110,31 @@ pub(super) struct Server<'t> {
     pub(super) shared: &'t Shared,
     pub(super) context: &'t JobContext,
     pub(super) now: Timestamp,
+    /// Lease time for a reply that lets a Volume be overwritten; none when the request brings no nonce.
+    pub(super) lease_ms: Option<u64>,
+    /// The Volume of such a reply.
+    pub(super) permitted: RefCell<Option<String>>,
+}
+
+impl VolumeRequest {
+    /// Whether the answer may let a Volume be overwritten.
+    pub(super) fn wants_permit(&self) -> bool {
+        match self {
+            Self::Find(find) => find.nonce.is_some(),
+            Self::Get(get) => get.nonce.is_some(),
+            Self::Update(_) => false,
+        }
+    }
+
+    /// Whether it shows that the Storage Daemon has dealt with a permit for `volume`: it has labelled it, or asks anew which
+    /// Volume it may mount. It mounts one at a time for a job.
+    pub(super) fn spends(&self, volume: &str) -> bool {
+        match self {
+            Self::Find(_) => true,
+            Self::Get(get) => get.write,
+            Self::Update(update) => update.volume == volume,
+        }
+    }
 }
 
 impl Server<'_> {
@@ -117,7 +145,7 @@ impl Server<'_> {
             VolumeRequest::Get(get) => self.get(get, &mut notes)?,
             VolumeRequest::Update(update) => self.update(update, &mut notes)?,
         };
-        Ok(Decision { reply, notes })
+        Ok(Decision { reply, notes, permitted: self.permitted.take() })
     }
 
     fn find(
@@ -325,15 +353,18 @@ impl Server<'_> {
 
     fn reply(&self, row: &MediaRow, nonce: Option<Nonce>) -> catalog::Result<String> {
         let pool = pool::get(self.tx, row.pool_id)?;
-        let guarded = match nonce {
+        // Only such a Volume is overwritten by its next use.
+        let permit = nonce.zip(self.lease_ms).filter(|_| row.status == VolStatus::Recycle);
+        let guarded = match permit {
             None => None,
-            Some(nonce) => {
+            Some((nonce, lease_ms)) => {
+                self.permitted.replace(Some(row.volume_name.clone()));
                 let state = volume_state::get(self.tx, row.id)?;
                 Some(Guarded {
                     label_time: state.label_date,
                     write_counter: state.write_counter,
                     nonce,
-                    lease_ms: self.shared.guard.lease_ms(),
+                    lease_ms,
                 })
             }
         };

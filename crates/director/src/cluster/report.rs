@@ -83,7 +83,7 @@ impl Report {
             Role::Standby { holder } if held_back.is_held() => ("held back", None, holder.clone()),
             Role::Standby { holder } => ("standby", None, holder.clone()),
         };
-        let lease = director.map(|director| director.guard().lease_ms()).filter(|&ms| ms != u64::MAX);
+        let lease = director.map(|director| director.guard().lease_left_ms()).filter(|&ms| ms != u64::MAX);
         let turn = seat.last_turn();
         Self {
             instance: seat.instance().to_owned(),

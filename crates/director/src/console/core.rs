@@ -76,8 +76,8 @@ pub(crate) trait Core: Send + Sync {
     fn connect_client<'a>(&'a self, client: &'a str) -> CoreFuture<'a, Result<ClientConn, DirectorError>>;
     /// An authenticated connection to a Storage Daemon.
     fn connect_storage<'a>(&'a self, storage: &'a str) -> CoreFuture<'a, Result<StorageConn, DirectorError>>;
-    /// Milliseconds for which destructive commands are covered by the leadership (docs/extensions.md §3).
-    fn lease_left_ms(&self) -> u64;
+    /// Lease time for a command that lets data be overwritten (docs/extensions.md §3).
+    fn permit(&self) -> lead::Permit;
     /// A unique name for the console's connection to a daemon.
     fn console_name(&self) -> String;
     /// Why nothing may be pruned, recycled or overwritten now.
@@ -175,8 +175,8 @@ impl Core for Director {
         })
     }
 
-    fn lease_left_ms(&self) -> u64 {
-        self.guard().lease_ms()
+    fn permit(&self) -> lead::Permit {
+        self.guard().permit()
     }
 
     fn held(&self) -> Option<String> {

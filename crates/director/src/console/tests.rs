@@ -244,8 +244,8 @@ impl Core for FakeCore {
         Box::pin(async move { Err(unreachable_daemon(storage)) })
     }
 
-    fn lease_left_ms(&self) -> u64 {
-        u64::MAX
+    fn permit(&self) -> lead::Permit {
+        lead::EpochGuard::new("x", "x", types::Epoch(1), types::ActivationId(1), None).permit()
     }
 
     fn console_name(&self) -> String {

@@ -3,7 +3,7 @@
 use catalog::media::{self, MediaRow};
 use catalog::removal;
 use catalog::volume_state::VolumeState;
-use types::{JobId, MediaId, Timestamp, VolStatus, VolumeName, bash_spaces};
+use types::{JobId, MediaId, PoolId, Timestamp, VolStatus, VolumeName, bash_spaces};
 
 use super::args::{Args, number_list};
 use super::daemons::first_device;
@@ -65,6 +65,7 @@ impl Session {
                 slot,
                 storage,
                 labelled,
+                takes_place_of: None,
             };
             self.create_volume(new).await?;
             let text =
@@ -139,18 +140,7 @@ impl Session {
 
     async fn create_volume(&mut self, new: NewVolume) -> Done<MediaId> {
         self.write(move |tx| {
-            let Some(pool) = catalog::pool::get_by_name(tx, &new.pool)? else {
-                return Err(catalog::CatalogError::Refused(format!(
-                    "Pool \"{}\" is not in the catalog",
-                    new.pool
-                )));
-            };
-            if pool.max_vols != 0 && pool.num_vols >= pool.max_vols {
-                return Err(catalog::CatalogError::Refused(format!(
-                    "Pool \"{}\" already has its maximum of {} Volumes",
-                    new.pool, pool.max_vols
-                )));
-            }
+            let pool = pool_with_room(tx, &new.pool, new.takes_place_of)?;
             let mut row = MediaRow::new(&new.name, pool.id, &new.media_type, pool.limits);
             row.slot = new.slot;
             row.in_changer = new.slot > 0;
@@ -235,6 +225,9 @@ impl Session {
         }
         let Some(name) = self.new_volume_name(args.get("volume")).await? else { return Err(Halt::Left) };
         let pool = self.pick(Pick::Pool, args, &["pool"]).await?;
+        let (named, takes_place_of) = (pool.clone(), Some(old.pool_id));
+        // Before the medium is changed: the Volume would be lost to the catalog.
+        self.read(move |r| pool_with_room(r, &named, takes_place_of)).await?;
         let Some(mut conn) = self.open_storage(&storage, true).await? else { return Err(Halt::Failed) };
         let text = format!("Sending relabel command from \"{}\" to \"{name}\" ...\n", old.volume_name);
         self.ua.send(text).await?;
@@ -249,6 +242,7 @@ impl Session {
             slot,
             storage,
             labelled,
+            takes_place_of,
         };
         self.create_volume(new).await?;
         self.ua
@@ -286,19 +280,24 @@ impl Session {
                 return Ok(None);
             }
         };
+        let mut permit = None;
         if let Some(nonce) = nonce {
             let id = what.old.id;
             let state = self.read(move |r| catalog::volume_state::get(r, id)).await?;
             let writes = state.write_counter;
             let label = state.label_date;
+            let lease_ms = permit.insert(self.core.permit()).lease_ms();
             line.push_str(&format!(
-                " expect_label={label} expect_writes={writes} nonce={nonce} lease_ms={}",
-                self.core.lease_left_ms()
+                " expect_label={label} expect_writes={writes} nonce={nonce} lease_ms={lease_ms}"
             ));
         }
         sys::failpoint::reach("director-relabel-decided");
         let answer = conn.command(line).await;
         sys::failpoint::reach("director-relabel-answered");
+        // Without an answer the daemon may have yet to read it.
+        if let (Some(permit), Ok(_)) = (permit, &answer) {
+            permit.spent();
+        }
         self.label_answer(answer).await
     }
 
@@ -344,6 +343,7 @@ impl Session {
                 slot: 0,
                 storage: storage.clone(),
                 labelled: Labelled::default(),
+                takes_place_of: None,
             };
             self.create_volume(new).await?;
         }
@@ -579,6 +579,26 @@ struct NewVolume {
     slot: i32,
     storage: String,
     labelled: Labelled,
+    /// Pool of the Volume that goes when this one is there.
+    takes_place_of: Option<PoolId>,
+}
+
+/// The Pool of a Volume that is to be made, if it has room. `takes_place_of` is the Pool of the Volume that goes for it.
+fn pool_with_room(
+    r: &catalog::ReadTx<'_>,
+    name: &str,
+    takes_place_of: Option<PoolId>,
+) -> catalog::Result<catalog::pool::PoolRow> {
+    let Some(pool) = catalog::pool::get_by_name(r, name)? else {
+        return Err(catalog::CatalogError::Refused(format!("Pool \"{name}\" is not in the catalog")));
+    };
+    let others = pool.num_vols.saturating_sub(u32::from(takes_place_of == Some(pool.id)));
+    if pool.max_vols != 0 && others >= pool.max_vols {
+        let max = pool.max_vols;
+        let text = format!("Pool \"{name}\" already has its maximum of {max} Volumes");
+        return Err(catalog::CatalogError::Refused(text));
+    }
+    Ok(pool)
 }
 
 /// A relabel, or a truncation when the names are equal.

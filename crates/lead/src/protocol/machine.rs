@@ -31,11 +31,14 @@ pub(super) enum Role {
         sent: Moment,
         waits: bool,
     },
-    /// Acts no more, but what it began may have yet to end.
+    /// Acts no more, but what it began may have yet to end. The lease is renewed meanwhile, for one more lease from `since` on: no
+    /// command is good for longer.
     Draining {
         hold: Hold,
         stamp: Stamp,
         until: Moment,
+        sent: Moment,
+        since: Moment,
         then: Then,
     },
 }
@@ -124,13 +127,16 @@ impl Machine {
         let period = self.terms.period();
         match &self.role {
             Role::Standby => {
-                let read = self.last_read.map_or(Moment::default(), |at| at.after(period));
+                let read = self.last_read.map_or(Moment::default(), |at| at.after(self.terms.look_every()));
                 self.ripe_at().map_or(read, |ripe| ripe.min(read))
             }
             Role::Claiming { sent, .. } | Role::Raising { sent, .. } => sent.after(self.terms.lease),
             Role::Fencing(fencing) => fencing.sent.after(period).min(fencing.until),
             Role::Active { sent, until, .. } => sent.after(period).min(*until),
-            Role::Draining { until, .. } => *until,
+            Role::Draining { sent, since, until, .. } => {
+                let renewal = sent.after(period);
+                if renewal < since.after(self.terms.lease) { renewal.min(*until) } else { *until }
+            }
         }
     }
 
@@ -176,16 +182,23 @@ impl Machine {
 
     /// What is due by the clock.
     fn proceed(&mut self, step: &mut Step) {
-        let period = self.terms.period();
+        let (period, lease, look_every) = (self.terms.period(), self.terms.lease, self.terms.look_every());
         let is_ripe = self.ripe_at().is_some_and(|at| at <= step.now);
         match &mut self.role {
             Role::Standby if is_ripe => self.take_over(step),
-            Role::Standby if self.last_read.is_none_or(|at| at.after(period) <= step.now) => {
+            Role::Standby if self.last_read.is_none_or(|at| at.after(look_every) <= step.now) => {
                 self.last_read = Some(step.now);
                 step.out.push(Effect::Read);
             }
             Role::Active { hold, sent, waits, .. } if sent.after(period) <= step.now => {
                 (*sent, *waits) = (step.now, true);
+                let change = Change::Renew { hold: *hold };
+                step.out.push(Effect::Ask { sent: step.now, change });
+            }
+            Role::Draining { hold, sent, since, .. }
+                if sent.after(period) <= step.now && step.now < since.after(lease) =>
+            {
+                *sent = step.now;
                 let change = Change::Renew { hold: *hold };
                 step.out.push(Effect::Ask { sent: step.now, change });
             }
@@ -263,6 +276,8 @@ impl Machine {
     }
 
     fn saw(&mut self, sight: &Sight, step: &mut Step) {
+        // A server that is slow is not asked without a pause.
+        self.last_read = Some(step.now);
         if matches!(self.role, Role::Standby | Role::Raising { .. }) {
             self.observe(sight, step.now);
         }
@@ -306,6 +321,17 @@ impl Machine {
                 let (why, held) = (why_refused(*hold, sight.row.as_ref()), hold.epoch);
                 // A catalog that has forgotten the epoch must not give it out once more.
                 self.seen = self.seen.max(held);
+                self.observe(sight, step.now);
+                self.step_down(why, step);
+            }
+            (Role::Draining { hold, until, .. }, Ok(()))
+                if sight.row.as_ref().is_some_and(|row| row.is_of(*hold)) =>
+            {
+                *until = asked.after(self.terms.lease).max(*until);
+                self.observe(sight, step.now);
+            }
+            (Role::Draining { hold, sent, .. }, Err(Refused)) if *sent == asked => {
+                let why = why_refused(*hold, sight.row.as_ref());
                 self.observe(sight, step.now);
                 self.step_down(why, step);
             }
@@ -363,8 +389,9 @@ impl Machine {
     }
 
     fn renew(&mut self, step: &mut Step) {
-        if let Role::Active { hold, stamp, until, .. } = &self.role {
-            self.role = Role::Draining { hold: *hold, stamp: *stamp, until: *until, then: Then::Raise };
+        if let Role::Active { hold, stamp, until, sent, .. } = self.role {
+            let then = Then::Raise;
+            self.role = Role::Draining { hold, stamp, until, sent, since: step.now, then };
             self.is_drained = false;
             step.out.push(Effect::Quiesce(Why::Renewing));
         }
@@ -374,23 +401,21 @@ impl Machine {
         if demote {
             self.hindrance = Some(Hindrance::Demoted);
         }
-        match &self.role {
-            Role::Active { hold, stamp, until, .. } => {
+        match &mut self.role {
+            Role::Active { hold, stamp, until, sent, .. } => {
                 let then = Then::Release { heir };
-                self.role = Role::Draining { hold: *hold, stamp: *stamp, until: *until, then };
+                let (hold, stamp, until, sent) = (*hold, *stamp, *until, *sent);
+                self.role = Role::Draining { hold, stamp, until, sent, since: step.now, then };
                 self.is_drained = false;
                 step.out.push(Effect::Quiesce(Why::Released));
             }
-            Role::Draining { then, hold, stamp, until } if *then == Then::Raise => {
-                let then = Then::Release { heir };
-                self.role = Role::Draining { hold: *hold, stamp: *stamp, until: *until, then };
-            }
+            Role::Draining { then, .. } if *then == Then::Raise => *then = Then::Release { heir },
             _ => {}
         }
     }
 
     /// Only what has no command on its way is given back or raised: a daemon that hears of nothing would execute one within the lease
-    /// that it names. What is not drained within the lease expires.
+    /// that it names. What is not drained within two leases expires.
     ///
     /// Nor does an instance follow itself before: a thread of its former activation may be about to send, and a stock Storage
     /// Daemon asks for no nonce.

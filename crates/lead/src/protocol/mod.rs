@@ -60,6 +60,9 @@ impl Moment {
     }
 }
 
+/// The longest time between two reads of a standby. A read is one row of one server.
+const LOOK_EVERY_MAX: Duration = Duration::from_millis(250);
+
 /// Whether an instance that is followed must be off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fence {
@@ -85,10 +88,16 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// Between two renewals, or two reads; also how long an answer is waited for before asking again.
+    /// Between two renewals; also how long an answer is waited for before asking again.
     #[must_use]
     pub fn period(&self) -> Duration {
         self.lease / 3
+    }
+
+    /// Between two reads of a standby: a role that is given back, or taken, is seen soon.
+    #[must_use]
+    pub fn look_every(&self) -> Duration {
+        (self.period() / 4).min(LOOK_EVERY_MAX)
     }
 
     /// How long a row must be seen unchanged before its holder may be followed.

@@ -179,3 +179,43 @@ fn what_hinders_an_instance_stands_until_an_operator_overrides_it() {
     let [Change::Raise { basis, overridden, .. }] = changes(&effects)[..] else { panic!("{effects:?}") };
     assert_eq!((*basis, *overridden), (Basis::Forced, Some(Hindrance::NotSynchronous)));
 }
+
+/// The lease is renewed while what was begun ends, so that the role is given back and does not run out; for one more lease.
+#[test]
+fn a_role_that_is_given_back_is_kept_until_it_is_drained() {
+    let (mut b, row) = active();
+    let give = Event::GiveBack { heir: Some("a".into()), demote: false };
+    assert_eq!(b.on(give, at(4100), ActivationId(3)), [Effect::Quiesce(Why::Released)]);
+    assert!(b.may_act(at(4100)).is_none());
+    let mut stored = row;
+    for ms in [5000, 6000, 7000] {
+        assert!(b.wake_at() <= at(ms), "{:?}", b.wake_at());
+        let effects = b.on(Event::Wake, at(ms), ActivationId(3));
+        let [renew @ Change::Renew { .. }] = changes(&effects)[..] else { panic!("{effects:?}") };
+        stored.row = Some(apply(&stored, renew).unwrap());
+        let answer = Event::Answer { sent: at(ms), sight: stored.clone(), result: Ok(()) };
+        assert_eq!(b.on(answer, at(ms + 10), ActivationId(3)), []);
+    }
+    let mut late = b.clone();
+    let effects = b.on(Event::Drained, at(7050), ActivationId(4));
+    let [release @ Change::Release { .. }] = changes(&effects)[..] else { panic!("{effects:?}") };
+    assert_eq!(apply(&stored, release).unwrap().tenure, Tenure::Released { heir: Some("a".into()) });
+    assert_eq!(effects.first(), Some(&Effect::StepDown(Why::Released)));
+    // Whoever is not drained by then lets it run out.
+    assert_eq!(late.wake_at(), at(10_000));
+    assert_eq!(
+        late.on(Event::Wake, at(10_000), ActivationId(5)).first(),
+        Some(&Effect::StepDown(Why::Expired))
+    );
+}
+
+/// Else the engine would deal with nothing but reads where each takes longer than the time between two.
+#[test]
+fn a_slow_read_is_followed_by_a_pause() {
+    let mut b = machine("b", Fence::None);
+    assert_eq!(b.on(Event::Wake, at(0), ActivationId(1)), [Effect::Read]);
+    let seen = sight(0, "a", Epoch(7), 3, Tenure::Held);
+    assert_eq!(b.on(Event::Saw(seen), at(900), ActivationId(1)), []);
+    assert_eq!(b.wake_at(), at(1150));
+    assert_eq!(b.on(Event::Wake, at(1150), ActivationId(1)), [Effect::Read]);
+}

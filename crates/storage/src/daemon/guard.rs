@@ -97,6 +97,14 @@ pub(crate) fn check_permit(
     different.map_or(Ok(()), fail)
 }
 
+/// Whether a Director's jobs may be written behind what is on a Volume: one of its own, or of its name when it had no catalog that
+/// we know yet.
+pub(crate) fn may_append(owner: &DirectorKey, state: &VolumeState) -> bool {
+    state.owner == Owner::default()
+        || (state.owner.director == owner.name
+            && (state.owner.catalog.is_none() || state.owner.catalog == owner.catalog))
+}
+
 /// What differs from the state kept beside the Volume.
 fn difference(owner: &DirectorKey, permit: Permit, state: &VolumeState) -> Option<String> {
     let is_owner = state.owner.director == owner.name

@@ -52,7 +52,7 @@ pub async fn run(
 ) -> Result<(), StartError> {
     // Many short-lived threads would otherwise each keep a heap of their own.
     sys::limit_malloc_arenas(2);
-    let addresses = addresses(&config).await?;
+    let (addresses, keepalive) = (addresses(&config).await?, config.storage.heartbeat_interval);
     let daemon = tokio::task::spawn_blocking(move || -> std::io::Result<Arc<Daemon>> {
         let daemon = Arc::new(Daemon::new(config)?);
         take_up_journals(&daemon)?;
@@ -62,7 +62,7 @@ pub async fn run(
         daemon.await.map_err(|e| StartError::Home(std::io::Error::other(e)))?.map_err(StartError::Home)?;
     let mut listeners = Vec::new();
     for address in addresses {
-        listeners.push(net::Listener::bind(address)?);
+        listeners.push(net::Listener::bind(address)?.with_keepalive(keepalive));
     }
     tracing::info!(name = daemon.name(), session_time = daemon.session_time(), "Storage Daemon ready");
     let mut tasks = tokio::task::JoinSet::new();

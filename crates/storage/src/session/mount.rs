@@ -221,6 +221,14 @@ impl Mounting<'_> {
                 if is_recycling {
                     return self.recycle(name, info, &file, Some(&label));
                 }
+                let state = load_state(self.daemon, name, Some(label.labelled))?;
+                if let Some(state) =
+                    state.filter(|state| !crate::daemon::guard::may_append(&self.job.owner, state))
+                {
+                    // Directors that name their Volumes alike. It is not ours to write, nor to take out of use.
+                    let whose = &state.owner.director;
+                    return self.put_in_error(name, info, &format!("it belongs to Director \"{whose}\""));
+                }
                 let size = file.len().map_err(|e| self.io_error(name, e))?;
                 if label.kind == LabelKind::Pre && size == u64::from(header.len) {
                     return self.label_volume(name, info, Some(&label));

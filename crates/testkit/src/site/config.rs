@@ -69,9 +69,9 @@ pub(super) fn write(site: &Site) -> Result<()> {
     }
     put(Role::Storage.config(), storage(site, &lines(&d.storage_daemon), &d.device.join("\n  "))?)?;
     put(Role::Client.config(), client(site)?)?;
-    put("bconsole.conf", console(site, Role::Director.port()))?;
+    put("bconsole.conf", console(site, Role::Director.word(), Role::Director.port()))?;
     for (index, name) in d.instances.iter().enumerate() {
-        put(&console_file(name), console(site, instance_port(index)))?;
+        put(&console_file(name), console(site, name, instance_port(index)))?;
     }
     // Real Volume tools read a Storage Daemon's file too, but not the directives that only Holdfast knows.
     put("tools.conf", storage(site, "", "")?)
@@ -93,11 +93,15 @@ fn catalog(site: &Site) -> String {
 }
 
 fn director(site: &Site) -> Result<String> {
-    let (d, dir, address) = (&site.description, site.dir().display(), site.address);
+    let (d, dir) = (&site.description, site.dir().display());
+    let address = site.address_of(Role::Director.word());
+    let (client_address, storage_address) =
+        (site.address_of(Role::Client.word()), site.address_of(Role::Storage.word()));
     let query = programs::query_file(site.dir())?.display().to_string();
     let (dir_port, fd_port, sd_port) = (Role::Director.port(), Role::Client.port(), Role::Storage.port());
     // An instance listens at the address of its Instance resource.
     let listen = if d.instances.is_empty() { format!("\n  DirAddress = {address}") } else { String::new() };
+    let at_once = d.jobs_at_once.unwrap_or(10);
     let (database, catalog) = (super::DATABASE, catalog(site));
     let mut text = String::new();
     write!(
@@ -108,7 +112,7 @@ fn director(site: &Site) -> Result<String> {
   QueryFile = "{query}"
   WorkingDirectory = "{dir}/director"
   PidDirectory = "{dir}/run"
-  Maximum Concurrent Jobs = 20
+  Maximum Concurrent Jobs = {}
   Password = "console-password"
   Messages = Daemon{}
 }}
@@ -140,17 +144,17 @@ Job {{
 }}
 Client {{
   Name = kit-fd
-  Address = {address}
+  Address = {client_address}
   FDPort = {fd_port}
   Catalog = MyCatalog
   Password = "client-password"
   File Retention = 60 days
   Job Retention = 6 months
   AutoPrune = no
-  Maximum Concurrent Jobs = 10{}
+  Maximum Concurrent Jobs = {at_once}{}
 }}
-Storage {{ Name = File1; Address = {address}; SDPort = {sd_port}; Password = "storage-password"; Device = FileDev1; Media Type = File1; Maximum Concurrent Jobs = 10 }}
-Storage {{ Name = File2; Address = {address}; SDPort = {sd_port}; Password = "storage-password"; Device = FileDev2; Media Type = File2; Maximum Concurrent Jobs = 10 }}
+Storage {{ Name = File1; Address = {storage_address}; SDPort = {sd_port}; Password = "storage-password"; Device = FileDev1; Media Type = File1; Maximum Concurrent Jobs = {at_once} }}
+Storage {{ Name = File2; Address = {storage_address}; SDPort = {sd_port}; Password = "storage-password"; Device = FileDev2; Media Type = File2; Maximum Concurrent Jobs = {at_once} }}
 Catalog {{ Name = MyCatalog; dbname = "{database}"; {catalog} }}
 Messages {{
   Name = Standard
@@ -174,6 +178,7 @@ Pool {{
 }}
 Pool {{ Name = Scratch; Pool Type = Backup }}
 "#,
+        d.jobs_at_once.unwrap_or(20),
         lines(&d.director_resource),
         lines(&d.job),
         lines(&d.client_resource),
@@ -199,7 +204,7 @@ fn cluster(site: &Site) -> String {
     }
     let mut text = format!("Cluster {{\n  Name = kit{}\n}}\n", lines(&d.cluster));
     for (index, name) in d.instances.iter().enumerate() {
-        let (address, port) = (site.address, instance_port(index));
+        let (address, port) = (site.address_of(name), instance_port(index));
         let fence = d.fence_devices.get(name);
         let fence = fence.map(|device| format!("; Fence Device = {device}")).unwrap_or_default();
         let _ = writeln!(text, "Instance {{ Name = {name}; Address = {address}; Dir Port = {port}{fence} }}");
@@ -245,7 +250,10 @@ fn file_set(site: &Site) -> Result<String> {
 }
 
 fn storage(site: &Site, daemon_lines: &str, device_lines: &str) -> Result<String> {
-    let (dir, address, port) = (site.dir().display(), site.address, Role::Storage.port());
+    let (dir, port) = (site.dir().display(), Role::Storage.port());
+    let address = site.address_of(Role::Storage.word());
+    let jobs = site.description.jobs_at_once;
+    let (at_once, all_at_once) = (jobs.unwrap_or(10), jobs.unwrap_or(20));
     let mut text = format!(
         r#"Storage {{
   Name = kit-sd
@@ -253,7 +261,7 @@ fn storage(site: &Site, daemon_lines: &str, device_lines: &str) -> Result<String
   SDAddress = {address}
   WorkingDirectory = "{dir}/storage"
   Pid Directory = "{dir}/run"
-  Maximum Concurrent Jobs = 20{daemon_lines}
+  Maximum Concurrent Jobs = {all_at_once}{daemon_lines}
 }}
 Director {{ Name = kit-dir; Password = "storage-password" }}
 Messages {{ Name = Standard; director = kit-dir = all }}
@@ -271,7 +279,7 @@ Messages {{ Name = Standard; director = kit-dir = all }}
   AutomaticMount = yes
   RemovableMedia = no
   AlwaysOpen = no
-  Maximum Concurrent Jobs = 10
+  Maximum Concurrent Jobs = {at_once}
   {device_lines}
 }}
 "#
@@ -281,7 +289,8 @@ Messages {{ Name = Standard; director = kit-dir = all }}
 }
 
 fn client(site: &Site) -> Result<String> {
-    let (dir, address, port) = (site.dir().display(), site.address, Role::Client.port());
+    let (dir, port) = (site.dir().display(), Role::Client.port());
+    let address = site.address_of(Role::Client.word());
     Ok(format!(
         r#"Director {{ Name = kit-dir; Password = "client-password" }}
 FileDaemon {{
@@ -290,10 +299,11 @@ FileDaemon {{
   FDAddress = {address}
   WorkingDirectory = "{dir}/client"
   Pid Directory = "{dir}/run"
-  Maximum Concurrent Jobs = 20{}
+  Maximum Concurrent Jobs = {}{}
 }}
 Messages {{ Name = Standard; director = kit-dir = all, !skipped, !restored }}
 "#,
+        site.description.jobs_at_once.unwrap_or(20),
         lines(&site.description.file_daemon)
     ))
 }
@@ -303,8 +313,8 @@ pub(super) fn console_file(instance: &str) -> String {
     format!("bconsole-{instance}.conf")
 }
 
-fn console(site: &Site, port: u16) -> String {
-    let address = site.address;
+fn console(site: &Site, host: &str, port: u16) -> String {
+    let address = site.address_of(host);
     format!(
         "Director {{ Name = kit-dir; DIRport = {port}; Address = {address}; Password = \"console-password\" }}\n"
     )

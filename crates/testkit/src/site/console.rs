@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{Maker, Site, program};
+use super::{Maker, Site, hosts, program};
 use crate::wait;
 
 impl Site {
@@ -42,7 +42,9 @@ impl Site {
     fn console_with(&self, file: &str, commands: &[&str], bound: Duration) -> Result<String> {
         let maker = self.description.console;
         let program = program(maker, "bconsole")?;
-        let mut command = Command::new(&program.path);
+        let host = self.host(hosts::CONSOLE);
+        let mut command =
+            host.map_or_else(|| Command::new(&program.path), |host| host.command(&program.path));
         command.args(&program.arguments);
         if maker.is_bacula() {
             command.arg("-n"); // no line editing: input is no terminal

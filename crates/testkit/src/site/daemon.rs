@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::programs::Program;
+use crate::network::Host;
 use crate::wait;
 
 /// The unit of processor times in `/proc`, the same on every Linux architecture that we build for.
@@ -85,11 +86,14 @@ impl Daemon {
         program: &Program,
         config: &Path,
         log: &Path,
+        host: Option<&Host>,
         listen: (Ipv4Addr, u16),
         environment: &[(String, String)],
     ) -> Result<Self> {
         let output = OpenOptions::new().create(true).append(true).open(log)?;
-        let child = Command::new(std::path::absolute(&program.path)?)
+        let path = std::path::absolute(&program.path)?;
+        let child = host
+            .map_or_else(|| Command::new(&path), |host| host.command(&path))
             .args(&program.arguments)
             .arg("-f")
             .arg("-c")
@@ -106,7 +110,7 @@ impl Daemon {
         let mut daemon = Self { role, child, log: log.to_path_buf() };
         let what = format!("the {} to listen on {}:{}", role.word(), listen.0, listen.1);
         wait::until(&what, wait::START, || {
-            if listens(listen)? {
+            if listens(daemon.id(), listen)? {
                 return Ok(Some(()));
             }
             match daemon.child.try_wait()? {
@@ -181,11 +185,13 @@ impl Drop for Daemon {
 }
 
 /// Whether a TCP socket listens there, as the kernel tells; connecting to find out would show in the daemon's log.
-fn listens((address, port): (Ipv4Addr, u16)) -> Result<bool> {
+/// `process` is one of the network that is asked.
+fn listens(process: u32, (address, port): (Ipv4Addr, u16)) -> Result<bool> {
     const LISTEN: &str = "0A";
     let number = u32::from_le_bytes(address.octets());
     let local = format!("{number:08X}:{port:04X}");
-    let table = fs::read_to_string("/proc/net/tcp").context("read /proc/net/tcp")?;
+    // Gone when the process has ended: then its status says more.
+    let table = fs::read_to_string(format!("/proc/{process}/net/tcp")).unwrap_or_default();
     Ok(table.lines().any(|line| {
         let mut fields = line.split_whitespace().skip(1);
         fields.next() == Some(&local) && fields.nth(1) == Some(LISTEN)

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 
 use super::{DATABASE, Site};
+use crate::network::Host;
 use crate::patroni::Patroni;
 use crate::postgres::Postgres;
 
@@ -34,12 +35,12 @@ pub(crate) enum Database {
 }
 
 impl Database {
-    /// Makes an empty one.
-    pub(super) fn make(kind: Kind) -> Result<Self> {
+    /// Makes an empty one; a single server runs at `host`, where it has one.
+    pub(super) fn make(kind: Kind, host: Option<Host>) -> Result<Self> {
         Ok(match kind {
             Kind::Either => Self::File,
             Kind::Server => {
-                let server = Postgres::start()?;
+                let server = Postgres::start_at(host)?;
                 server.create_database(DATABASE)?;
                 Self::Server(server)
             }
@@ -62,7 +63,7 @@ impl Database {
     pub(super) fn address(&self) -> Option<String> {
         match self {
             Self::File => None,
-            Self::Server(server) => Some(format!("127.0.0.1:{}", server.port())),
+            Self::Server(server) => Some(format!("{}:{}", server.address(), server.port())),
             Self::Pair { address, .. } => Some(address.clone()),
             Self::Patroni(cluster) => Some(cluster.address()),
         }

@@ -8,6 +8,7 @@ use anyhow::Result;
 use super::database::Kind;
 use super::{Role, Site};
 use crate::bmc::Bmc;
+use crate::network::Line;
 
 /// Whose program stands in a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,6 +60,9 @@ pub(crate) struct Description {
     pub(crate) quiet: bool,
     pub(crate) database: Kind,
     pub(crate) known_bugs: Vec<String>,
+    pub(crate) jobs_at_once: Option<u32>,
+    pub(crate) network: bool,
+    pub(crate) far: Option<(Vec<String>, Line)>,
 }
 
 /// `postgresql` gives every site with a Director of ours its catalog on a private server.
@@ -281,6 +285,27 @@ impl Builder {
         self.extra(format!(
             "Fence Device {{\n  Name = {device}\n  Agent = fence_ipmilan\n  Retries = 0\n  Timeout = 20 seconds\n{options}}}"
         ))
+    }
+
+    /// Lets so many jobs run at once, everywhere (otherwise 20 of a Director, 10 of a Client and of a Storage).
+    #[must_use]
+    pub const fn jobs_at_once(mut self, jobs: u32) -> Self {
+        self.0.jobs_at_once = Some(jobs);
+        self
+    }
+
+    /// Gives every daemon, the catalog's server and the console a host of its own ([`Site::network`]); `hosts` has their names.
+    #[must_use]
+    pub const fn network(mut self) -> Self {
+        self.0.network = true;
+        self
+    }
+
+    /// As [`Builder::network`], with some of the hosts behind a slow line.
+    #[must_use]
+    pub fn network_with_far(mut self, hosts: &[&str], line: Line) -> Self {
+        self.0.far = Some((hosts.iter().map(|name| (*name).to_owned()).collect(), line));
+        self.network()
     }
 
     /// Sets an environment variable for the daemons.

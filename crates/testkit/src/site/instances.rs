@@ -55,8 +55,9 @@ impl Site {
         program.arguments.extend(["--instance".into(), name.into()]);
         let config = self.instance_file(name, Role::Director.config());
         let log = self.dir().join("log").join(format!("director-{name}.log"));
-        let listen = (self.address, instance_port(index));
-        let daemon = Daemon::start(Role::Director, &program, &config, &log, listen, &self.environment())?;
+        let listen = (self.address_of(name), instance_port(index));
+        let (host, environment) = (self.host(name), self.environment());
+        let daemon = Daemon::start(Role::Director, &program, &config, &log, host, listen, &environment)?;
         self.instances.insert(name.to_owned(), daemon);
         Ok(())
     }
@@ -138,6 +139,15 @@ impl Site {
         let daemon = self.instances.get(name).with_context(|| format!("instance {name} is not running"))?;
         let pid = i32::try_from(daemon.id()).ok().and_then(Pid::from_raw);
         Ok(InstanceProcess { name: name.to_owned(), pid: pid.context("a process has a number")? })
+    }
+
+    /// The process id of an instance.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn instance_id(&self, name: &str) -> Result<u32> {
+        let daemon = self.instances.get(name).with_context(|| format!("instance {name} is not running"))?;
+        Ok(daemon.id())
     }
 
     /// Whether the process of an instance runs.

@@ -22,6 +22,7 @@ mod database;
 mod description;
 mod failpoints;
 mod gate;
+pub mod hosts;
 mod instances;
 mod job;
 mod programs;
@@ -45,6 +46,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 
+use crate::network::Network;
 use crate::wait;
 use daemon::Daemon;
 use database::Database;
@@ -67,6 +69,8 @@ pub struct Site {
     storage: Option<Daemon>,
     client: Option<Daemon>,
     database: Database,
+    /// Behind all that runs at its hosts.
+    network: Option<Network>,
     finished: bool,
 }
 
@@ -105,6 +109,7 @@ impl Site {
             }
         };
         let (address, claim) = address::claim()?;
+        let network = hosts::network(&description)?;
         let mut site = Self {
             description,
             folder,
@@ -116,9 +121,10 @@ impl Site {
             storage: None,
             client: None,
             database: Database::File,
+            network,
             finished: false,
         };
-        site.database = Database::make(site.description.database())?;
+        site.database = Database::make(site.description.database(), site.host(hosts::CATALOG).cloned())?;
         config::write(&site)?;
         site.put_bugs_back()?;
         if site.description.director.is_bacula() && !site.catalog_file().exists() {
@@ -153,7 +159,7 @@ impl Site {
         self.folder.path()
     }
 
-    /// The loopback address that the daemons listen on.
+    /// The loopback address that the daemons listen on, where they have no hosts of their own.
     #[must_use]
     pub const fn address(&self) -> Ipv4Addr {
         self.address
@@ -259,8 +265,9 @@ impl Site {
         let log = self.log_file(role);
         let config = self.config_file(role.config());
         let port = role.port();
-        let address = self.address;
-        let daemon = Daemon::start(role, &program, &config, &log, (address, port), &self.environment())?;
+        let listen = (self.address_of(role.word()), port);
+        let (host, environment) = (self.host(role.word()), self.environment());
+        let daemon = Daemon::start(role, &program, &config, &log, host, listen, &environment)?;
         *self.slot(role) = Some(daemon);
         Ok(())
     }
