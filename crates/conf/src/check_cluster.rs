@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::diag::Severity;
-use crate::director::Fence;
+use crate::director::{Engine, Fence};
 use crate::parse::{Parser, RawResource};
 use crate::source::Span;
 use crate::table::ResourceKind;
@@ -25,7 +25,7 @@ impl Parser<'_> {
         for (span, message, help) in findings {
             self.lexer.error(span, message, help);
         }
-        self.warn_of_instances_without_cluster();
+        self.warn_of_engine();
     }
 
     fn of_kind(&self, kind: ResourceKind) -> impl Iterator<Item = &RawResource> {
@@ -34,7 +34,14 @@ impl Parser<'_> {
 
     fn one_cluster(&self, findings: &mut Vec<Finding>) {
         let mut clusters = self.of_kind(ResourceKind::Cluster);
-        let Some(first) = clusters.next() else { return };
+        let Some(first) = clusters.next() else {
+            if let Some(instance) = self.of_kind(ResourceKind::Instance).next() {
+                let message = "there is an Instance and no Cluster".to_owned();
+                let help = "add a `Cluster { Name = … }`, or remove the Instance: a Director without a Cluster stands alone";
+                findings.push((instance.header, message, help.to_owned()));
+            }
+            return;
+        };
         for other in clusters {
             let message = "there is more than one Cluster resource".to_owned();
             findings.push((other.header, message, "a Director is one cluster; remove this one".to_owned()));
@@ -47,6 +54,12 @@ impl Parser<'_> {
         if is_zero(first, "Lease Time") {
             let span = first.values.span("Lease Time").unwrap_or(first.header);
             findings.push((span, "`Lease Time` is 0".to_owned(), "give at least `1 second`".to_owned()));
+        }
+        let drift: Option<u32> = first.values.value("Drift Bound").map(|_| first.values.get("Drift Bound"));
+        if let Some(drift) = drift.filter(|drift| !(1..=DRIFT_PERCENT_MAX).contains(drift)) {
+            let span = first.values.span("Drift Bound").unwrap_or(first.header);
+            let message = format!("`Drift Bound` is {drift} percent");
+            findings.push((span, message, format!("give 1 to {DRIFT_PERCENT_MAX}")));
         }
     }
 
@@ -99,19 +112,26 @@ impl Parser<'_> {
         }
     }
 
-    fn warn_of_instances_without_cluster(&mut self) {
-        if self.of_kind(ResourceKind::Cluster).next().is_some() {
-            return;
+    fn warn_of_engine(&mut self) {
+        let engine = |r: &RawResource| Some((r.values.value("Engine")?.word()?, r.values.span("Engine")?));
+        let others: Vec<Span> = self
+            .of_kind(ResourceKind::Cluster)
+            .filter_map(engine)
+            .filter(|(word, _)| *word != Engine::Lease.as_str())
+            .map(|(_, span)| span)
+            .collect();
+        for span in others {
+            let message = "`Engine` Pacemaker is not yet in effect: the lease decides".to_owned();
+            self.lexer.finding(Severity::Warning, message, Some(span), None);
         }
-        let Some(span) = self.of_kind(ResourceKind::Instance).next().map(|r| r.header) else { return };
-        let message = "an Instance without a Cluster has no effect: this Director stands alone".to_owned();
-        let help = "add a `Cluster { Name = … }`, or remove it".to_owned();
-        self.lexer.finding(Severity::Warning, message, Some(span), Some(help));
     }
 }
 
 /// The default of an Instance's `Dir Port`; defaults are filled in after the checks.
 const DIR_PORT: u16 = 9101;
+
+/// Beyond it a clock is broken, and a takeover would wait for more than two leases.
+const DRIFT_PERCENT_MAX: u32 = 100;
 
 /// More would keep a takeover waiting for hours.
 const RETRIES_MAX: u32 = 100;

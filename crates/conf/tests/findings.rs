@@ -194,6 +194,11 @@ fn findings_do_not_show_the_secrets_around_them() {
     assert!(shown.contains("Recyle") && !shown.contains("secret") && !shown.contains("other"), "{shown}");
 }
 
+fn load_warnings(text: &str) -> String {
+    let mut loader = TextLoader::new("t.conf", format!("{REST}{text}"));
+    load::<DirectorConfig>("t.conf", &mut loader).unwrap().warnings.to_string()
+}
+
 const CLUSTER: &str = r#"Cluster { Name = dc1; Fence = required; Lease Time = 3 s }
 Instance { Name = a; Address = 10.1.0.1; Fence Device = ipmi-a }
 Instance { Name = b; Address = 10.2.0.1; Fence Device = ipmi-b }
@@ -211,6 +216,7 @@ fn a_cluster_with_its_fence_devices_is_read() {
     assert_eq!((device.timeout.as_secs(), device.retries, device.retry_delay.as_secs()), (20, 1, 1));
     assert_eq!(config.instance("b").unwrap().fence_device.as_deref(), Some("ipmi-b"));
     assert_eq!(config.cluster.unwrap().fence, Some(conf::director::Fence::Required));
+    assert!(load_warnings(CLUSTER).is_empty(), "all of it is in effect");
     // Which it is without a word depends on the site: nothing is decided here.
     let silent = read(&CLUSTER.replace(" Fence = required;", "")).unwrap();
     assert_eq!(silent.cluster.unwrap().fence, None);
@@ -219,7 +225,7 @@ fn a_cluster_with_its_fence_devices_is_read() {
 #[test]
 fn a_cluster_that_cannot_work_is_refused() {
     check(
-        r#"Cluster { Name = one; Fence = required; Lease Time = 0 }
+        r#"Cluster { Name = one; Fence = required; Lease Time = 0; Drift Bound = 101 }
 Cluster { Name = two }
 Instance { Name = a; Address = 10.1.0.1; Fence Device = ipmi-x }
 Instance { Name = b; Address = 10.1.0.1; Dir Port = 9101; Fence Device = ipmi-a }
@@ -229,6 +235,7 @@ Fence Device { Name = ipmi-a; Agent = bin/fence; Timeout = 0; Retries = 101; Opt
 "#,
         expect![[r#"
             9:54: error: `Lease Time` is 0; give at least `1 second`
+            9:71: error: `Drift Bound` is 101 percent; give 1 to 100
             10:1: error: there is more than one Cluster resource; a Director is one cluster; remove this one
             11:57: error: `Fence Device`: there is no Fence Device named "ipmi-x"; did you mean `ipmi-a`?
             12:32: error: Instance "b" has the address and port of Instance "a": 10.1.0.1:9101; give each its own `Address` or `Dir Port`
@@ -256,11 +263,22 @@ Fence Device { Name = ipmi-a; Agent = bin/fence; Timeout = 0; Retries = 101; Opt
 }
 
 #[test]
-fn an_instance_without_a_cluster_is_warned_about() {
-    let mut loader = TextLoader::new("t.conf", format!("{REST}Instance {{ Name = a; Address = x }}\n"));
-    let loaded = load::<DirectorConfig>("t.conf", &mut loader).unwrap();
-    let shown = loaded.warnings.to_string();
-    assert!(shown.contains("an Instance without a Cluster has no effect"), "{shown}");
+fn an_instance_without_a_cluster_is_refused() {
+    check(
+        "Instance { Name = a; Address = x }\n",
+        expect![[
+            r#"9:1: error: there is an Instance and no Cluster; add a `Cluster { Name = … }`, or remove the Instance: a Director without a Cluster stands alone"#
+        ]],
+    );
+}
+
+#[test]
+fn an_engine_that_is_not_there_is_warned_about() {
+    let text = CLUSTER.replace("Fence = required;", "Fence = required; Engine = pacemaker;");
+    let shown = load_warnings(&text);
+    assert!(shown.contains("`Engine` Pacemaker is not yet in effect"), "{shown}");
+    let cluster = read(&text).unwrap().cluster.unwrap();
+    assert_eq!(cluster.drift_bound(), std::time::Duration::from_millis(300));
 }
 
 #[test]

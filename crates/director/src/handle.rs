@@ -190,6 +190,11 @@ impl Director {
         crate::database::embedded_file(&self.config())
     }
 
+    /// Whether whoever was active before cannot act any more, also not on a stock Storage Daemon.
+    pub(crate) fn is_alone(&self) -> bool {
+        lock(&self.inner.leadership).as_ref().is_some_and(Leadership::is_alone)
+    }
+
     /// Why the catalog may have gone back in time, where the engine of the lease thinks so.
     pub(crate) fn doubt(&self) -> Option<String> {
         lock(&self.inner.leadership).as_ref()?.doubt().map(str::to_owned)

@@ -1,5 +1,6 @@
 //! The daemon: start, serve, reload, stop.
 
+use crate::cluster::fencing::{self, Fencing};
 use crate::cluster::{Ask, HeldBack, Seat, replicate};
 use crate::configuration::{ConfigFiles, Configuration, LastActive, short};
 use crate::database;
@@ -13,7 +14,7 @@ use catalog::Catalog;
 use conf::DirectorConfig;
 use conf::director::{Cluster, Instance};
 use lead::fence::Fencer;
-use lead::protocol::{Fence, Name, Terms};
+use lead::protocol::{Name, Terms};
 use lead::{Claim, Holder, HostCandidate, HostLock, LeaseCandidate, LeaseView, LockError, Lost};
 use net::daemon::DaemonContext;
 use std::collections::HashMap;
@@ -212,6 +213,10 @@ impl Candidate {
             return Ok(Some(Self::Host(HostCandidate::new(&lock, seat.instance(), cluster.lease_time))));
         }
         let lease_time = cluster.lease_time;
+        let Some(catalog) = reach_catalog(&config, seat.instance(), context).await? else { return Ok(None) };
+        let fencing = fencing(&config, &catalog, seat.instance()).await;
+        tracing::info!(fence = ?fencing.fence, why = fencing.why, "whether the former active instance is switched off at a takeover");
+        seat.set_fencing(&fencing);
         let terms = Terms {
             me: seat.instance().into(),
             peers: seat
@@ -221,13 +226,9 @@ impl Candidate {
                 .filter(|name: &Arc<str>| **name != *seat.instance())
                 .collect(),
             lease: lease_time,
-            drift: cluster.drift_bound,
-            fence: match cluster.fence {
-                Some(conf::director::Fence::Required) => Fence::Required,
-                Some(conf::director::Fence::None) | None => Fence::None,
-            },
+            drift: cluster.drift_bound(),
+            fence: fencing.fence,
         };
-        let Some(catalog) = reach_catalog(&config, seat.instance(), context).await? else { return Ok(None) };
         let session = catalog.lease_session(lease_time / 3);
         let lease = LeaseCandidate::start(session, terms, fencers(&config), &config.director.name);
         Ok(Some(Self::Lease { catalog, lease: Arc::new(lease) }))
@@ -314,6 +315,17 @@ impl Watch {
             Self::Lease(view) => view.borrow_and_update().clone(),
         }
     }
+}
+
+/// Whether the former active instance is switched off at a takeover. What is not known of the Storage Daemons is asked now.
+async fn fencing(config: &DirectorConfig, catalog: &Catalog, instance: &str) -> Fencing {
+    let name = config.director.name.clone();
+    let known = catalog.read(move |r| catalog::operator::list(r, &name)).await;
+    let mut checks = fencing::known(&known.unwrap_or_default());
+    if config.storages.iter().any(|storage| !checks.contains_key(&storage.name)) {
+        checks.extend(reconcile::checking(config, instance, catalog.id()).await);
+    }
+    fencing::choose(config, &checks)
 }
 
 /// How each instance is switched off; one whose agent is missing here cannot be.

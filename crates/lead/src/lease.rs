@@ -7,8 +7,8 @@ use crate::clock::now;
 use crate::fence::{self, Fencer};
 use crate::guard::{EpochGuard, Lost};
 use crate::protocol::{
-    Change, Effect, Event, Hindrance, Hold, Machine, Moment, Name, Power, Refused, Row, Sight, Stamp, Tenure,
-    Terms, Why, apply,
+    Basis, Change, Effect, Event, Fence, Hindrance, Hold, Machine, Moment, Name, Power, Refused, Row, Sight,
+    Stamp, Tenure, Terms, Why, apply,
 };
 use catalog::CatalogError;
 use catalog::lease::{LeaseRow, LeaseSession, LeaseSight, LeaseTenure, Replication};
@@ -37,6 +37,9 @@ pub struct LeaseHold {
     orders: mpsc::Sender<Order>,
     /// The catalog may have gone back in time: it is to be reconciled before anything is decided on it.
     pub reconcile: bool,
+    /// Whoever was active before cannot act any more on anything, also not on what checks no epoch: it gave the role back, its
+    /// machine is off, or there was nobody.
+    pub is_alone: bool,
 }
 
 /// An instance that wants to become active by the lease. Dropping it ends the engine; the lease then runs out.
@@ -77,6 +80,7 @@ impl LeaseCandidate {
             ended: None,
             held_back: None,
             hindrance: None,
+            is_alone: false,
             away: false,
             orders: orders.clone(),
             ordered,
@@ -170,6 +174,8 @@ struct Engine {
     /// By an operator or for its configuration, whatever the catalog says.
     held_back: Option<Hindrance>,
     hindrance: Option<Hindrance>,
+    /// As [`LeaseHold::is_alone`], of the last activation.
+    is_alone: bool,
     /// The catalog did not answer last time; it is said once.
     away: bool,
     orders: mpsc::Sender<Order>,
@@ -250,6 +256,12 @@ impl Engine {
             }
             Effect::Activate { hold, until, basis, reconcile } => {
                 tracing::info!(director = self.director, epoch = %hold.epoch, ?basis, reconcile, "the lease is held");
+                self.is_alone = match basis {
+                    Basis::First | Basis::Released | Basis::Fenced => true,
+                    Basis::Expired => self.terms.fence == Fence::Required,
+                    Basis::Renewed => self.is_alone,
+                    Basis::Forced => false,
+                };
                 self.activate(hold, until, reconcile)
             }
             Effect::Extend { until } => {
@@ -275,7 +287,7 @@ impl Engine {
         self.guard = Some(guard.clone());
         // Whoever was seen active before is not any more, and must not be taken for the next one when this activation ends.
         self.view.send_modify(|shown| shown.holder = Some(self.terms.me.to_string()));
-        let hold = LeaseHold { guard, orders: self.orders.clone(), reconcile };
+        let hold = LeaseHold { guard, orders: self.orders.clone(), reconcile, is_alone: self.is_alone };
         // The one before may still lie there when this daemon was too slow for it: then others are to have the role.
         let sent = self.activations.try_send(hold);
         sent.err().map(|_| {

@@ -185,6 +185,16 @@ impl Leadership {
         }
     }
 
+    /// Whether whoever was active before cannot act any more, also not on what checks no epoch (a stock Storage Daemon): its lock
+    /// was given back by the kernel, or as [`LeaseHold::is_alone`] says.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        match &self.means {
+            Means::Lock { .. } => true,
+            Means::Lease(hold) => hold.is_alone,
+        }
+    }
+
     /// The right to act, for everything that writes or commands. It ends when the epoch is raised again.
     #[must_use]
     pub fn guard(&self) -> &EpochGuard {

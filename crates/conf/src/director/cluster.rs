@@ -28,11 +28,12 @@ resource! {
     /// Makes several instances of one Director a cluster of which one is active. At most one in the file.
     Cluster = Cluster "Cluster" {
         /// What decides who is active.
-        "Engine" => engine: Engine = Kind::Words(Engine::WORDS), default("Lease"), since("Holdfast"), pending();
+        "Engine" => engine: Engine = Kind::Words(Engine::WORDS), default("Lease"), since("Holdfast");
         /// How long an instance stays active without renewing.
         "Lease Time" => lease_time: Duration = Kind::Time, default("3 seconds"), since("Holdfast");
-        /// By how much clocks of the cluster's machines may differ over a lease; a standby waits so much longer.
-        "Drift Bound" => drift_bound: Duration = Kind::Time, default("1 second"), since("Holdfast");
+        /// By how many percent of the lease the clocks of two machines may run apart while it lasts, 1 to 100; a standby
+        /// waits so much longer before it takes over.
+        "Drift Bound" => drift_bound_percent: u32 = Kind::Uint, default("10"), since("Holdfast");
         /// Whether the old active instance is switched off before a takeover ([fencing.md](fencing.md)); chosen by what is
         /// safe when absent.
         "Fence" => fence: Option<Fence> = Kind::Words(Fence::WORDS), since("Holdfast");
@@ -65,6 +66,14 @@ resource! {
         "Retries" => retries: u32 = Kind::Uint, default("2"), since("Holdfast");
         /// Pause before the first repetition; it doubles with each further one, up to 30 seconds.
         "Retry Delay" => retry_delay: Duration = Kind::Time, default("1 second"), since("Holdfast");
+    }
+}
+
+impl Cluster {
+    /// How far the clocks of two machines may run apart while a lease lasts.
+    #[must_use]
+    pub fn drift_bound(&self) -> Duration {
+        self.lease_time.saturating_mul(self.drift_bound_percent) / 100
     }
 }
 

@@ -9,6 +9,7 @@
 //!   another does not become active; [`install`] puts the files in place.
 
 mod commands;
+pub(crate) mod fencing;
 pub(crate) mod install;
 mod leg;
 mod line;

@@ -43,6 +43,9 @@ pub(crate) struct Report {
     /// What it became then, and why; or why it is unreachable. What is odd about its configuration stands behind.
     #[serde(default)]
     pub(crate) note: String,
+    /// Whether it switches the former active instance off before it follows it, and why; none where leadership is the lock of a host.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) fence: Option<String>,
     /// Why the active one prunes, recycles and overwrites nothing now: the catalog is being reconciled.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) held: Option<String>,
@@ -95,6 +98,7 @@ impl Report {
             jobs: director.map_or(0, |director| director.jobs().len()),
             started: seat.started().0,
             changed: turn.as_ref().map(|turn| turn.at.0),
+            fence: seat.fencing(),
             held: director.and_then(Director::held),
             note: note(turn.map(|turn| turn.what), seat.hindrance()),
             config: seat.configuration().hash.clone(),
@@ -116,6 +120,7 @@ impl Report {
             jobs: 0,
             started: 0,
             changed: None,
+            fence: None,
             held: None,
             note: why,
             config: String::new(),
@@ -222,6 +227,8 @@ impl ClusterReport {
                 Some(report.remarks()),
             ]);
         }
-        format!("Director \"{}\"\n{}", self.director, table.horizontal(false))
+        let fence = self.instances.iter().find_map(|report| report.fence.as_ref());
+        let fence = fence.map(|fence| format!("Fence {fence}\n")).unwrap_or_default();
+        format!("Director \"{}\"\n{fence}{}", self.director, table.horizontal(false))
     }
 }

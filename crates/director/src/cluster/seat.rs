@@ -1,11 +1,13 @@
 //! What this process is in its cluster.
 
+use super::fencing::Fencing;
 use crate::configuration::{ConfigFiles, Configuration, short};
 use crate::error::DirectorError;
 use crate::handle::Director;
 use crate::text;
 use conf::DirectorConfig;
 use conf::director::Instance;
+use lead::protocol::Fence;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant as Moment};
@@ -109,6 +111,7 @@ struct Inner {
     last_turn: Mutex<Option<Turn>>,
     held_back: watch::Sender<HeldBack>,
     hindrance: Mutex<Option<String>>,
+    fencing: Mutex<Option<String>>,
     started: Timestamp,
 }
 
@@ -134,6 +137,7 @@ impl Seat {
             last_turn: Mutex::default(),
             held_back: watch::Sender::new(HeldBack::default()),
             hindrance: Mutex::default(),
+            fencing: Mutex::default(),
             started: text::now(),
         };
         (Self { inner: Arc::new(inner) }, asked)
@@ -224,6 +228,20 @@ impl Seat {
     /// As [`Self::hindered`] was told last.
     pub(crate) fn hindrance(&self) -> Option<String> {
         lock(&self.inner.hindrance).clone()
+    }
+
+    /// Whether the former active instance is switched off at a takeover, and why.
+    pub(crate) fn set_fencing(&self, fencing: &Fencing) {
+        let word = match fencing.fence {
+            Fence::None => "none",
+            Fence::Required => "required",
+        };
+        *lock(&self.inner.fencing) = Some(format!("{word}: {}", fencing.why));
+    }
+
+    /// As [`Self::set_fencing`] was told; none where leadership is the lock of a host.
+    pub(crate) fn fencing(&self) -> Option<String> {
+        lock(&self.inner.fencing).clone()
     }
 
     fn turned(&self, what: String) {

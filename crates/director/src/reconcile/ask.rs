@@ -46,6 +46,8 @@ pub(super) struct Heard {
     pub(super) inventory: Inventory,
     pub(super) jobs: BTreeMap<(JobId, Attempt), JobEntry>,
     pub(super) volumes: BTreeMap<String, VolumeEntry>,
+    /// It is a Holdfast daemon.
+    pub(super) checks_epochs: bool,
     /// Where Volumes that do not say theirs are taken to belong.
     pub(super) media_type: String,
 }
@@ -74,9 +76,17 @@ pub(super) async fn ask(director: &Director, storage: &Storage, limit: Duration)
     }
 }
 
-/// The highest epoch of this Director that any Storage Daemon knows: a standby asks in epoch 0, which is refused with the newest.
-/// Those that do not answer within `limit` are passed over.
-pub(super) async fn highest_epoch(config: &DirectorConfig, identity: &Identity, limit: Duration) -> Epoch {
+/// What a standby learns of Storage Daemons: it asks in epoch 0, which is refused with the newest.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Scouted {
+    /// The highest epoch that any of them knows.
+    pub(crate) epoch: Epoch,
+    /// Whether they check epochs at all, by the name of the Storage.
+    pub(crate) checks: BTreeMap<String, bool>,
+}
+
+/// Asks all Storage Daemons at once. Those that do not answer within `limit` are passed over.
+pub(super) async fn scout(config: &DirectorConfig, identity: &Identity, limit: Duration) -> Scouted {
     let links = Arc::new(Links::new(&config.director, identity.clone()));
     let mut asking = JoinSet::new();
     for storage in places(config) {
@@ -85,21 +95,31 @@ pub(super) async fn highest_epoch(config: &DirectorConfig, identity: &Identity, 
             let link = links.storage(&storage).ok()?;
             match tokio::time::timeout(limit, links.open_storage(&link, false)).await.ok()? {
                 Ok(conn) => {
+                    let checks = conn.holdfast;
                     conn.terminate().await;
-                    None
+                    Some((Place::of(&storage), checks, Epoch(0)))
                 }
-                Err(DirectorError::Stale { said, .. }) => epoch_in(&said),
+                Err(DirectorError::Stale { said, .. }) => {
+                    Some((Place::of(&storage), true, epoch_in(&said).unwrap_or_default()))
+                }
                 Err(_) => None,
             }
         });
     }
-    asking.join_all().await.into_iter().flatten().max().unwrap_or_default()
+    let mut scouted = Scouted::default();
+    for (place, checks, epoch) in asking.join_all().await.into_iter().flatten() {
+        scouted.epoch = scouted.epoch.max(epoch);
+        let there = config.storages.iter().filter(|storage| Place::of(storage) == place);
+        scouted.checks.extend(there.map(|storage| (storage.name.clone(), checks)));
+    }
+    scouted
 }
 
 async fn exchange(director: &Director, storage: &Storage) -> Result<Heard, DirectorError> {
     let mut conn = director.connect_storage(storage).await?;
     let mut heard = Heard { media_type: storage.media_type.clone(), ..Heard::default() };
     heard.inventory.storage.clone_from(&storage.name);
+    heard.checks_epochs = conn.holdfast;
     if conn.holdfast {
         jobs(&mut conn, &mut heard).await?;
         if conn.conn.peer().holdfast >= HOLDFAST_INVENTORY {

@@ -17,6 +17,7 @@ use crate::error::DirectorError;
 use crate::handle::{Director, lock};
 use crate::peer::{Identity, chain};
 use ask::{Heard, Place};
+use conf::DirectorConfig;
 use conf::director::Storage;
 use conf::messages::MessageType;
 use lead::{LeaseCandidate, Lost};
@@ -299,6 +300,7 @@ async fn reconcile(
     is_late: bool,
 ) -> Result<(), DirectorError> {
     let reconciliation = director.reconciliation();
+    settle::note_makes(director, &heard).await?;
     for (place, heard) in heard {
         if let Some(doubt) = reconciliation.doubt() {
             let baseline = lock(&reconciliation.state).baseline;
@@ -351,19 +353,32 @@ async fn over(director: &Director) -> Result<bool, DirectorError> {
     Ok(true)
 }
 
+/// As whom a standby asks.
+fn scouting(instance: &str, catalog: CatalogId) -> Identity {
+    let activation = ActivationId(uuid::Uuid::new_v4().as_u128());
+    Identity { epoch: Epoch(0), activation, catalog, instance: instance.to_owned() }
+}
+
 /// Lets a standby hear what epochs the Storage Daemons know, as long as it stands by (DESIGN §2.5): a catalog that has gone back
 /// is known for one before anything is taken over on its word.
 pub(crate) async fn scout(seat: Seat, catalog: CatalogId, lease: Arc<LeaseCandidate>) {
-    let activation = ActivationId(uuid::Uuid::new_v4().as_u128());
-    let instance = seat.instance().to_owned();
-    let identity = Identity { epoch: Epoch(0), activation, catalog, instance };
+    let identity = scouting(seat.instance(), catalog);
     loop {
-        let seen = ask::highest_epoch(&seat.config(), &identity, SCOUT_LIMIT).await;
+        let seen = ask::scout(&seat.config(), &identity, SCOUT_LIMIT).await.epoch;
         if seen > Epoch(0) {
             lease.heard(seen).await;
         }
         tokio::time::sleep(SCOUT_EVERY).await;
     }
+}
+
+/// Which Storage Daemons check epochs, by the name of the Storage; those that do not answer soon are left out.
+pub(crate) async fn checking(
+    config: &DirectorConfig,
+    instance: &str,
+    catalog: CatalogId,
+) -> BTreeMap<String, bool> {
+    ask::scout(config, &scouting(instance, catalog), SCOUT_LIMIT).await.checks
 }
 
 /// Told in the log and to the operator.

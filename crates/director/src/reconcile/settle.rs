@@ -1,7 +1,8 @@
 //! Plan and execution for one Storage Daemon, in one transaction.
 
-use super::ask::Heard;
+use super::ask::{Heard, Place};
 use super::replay;
+use crate::cluster::fencing;
 use crate::error::DirectorError;
 use crate::handle::Director;
 use crate::peer::chain;
@@ -111,6 +112,31 @@ pub(super) async fn first_sign<P>(
         Ok(None)
     });
     read.await.map_err(|error| failed(&error))
+}
+
+/// Notes which Storage Daemons check epochs, for instances that have to decide without them.
+pub(super) async fn note_makes(director: &Director, heard: &[(Place, Heard)]) -> Result<(), DirectorError> {
+    let (config, name) = (director.config(), director.config().director.name.clone());
+    let mut found = Vec::new();
+    for (place, heard) in heard {
+        let there = config.storages.iter().filter(|storage| Place::of(storage) == *place);
+        found.extend(there.map(|storage| (storage.name.clone(), heard.checks_epochs)));
+    }
+    let read = director.catalog().read(move |r| operator::list(r, &name)).await;
+    let known = fencing::known(&read.map_err(|error| failed(&error))?);
+    found.retain(|(storage, checks)| known.get(storage) != Some(checks));
+    if found.is_empty() {
+        return Ok(());
+    }
+    let now = text::now();
+    let written = director.catalog().write(director.epoch(), move |tx| {
+        found.iter().try_for_each(|(name, checks)| {
+            let value = if *checks { "yes" } else { "no" }.to_owned();
+            let setting = Setting { kind: fencing::CHECKS_EPOCHS.to_owned(), name: name.clone(), value };
+            operator::set(tx, &setting, now)
+        })
+    });
+    written.await.map_err(|error| failed(&error))
 }
 
 /// What the catalog has of an inventory.

@@ -33,6 +33,9 @@ pub(super) struct Word {
     /// Version of its program.
     #[serde(default)]
     pub(super) version: String,
+    /// Whether it switches the former active instance off before it follows it, and why.
+    #[serde(default)]
+    pub(super) fence: Option<String>,
     /// Why it prunes, recycles and overwrites nothing: the catalog is being reconciled.
     #[serde(default)]
     pub(super) held: Option<String>,

@@ -104,8 +104,9 @@ fn line(place: &Place, word: &Result<Word, String>) -> String {
     match word {
         Ok(word) => {
             let epoch = word.epoch.map(|epoch| format!(", epoch {epoch}")).unwrap_or_default();
+            let fence = word.fence.as_ref().map(|fence| format!(", fence {fence}")).unwrap_or_default();
             let (role, jobs, version) = (&word.role, word.jobs, &word.version);
-            format!("{name} ({address}:{port}): {role}{epoch}, jobs {jobs}, version {version}")
+            format!("{name} ({address}:{port}): {role}{epoch}, jobs {jobs}, version {version}{fence}")
         }
         Err(why) => format!("{name} ({address}:{port}): unreachable: {why}"),
     }

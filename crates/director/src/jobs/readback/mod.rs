@@ -6,7 +6,8 @@
 //! ended well only when FileIndex 1 to JobFiles is complete. A restore needs nothing back: the FD's word is enough, and one
 //! that ended otherwise is started again.
 //!
-//! A stock SD checks no epoch. So the old active Director must have ended for sure: its lock was taken over, or it was fenced.
+//! A stock SD checks no epoch. So the old active Director must have ended for sure: its lock was taken over, it gave the role
+//! back, or it was fenced.
 
 mod read;
 
@@ -21,7 +22,6 @@ use crate::handle::Director;
 use catalog::attempt::AttemptRow;
 use catalog::jobmedia::{self, JobMediaRow, Piece};
 use catalog::{WriteTx, media};
-use conf::director::Fence;
 use policy::plan::StoragePlan;
 use read::Seen;
 use std::sync::Arc;
@@ -91,8 +91,7 @@ pub(crate) async fn follow(
         let gone = await_storage(director, job, storage).await;
         return Ok(gone.map_or_else(Found::Lost, |_| found));
     }
-    let fence = director.config().cluster.as_ref().and_then(|cluster| cluster.fence);
-    if let Some(why) = refusal(director.guard().is_lock(), fence, name) {
+    if let Some(why) = refusal(director.is_alone(), name) {
         return Ok(Found::Lost(why));
     }
     job.messages.info(&format!(
@@ -121,9 +120,8 @@ pub(crate) async fn follow(
 }
 
 /// Whether another instance might still act on a stock SD; the text is for the job's log.
-fn refusal(by_lock: bool, fence: Option<Fence>, storage: &str) -> Option<String> {
-    let certain = by_lock || fence == Some(Fence::Required);
-    (!certain).then(|| {
+fn refusal(is_alone: bool, storage: &str) -> Option<String> {
+    (!is_alone).then(|| {
         format!(
             "Storage daemon {storage} is no Holdfast daemon and would obey the former active Director, which may still be \
              alive: what became of the job is not guessed. Set Fence = required in the Cluster resource, or put a Holdfast \
@@ -277,11 +275,8 @@ mod tests {
 
     #[test]
     fn a_living_predecessor_is_no_ground_to_guess_on() {
-        assert_eq!(refusal(true, None, "File1"), None);
-        assert_eq!(refusal(false, Some(Fence::Required), "File1"), None);
-        for fence in [None, Some(Fence::None)] {
-            assert!(refusal(false, fence, "File1").unwrap().contains("Fence = required"));
-        }
+        assert_eq!(refusal(true, "File1"), None);
+        assert!(refusal(false, "File1").unwrap().contains("Fence = required"));
     }
 
     #[test]
