@@ -12,7 +12,7 @@ use crate::text;
 use crate::{jobs, reconcile, scheduler};
 use catalog::Catalog;
 use conf::DirectorConfig;
-use conf::director::{Cluster, Instance};
+use conf::director::{Cluster, Engine, Instance};
 use lead::fence::Fencer;
 use lead::protocol::{Name, Terms};
 use lead::{Claim, Holder, HostCandidate, HostLock, LeaseCandidate, LeaseView, LockError, Lost};
@@ -152,6 +152,11 @@ async fn among(
     context: &mut DaemonContext,
 ) -> Result<(), RunError> {
     context.set_ready();
+    if cluster.engine == Engine::Pacemaker {
+        tracing::warn!(
+            "Engine = Pacemaker is not yet in effect: the lease, or the lock of the host, decides"
+        );
+    }
     let Some(candidate) = Candidate::new(seat, cluster, context).await? else { return Ok(()) };
     loop {
         context.set_status("standby");
