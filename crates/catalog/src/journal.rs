@@ -101,6 +101,22 @@ pub fn store_answer(tx: &WriteTx<'_>, key: &JournalKey, request: Seq, reply: &st
     .map(drop)
 }
 
+/// Whether an unfinished attempt of another job than `except` was given a Volume, as its stored answers tell: it may have data
+/// there of which no row tells yet, since journals reach the catalog one by one.
+///
+/// # Errors
+/// Those of the database.
+pub fn is_in_hand(r: &ReadTx<'_>, volume: &str, except: JobId) -> Result<bool> {
+    let answer = format!("1000 OK VolName={} ", types::bash_spaces(volume));
+    let length = i64::try_from(answer.chars().count()).unwrap_or(i64::MAX);
+    let found: Option<i64> = r.scalar(
+        "SELECT 1 FROM hf_request JOIN hf_attempt ON hf_attempt.JobId = hf_request.JobId AND hf_attempt.Attempt = hf_request.Attempt \
+         WHERE hf_attempt.State = 'open' AND hf_attempt.JobId <> ?1 AND substr(hf_request.Reply, 1, ?2) = ?3 LIMIT 1",
+        params![except, length, &answer],
+    )?;
+    Ok(found.is_some())
+}
+
 /// Forgets the answers of one journal, in the transaction that ends its attempt: an SD that has sent its end line has had
 /// them all.
 ///

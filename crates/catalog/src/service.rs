@@ -6,7 +6,7 @@ use crate::port::{Backend, Connection, TxMode};
 use crate::tx::{ReadTx, WriteTx};
 use crate::worker::{self, Call, Ran, Slot, Work};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -42,13 +42,21 @@ pub struct Catalog {
 }
 
 struct Shared {
-    writer: mpsc::Sender<Work>,
-    readers: mpsc::Sender<Work>,
+    writer: Way,
+    readers: Way,
     backend: Arc<dyn Backend>,
     long_reads: Arc<Semaphore>,
     director: Arc<str>,
     id: CatalogId,
     name: String,
+}
+
+/// How work comes to a connection.
+enum Way {
+    /// Over a queue, to threads that own connections.
+    Queue(mpsc::Sender<Work>),
+    /// In the call itself.
+    Here(Mutex<Slot>),
 }
 
 impl Catalog {
@@ -58,18 +66,32 @@ impl Catalog {
     /// [`CatalogError::Open`], [`CatalogError::Generation`] and those of the database.
     pub fn open(backend: Arc<dyn Backend>, director: &str) -> Result<Self> {
         let name = backend.describe();
-        let writing = backend.connect(TxMode::Write)?;
-        crate::schema::prepare(&*writing, &name)?;
-        let id = crate::identity::load(&ReadTx::new(&*writing))?;
+        let id = prepare(&*backend, &name)?;
         let writer = worker::start("catalog-write", 1, QUEUE_MAX, || {
             Slot::new(Arc::clone(&backend), TxMode::Write, false)
         })?;
         let readers = worker::start("catalog-read", READERS, QUEUE_MAX, || {
             Slot::new(Arc::clone(&backend), TxMode::Read, false)
         })?;
+        Ok(Self::over(Way::Queue(writer), Way::Queue(readers), backend, director, id))
+    }
+
+    /// [`Catalog::open`] without threads: each transaction is made in the call itself, once, so that a future of [`Catalog::read`] or
+    /// [`Catalog::write`] is ready when it is first polled. A server that is away is not waited for. For simulation.
+    ///
+    /// # Errors
+    /// As [`Catalog::open`].
+    pub fn open_inline(backend: &Arc<dyn Backend>, director: &str) -> Result<Self> {
+        let id = prepare(&**backend, &backend.describe())?;
+        let way = |mode| Way::Here(Mutex::new(Slot::new(Arc::clone(backend), mode, false)));
+        Ok(Self::over(way(TxMode::Write), way(TxMode::Read), Arc::clone(backend), director, id))
+    }
+
+    fn over(writer: Way, readers: Way, backend: Arc<dyn Backend>, director: &str, id: CatalogId) -> Self {
         let long_reads = Arc::new(Semaphore::new(LONG_READS_MAX));
+        let name = backend.describe();
         let shared = Shared { writer, readers, backend, long_reads, director: director.into(), id, name };
-        Ok(Self { shared: Arc::new(shared), patience: PATIENCE })
+        Self { shared: Arc::new(shared), patience: PATIENCE }
     }
 
     /// This catalog for a caller who waits at most `patience` for a server that is away: a person at a console. Jobs wait
@@ -207,10 +229,17 @@ impl Catalog {
 
     async fn submit<T: Send + 'static>(
         &self,
-        queue: &mpsc::Sender<Work>,
+        way: &Way,
         work: impl Fn(&dyn Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (work, result) = self.work(work);
+        let queue = match way {
+            Way::Queue(queue) => queue,
+            Way::Here(slot) => {
+                run_here(slot, work);
+                return result.await.map_err(|_| CatalogError::Closed)?;
+            }
+        };
         match tokio::time::timeout(self.patience, queue.send(work)).await {
             Ok(sent) => sent.map_err(|_| CatalogError::Closed)?,
             Err(_) => return Err(self.queue_full()),
@@ -220,11 +249,14 @@ impl Catalog {
 
     fn submit_blocking<T: Send + 'static>(
         &self,
-        queue: &mpsc::Sender<Work>,
+        way: &Way,
         work: impl Fn(&dyn Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (work, result) = self.work(work);
-        queue.blocking_send(work).map_err(|_| CatalogError::Closed)?;
+        match way {
+            Way::Queue(queue) => queue.blocking_send(work).map_err(|_| CatalogError::Closed)?,
+            Way::Here(slot) => run_here(slot, work),
+        }
         result.blocking_recv().map_err(|_| CatalogError::Closed)?
     }
 
@@ -265,6 +297,17 @@ impl Catalog {
             problem: "more is waiting for it than there is room for".to_owned(),
         }
     }
+}
+
+/// Creates or steps the schema; gives the identity.
+fn prepare(backend: &dyn Backend, name: &str) -> Result<CatalogId> {
+    let writing = backend.connect(TxMode::Write)?;
+    crate::schema::prepare(&*writing, name)?;
+    crate::identity::load(&ReadTx::new(&*writing))
+}
+
+fn run_here(slot: &Mutex<Slot>, work: Work) {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).run_once(work);
 }
 
 /// Commits the transaction that is open when `work` succeeds, else leaves nothing behind.

@@ -84,6 +84,18 @@ impl Slot {
         Ok(&**self.connection.insert(connection))
     }
 
+    /// Runs the work once; whatever stands against it is its result.
+    pub(crate) fn run_once(&mut self, mut work: Work) {
+        let error = match self.begun() {
+            Ok(connection) => match (work.run)(Call::On(connection)) {
+                Ran::Done => return,
+                Ran::Undone(error) | Ran::Unknown(error) => error,
+            },
+            Err(error) => error,
+        };
+        drop((work.run)(Call::Fail(error)));
+    }
+
     /// [`Self::begun`], for work that waits on its own.
     pub(crate) fn begun_until(&mut self, until: Instant) -> Result<&dyn Connection> {
         loop {

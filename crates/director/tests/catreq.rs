@@ -324,6 +324,42 @@ async fn a_full_volume_is_pruned_and_recycled_only_when_its_retention_is_over() 
 }
 
 /// What a Holdfast SD would stream for a job: requests, attributes, pieces, messages.
+#[tokio::test]
+async fn a_volume_is_not_pruned_while_another_job_may_have_data_on_it_of_which_no_row_tells() {
+    let site = Site::new().await;
+    let (old, other, asking) =
+        (site.job("Nightly.1").await, site.job("Nightly.2").await, site.job("Nightly.3").await);
+    let mut first = site.session(old, true).await;
+    let mut second = site.session(other, true).await;
+    let asked = |seq: usize, line: &str| String::from_utf8(record(seq, line.as_bytes())).unwrap();
+    ask(&mut first, &asked(1, &find_media(old, 1, ""))).await;
+    let span = format!("CatReq JobId={old} CreateJobMedia\n1 3 0 0 204 71427 Vol-0001 0\n");
+    first.handle(&record(2, span.as_bytes())).await.unwrap();
+    first.finish(move |tx| job::end(tx, old, &job_end())).await.unwrap();
+    // The other job shares the Volume; what it has stored there is still in its journal when a third one finds it full.
+    ask(&mut second, &asked(1, &format!("{}\n", update_media(other, &State { status: "Full", ..WRITTEN }))))
+        .await;
+    site.write(|tx| {
+        tx.execute("UPDATE Job SET JobTDate = 1000000 WHERE JobId = 1", &[])?;
+        let mut row = media::get_by_name(tx, "Vol-0001")?.expect("it was made above");
+        row.last_written = Some(Timestamp(1_000_000));
+        media::update(tx, &row)
+    })
+    .await;
+    let mut third = site.session(asking, true).await;
+    let find = find_media(asking, 1, " create=0");
+    assert_eq!(ask(&mut third, &asked(1, &find)).await, "Ans 1 1901 No Media.\n");
+    assert_eq!(site.volume("Vol-0001").await.status, VolStatus::Full);
+    // Its end brings all that it has told.
+    let end = move |tx: &catalog::WriteTx<'_>| {
+        let (state, none) = (catalog::attempt::AttemptState::Ended, catalog::attempt::Totals::default());
+        catalog::attempt::finish(tx, other, Attempt(1), state, none, NOW)
+    };
+    second.finish(end).await.unwrap();
+    let reply = ask(&mut third, &asked(2, &find)).await;
+    assert_eq!(field(&reply, "VolStatus"), "Recycle", "{reply}");
+}
+
 fn journal(job: JobId, files: i32) -> Vec<Vec<u8>> {
     let label = "HfLabelTime=1795446447000000";
     let mut payloads: Vec<Vec<u8>> = vec![

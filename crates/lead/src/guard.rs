@@ -34,14 +34,17 @@ pub enum Lost {
     Renewing,
 }
 
+/// Reads the clock of leases; `CLOCK_BOOTTIME` for a process, the world's for a simulated one.
+pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
+
 /// One activation of a Director instance. Clones are the same activation.
 #[derive(Debug, Clone)]
 pub struct EpochGuard {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
+    clock: Clock,
     epoch: Epoch,
     activation: ActivationId,
     director: String,
@@ -73,6 +76,17 @@ pub struct Permit {
     lease_ms: u64,
 }
 
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("epoch", &self.epoch)
+            .field("activation", &self.activation)
+            .field("director", &self.director)
+            .field("instance", &self.instance)
+            .finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug, Clone)]
 struct State {
     lost: Option<Lost>,
@@ -90,10 +104,27 @@ impl EpochGuard {
         activation: ActivationId,
         until: Option<Moment>,
     ) -> Self {
+        Self::on_clock(Arc::new(now), director, instance, epoch, activation, until)
+    }
+
+    /// [`Self::new`], for an engine with another clock. Only [`Self::lost`] needs the runtime's timers.
+    #[must_use]
+    pub fn on_clock(
+        clock: Clock,
+        director: &str,
+        instance: &str,
+        epoch: Epoch,
+        activation: ActivationId,
+        until: Option<Moment>,
+    ) -> Self {
         let (state, _) = watch::channel(State { lost: None, until });
         let (director, instance) = (director.to_owned(), instance.to_owned());
         let (permits, spent) = (Mutex::default(), Notify::new());
-        Self { shared: Arc::new(Shared { epoch, activation, director, instance, state, permits, spent }) }
+        Self { shared: Arc::new(Shared { clock, epoch, activation, director, instance, state, permits, spent }) }
+    }
+
+    fn now(&self) -> Moment {
+        (self.shared.clock)()
     }
 
     /// The epoch of this activation.
@@ -128,7 +159,7 @@ impl EpochGuard {
         let state = self.shared.state.borrow();
         match (&state.lost, state.until) {
             (Some(lost), _) => Err(lost.clone()),
-            (None, Some(until)) if until <= now() => Err(Lost::Expired),
+            (None, Some(until)) if until <= self.now() => Err(Lost::Expired),
             (None, _) => Ok(()),
         }
     }
@@ -142,13 +173,13 @@ impl EpochGuard {
     /// Milliseconds of lease that are left, to be shown; `u64::MAX` for a lock without time, 0 when the right to act has ended.
     #[must_use]
     pub fn lease_left_ms(&self) -> u64 {
-        self.left_ms(now())
+        self.left_ms(self.now())
     }
 
     /// Lease time for a command that lets data be overwritten: ask for it before the command is sent.
     #[must_use]
     pub fn permit(&self) -> Permit {
-        let now = now();
+        let now = self.now();
         // Noted first: whoever ends the right then sees that a command may be on its way.
         let number = {
             let mut permits = self.shared.permits();
@@ -170,7 +201,8 @@ impl EpochGuard {
     }
 
     /// When the last of those permits was given that may be on their way.
-    pub(crate) fn last_permit(&self) -> Option<Moment> {
+    #[must_use]
+    pub fn last_permit(&self) -> Option<Moment> {
         let permits = self.shared.permits();
         permits.open.values().copied().chain(permits.lost).max()
     }
@@ -181,7 +213,7 @@ impl EpochGuard {
     }
 
     /// The engine has renewed the lease.
-    pub(crate) fn extend(&self, until: Moment) {
+    pub fn extend(&self, until: Moment) {
         self.shared.state.send_modify(|state| state.until = Some(until));
     }
 
@@ -205,7 +237,7 @@ impl EpochGuard {
             }
             let expired = async {
                 match until {
-                    Some(until) => tokio::time::sleep(until.since(now())).await,
+                    Some(until) => tokio::time::sleep(until.since(self.now())).await,
                     None => std::future::pending().await,
                 }
             };

@@ -429,7 +429,9 @@ async fn power_of(target: &Name, fencer: Option<Fencer>, is_off_ordered: bool) -
     }
 }
 
-fn lost(why: &Why) -> Lost {
+/// What the guard says of an activation that is over.
+#[must_use]
+pub fn lost(why: &Why) -> Lost {
     match why {
         Why::Expired => Lost::Expired,
         Why::Superseded(epoch) => Lost::Superseded(*epoch),
@@ -440,7 +442,9 @@ fn lost(why: &Why) -> Lost {
     }
 }
 
-fn sight_of(seen: &LeaseSight) -> Sight {
+/// What a transaction of the catalog saw, as the protocol's value.
+#[must_use]
+pub fn sight_of(seen: &LeaseSight) -> Sight {
     let row = seen.row.as_ref().map(|row| Row {
         holder: row.holder.as_str().into(),
         epoch: row.epoch,
@@ -455,7 +459,9 @@ fn sight_of(seen: &LeaseSight) -> Sight {
     Sight { stamp: Stamp { system: seen.system, timeline: seen.timeline }, row }
 }
 
-fn row_of(row: &Row) -> LeaseRow {
+/// The protocol's row, as the catalog stores it.
+#[must_use]
+pub fn row_of(row: &Row) -> LeaseRow {
     LeaseRow {
         holder: row.holder.to_string(),
         epoch: row.epoch,

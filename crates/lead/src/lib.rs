@@ -18,9 +18,9 @@ mod lease;
 mod lock;
 pub mod protocol;
 
-pub use guard::{EpochGuard, Lost, Permit};
+pub use guard::{Clock, EpochGuard, Lost, Permit};
 pub use host::HostCandidate;
-pub use lease::{LeaseCandidate, LeaseHold, LeaseView};
+pub use lease::{LeaseCandidate, LeaseHold, LeaseView, lost, row_of, sight_of};
 pub use lock::{Holder, HostLock, LockError};
 
 use catalog::leader::{Activation, LeaderRow};

@@ -8,6 +8,7 @@
 
 pub mod daemon;
 pub mod device;
+pub mod disk;
 pub mod job;
 pub mod journal;
 pub mod ledger;

@@ -44,6 +44,17 @@ impl SqliteBackend {
     pub fn new(path: &Path, zone: Zone) -> Self {
         Self { path: path.to_owned(), zone }
     }
+
+    /// A connection to a database of its own that is in memory and ends with it. For simulation.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn in_memory(zone: Zone) -> Result<Box<dyn Connection>> {
+        let connection =
+            rusqlite::Connection::open_in_memory().map_err(|e| failed("open a database in memory", e))?;
+        set_up(&connection, TxMode::Write).map_err(|e| failed("prepare the SQLite connection", e))?;
+        Ok(Box::new(SqliteConnection { connection, zone }))
+    }
 }
 
 impl Catalog {

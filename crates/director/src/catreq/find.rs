@@ -5,7 +5,7 @@ use super::session::Note;
 use super::volumes::{FindMedia, Server, facts_of};
 use catalog::media::{self, MediaRow};
 use catalog::pool::{self, PoolRow};
-use catalog::purge;
+use catalog::{journal, purge};
 use policy::volume::{
     Choice, PoolFacts, Want, choose, choose_oldest, expiry, prune_order, take_from_scratch,
 };
@@ -195,7 +195,8 @@ impl Search<'_> {
         let facts: Vec<_> = rows.iter().map(facts_of).collect();
         let Some(volume) = choose_oldest(&self.want, &facts) else { return Ok(None) };
         let Some(mut row) = media::get(self.server.tx, volume.id)? else { return Ok(None) };
-        if row.protected {
+        let by = self.server.context.job_id;
+        if row.protected || journal::is_in_hand(self.server.tx, &row.volume_name, by)? {
             return Ok(None);
         }
         if self.facts.purge_oldest {

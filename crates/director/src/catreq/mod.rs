@@ -106,11 +106,15 @@ pub struct CatalogService {
 /// Whether no Volume may be pruned or recycled now.
 pub type IsHeld = Arc<dyn Fn() -> bool + Send + Sync>;
 
+/// Reads the wall clock.
+pub type WallClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
 struct Shared {
     catalog: Catalog,
     guard: EpochGuard,
     rules: VolumeRules,
     is_held: Option<IsHeld>,
+    clock: WallClock,
 }
 
 impl Shared {
@@ -123,15 +127,22 @@ impl CatalogService {
     /// For an active Director with its configuration's rules on Volumes; a reload makes a new service.
     #[must_use]
     pub fn new(catalog: Catalog, guard: EpochGuard, rules: VolumeRules) -> Self {
-        Self { shared: Arc::new(Shared { catalog, guard, rules, is_held: None }) }
+        let clock = Arc::new(|| Timestamp(jiff::Timestamp::now().as_second()));
+        Self::on_clock(catalog, guard, rules, clock)
+    }
+
+    /// [`Self::new`] with another clock.
+    #[must_use]
+    pub fn on_clock(catalog: Catalog, guard: EpochGuard, rules: VolumeRules, clock: WallClock) -> Self {
+        Self { shared: Arc::new(Shared { catalog, guard, rules, is_held: None, clock }) }
     }
 
     /// Prunes and recycles nothing while that is so.
     #[must_use]
     pub fn held_while(self, is_held: IsHeld) -> Self {
         let (catalog, guard) = (self.shared.catalog.clone(), self.shared.guard.clone());
-        let rules = self.shared.rules.clone();
-        Self { shared: Arc::new(Shared { catalog, guard, rules, is_held: Some(is_held) }) }
+        let (rules, clock) = (self.shared.rules.clone(), Arc::clone(&self.shared.clock));
+        Self { shared: Arc::new(Shared { catalog, guard, rules, is_held: Some(is_held), clock }) }
     }
 
     /// Begins to serve a connection, also one that is taken over: with a journal it starts behind the committed position.

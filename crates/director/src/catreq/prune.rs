@@ -1,7 +1,7 @@
 //! Plans of `policy` executed on the catalog.
 
 use catalog::media::MediaRow;
-use catalog::{ReadTx, WriteTx, media, purge};
+use catalog::{ReadTx, WriteTx, journal, media, purge};
 use policy::volume::{JobOnVolume, VolumePrunePlan};
 use types::{JobId, MediaId};
 
@@ -25,7 +25,8 @@ pub fn delete_jobs(tx: &WriteTx<'_>, jobs: &[JobId]) -> catalog::Result<Vec<JobI
     purge::delete_jobs(tx, jobs)
 }
 
-/// Executes a Volume's prune plan and marks the Volume Purged when nothing is left on it. Returns the promoted copies.
+/// Executes a Volume's prune plan and marks the Volume Purged when nothing is left on it, and no unfinished job but `by` may have
+/// more on it. Returns the promoted copies.
 ///
 /// # Errors
 /// Those of the catalog.
@@ -33,10 +34,12 @@ pub fn execute_volume_prune(
     tx: &WriteTx<'_>,
     volume: &mut MediaRow,
     plan: &VolumePrunePlan,
+    by: JobId,
 ) -> catalog::Result<Vec<JobId>> {
     tracing::info!(%plan, "prune a Volume");
     let promoted = purge::delete_jobs(tx, &plan.delete)?;
-    if plan.purges() && purge::is_empty(tx, volume.id)? {
+    let is_free = purge::is_empty(tx, volume.id)? && !journal::is_in_hand(tx, &volume.volume_name, by)?;
+    if plan.purges() && is_free {
         purge::mark_purged(tx, volume)?;
     }
     Ok(promoted)

@@ -333,7 +333,7 @@ impl CatalogSession {
         }
         let permit = wanted.wants_permit().then(|| shared.guard.permit());
         let lease_ms = permit.as_ref().map(Permit::lease_ms);
-        let now = Timestamp(jiff::Timestamp::now().as_second());
+        let now = (self.shared.clock)();
         let (decision, offered) = self
             .write(move |tx| {
                 let mut offered = offered.clone();

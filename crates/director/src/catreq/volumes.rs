@@ -7,7 +7,7 @@ use super::{JobContext, Shared};
 use catalog::media::{self, MediaRow};
 use catalog::pool::{self, PoolRow};
 use catalog::volume_state::{self, VolumeState};
-use catalog::{WriteTx, jobmedia, purge};
+use catalog::{WriteTx, jobmedia, journal, purge};
 use policy::volume::{Named, PoolFacts, VolumeFacts, Want, check_named, expiry, plan_volume_prune};
 use std::cell::RefCell;
 use types::{JobType, Nonce, Timestamp, VolAddr, VolStatus, VolTime};
@@ -314,14 +314,15 @@ impl Server<'_> {
         Ok(())
     }
 
-    /// Prunes a Volume by its retention if that leaves nothing on it; says whether it is Purged now.
+    /// Prunes a Volume by its retention if that leaves nothing on it, and no other job may have more there; says whether it is Purged now.
     pub(super) fn prune(&self, row: &mut MediaRow) -> catalog::Result<bool> {
         let jobs = super::prune::jobs_on(self.tx, row.id)?;
         let plan = plan_volume_prune(row.id, &row.volume_name, row.limits.vol_retention, &jobs, self.now);
-        if !plan.purges() || row.protected {
+        let by = self.context.job_id;
+        if !plan.purges() || row.protected || journal::is_in_hand(self.tx, &row.volume_name, by)? {
             return Ok(false);
         }
-        super::prune::execute_volume_prune(self.tx, row, &plan)?;
+        super::prune::execute_volume_prune(self.tx, row, &plan, by)?;
         Ok(true)
     }
 

@@ -226,8 +226,11 @@ impl Session {
             return Err(Halt::Left);
         }
         let done = plan.clone();
-        let promoted =
-            self.write(move |tx| crate::catreq::execute_volume_prune(tx, &mut volume.clone(), &done)).await?;
+        let promoted = self
+            .write(move |tx| {
+                crate::catreq::execute_volume_prune(tx, &mut volume.clone(), &done, types::JobId(0))
+            })
+            .await?;
         self.say_promoted(promoted).await?;
         self.say_pruned(&plan).await
     }
@@ -364,8 +367,11 @@ impl Session {
             self.ua.send(format!("{plan}\n")).await?;
         }
         let (purges, done) = (plan.purges(), plan.clone());
-        let promoted =
-            self.write(move |tx| crate::catreq::execute_volume_prune(tx, &mut volume.clone(), &done)).await?;
+        let promoted = self
+            .write(move |tx| {
+                crate::catreq::execute_volume_prune(tx, &mut volume.clone(), &done, types::JobId(0))
+            })
+            .await?;
         self.say_promoted(promoted).await?;
         if !plan.delete.is_empty() {
             self.ua

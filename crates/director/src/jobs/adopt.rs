@@ -6,6 +6,7 @@
 
 use super::asked::{Asked, ask_client, finish_restore, stock_end};
 use super::ending;
+use super::held::{self, Held};
 use super::job::Job;
 use super::level::Ground;
 use super::life::{self, Course};
@@ -27,8 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use types::{Attempt, FileSetId, JobId, JobStatus, JobType, Seq, Timestamp};
-use wire::msg::holdfast::{JobEntry, JobState};
-use wire::scan::{self, Fields};
+use wire::msg::holdfast::JobState;
 
 /// How often a daemon that cannot be reached is tried again.
 const ASK_EVERY: Duration = Duration::from_secs(5);
@@ -105,7 +105,7 @@ async fn close_without_plan(director: &Director, row: &JobRow) -> Result<(), Dir
 }
 
 /// What the daemons of a job hold.
-enum Held {
+enum Standing {
     /// The SD has it: the job goes on.
     Taken(Box<SdSession>),
     /// The SD has it, and all of it was confirmed before: the job had ended, and the catalog has lost that.
@@ -137,25 +137,25 @@ async fn adopt(director: Director, job: Arc<Job>, row: JobRow, attempt: AttemptR
     };
     let held = tokio::select! {
         held = ask_storage(&director, &job, &attempt) => held,
-        _ = job.wished() => Ok(Held::Lost("the job was canceled before its Storage daemon answered".to_owned())),
+        _ = job.wished() => Ok(Standing::Lost("the job was canceled before its Storage daemon answered".to_owned())),
     };
     let mut left_with = None;
     let led = match held {
-        Ok(Held::NotStarted) => return Box::pin(start_anew(&director, &job, attempt.attempt)).await,
-        Ok(Held::Ended(sd)) => {
+        Ok(Standing::NotStarted) => return Box::pin(start_anew(&director, &job, attempt.attempt)).await,
+        Ok(Standing::Ended(sd)) => {
             director.reconciliation().note_replayed(job.id);
             let found = replay(&job, &mut course, *sd).await;
             return conclude(&director, &job, course, Ok(found)).await;
         }
-        Ok(Held::Taken(sd)) => {
+        Ok(Standing::Taken(sd)) => {
             let found = follow(&director, &job, &mut course, *sd).await;
             return conclude(&director, &job, course, Ok(found)).await;
         }
-        Ok(Held::Stock(storage)) => {
+        Ok(Standing::Stock(storage)) => {
             let found = readback::follow(&director, &job, &mut course, &attempt, &storage).await;
             return conclude(&director, &job, course, found).await;
         }
-        Ok(Held::Lost(why)) => {
+        Ok(Standing::Lost(why)) => {
             left_with = Some(attempt.storage.clone());
             cancel::tell_all(&director, &job).await;
             if job.plan().job_type == JobType::Restore && job.wish() == Wish::GoOn {
@@ -217,7 +217,7 @@ async fn start_anew(director: &Director, job: &Arc<Job>, attempt: Attempt) {
 }
 
 /// Asks the SD that holds the attempt until it answers, at most for the configured time.
-async fn ask_storage(director: &Director, job: &Arc<Job>, attempt: &AttemptRow) -> Result<Held, Fail> {
+async fn ask_storage(director: &Director, job: &Arc<Job>, attempt: &AttemptRow) -> Result<Standing, Fail> {
     let plan = job.plan();
     let storages: Vec<StoragePlan> = plan.write_storages.iter().chain(&plan.read_storages).cloned().collect();
     let Some(storage) = storages.iter().find(|storage| storage.name == attempt.storage) else {
@@ -225,7 +225,7 @@ async fn ask_storage(director: &Director, job: &Arc<Job>, attempt: &AttemptRow) 
         for storage in &storages {
             give_up_reservation(director, job, attempt.attempt, storage).await;
         }
-        return Ok(Held::NotStarted);
+        return Ok(Standing::NotStarted);
     };
     let limit = Instant::now() + director.config().director.sd_connect_timeout;
     loop {
@@ -234,7 +234,7 @@ async fn ask_storage(director: &Director, job: &Arc<Job>, attempt: &AttemptRow) 
             Err(error) if Instant::now() < limit => {
                 tracing::warn!(job = %job.id, %error, "the Storage daemon that holds the job does not answer yet");
             }
-            Err(error) => return Ok(Held::Lost(format!("the Storage daemon did not answer: {error}"))),
+            Err(error) => return Ok(Standing::Lost(format!("the Storage daemon did not answer: {error}"))),
         }
         tokio::time::sleep(ASK_EVERY).await;
     }
@@ -263,28 +263,29 @@ async fn ask(
     attempt: &AttemptRow,
     storage: &StoragePlan,
     mut conn: StorageConn,
-) -> Result<Held, Fail> {
+) -> Result<Standing, Fail> {
     if !conn.holdfast {
         conn.terminate().await;
-        return Ok(Held::Stock(Box::new(storage.clone())));
+        return Ok(Standing::Stock(Box::new(storage.clone())));
     }
     let lines = conn.command("jobs\n").await?;
-    let mut entries = lines.iter().filter_map(|line| Some((line, JobEntry::parse(line.as_bytes()).ok()?)));
-    let found = entries.find(|(_, entry)| entry.job_id == job.id && entry.attempt == attempt.attempt);
-    let Some((line, entry)) = found.filter(|(_, entry)| entry.job == job.unique) else {
-        conn.terminate().await;
-        return Ok(Held::Lost(format!("Storage daemon {} does not hold the job any more", storage.name)));
+    let name = &storage.name;
+    let entry = match held::held(&lines, job.id, &job.unique, job.plan().job_type, attempt.attempt) {
+        Held::Not => {
+            conn.terminate().await;
+            return Ok(Standing::Lost(format!("Storage daemon {name} does not hold the job any more")));
+        }
+        Held::NotStarted => {
+            close_attempt(job, attempt.attempt, conn).await?;
+            return Ok(Standing::NotStarted);
+        }
+        Held::CutOff => {
+            close_attempt(job, attempt.attempt, conn).await?;
+            return Ok(Standing::Lost(format!("Storage daemon {name} was restarted while the job ran")));
+        }
+        Held::Runs(entry) => entry,
     };
     let is_replayed = director.reconciliation().is_replayed(job.id);
-    if !has_begun(line) {
-        close_attempt(job, attempt.attempt, conn).await?;
-        return Ok(Held::NotStarted);
-    }
-    if job.plan().job_type == JobType::Restore && was_cut_off(&entry) {
-        close_attempt(job, attempt.attempt, conn).await?;
-        let name = &storage.name;
-        return Ok(Held::Lost(format!("Storage daemon {name} was restarted while the job ran")));
-    }
     let has_ended = entry.state == JobState::Ended;
     // What was confirmed and is not in the catalog, an earlier life of it had.
     let position = position(director, job, attempt).await?;
@@ -293,9 +294,9 @@ async fn ask(
     let taken =
         attach_storage(director, job, attempt.attempt, storage, conn, attempt.session, settled).await?;
     match taken {
-        Some(sd) if has_ended && (was_known || is_replayed) => Ok(Held::Ended(Box::new(sd))),
-        Some(sd) => Ok(Held::Taken(Box::new(sd))),
-        None => Ok(Held::Lost(format!("Storage daemon {} does not hold the job any more", storage.name))),
+        Some(sd) if has_ended && (was_known || is_replayed) => Ok(Standing::Ended(Box::new(sd))),
+        Some(sd) => Ok(Standing::Taken(Box::new(sd))),
+        None => Ok(Standing::Lost(format!("Storage daemon {} does not hold the job any more", storage.name))),
     }
 }
 
@@ -305,26 +306,9 @@ async fn position(director: &Director, job: &Job, attempt: &AttemptRow) -> Resul
     Ok(director.catalog().read(move |r| journal::position(r, &key)).await?)
 }
 
-/// Whether the SD found the job unfinished at its start.
-fn was_cut_off(entry: &JobEntry) -> bool {
-    entry.state == JobState::Ended && entry.status == JobStatus::Incomplete
-}
-
-/// Whether a line of the SD's `jobs` tells of an attempt whose client was ordered to save or restore. One that was not, because
-/// the Director died before, starts anew; unless it was canceled.
-fn has_begun(line: &str) -> bool {
-    let fields = Fields::new(line.as_bytes());
-    let text = |key| fields.raw(key).map(scan::text).unwrap_or_default();
-    match text("opened").as_str() {
-        "0" => text("status") == JobStatus::Canceled.code().to_string(),
-        "" => !matches!(text("state").as_str(), "reserved" | "waiting"),
-        _ => true,
-    }
-}
-
 /// Tells an SD that an attempt is over. Its answer is one line.
 async fn close_attempt(job: &Job, attempt: Attempt, mut conn: StorageConn) -> Result<(), DirectorError> {
-    let line = format!("close JobId={} Job={} attempt={attempt}\n", job.id, job.unique);
+    let line = held::close_line(job.id, &job.unique, attempt);
     let said = conn.line(line).await?;
     tracing::info!(job = %job.id, %attempt, said, "closed what the Storage daemon held");
     conn.terminate().await;
@@ -408,27 +392,4 @@ async fn follow(director: &Director, job: &Arc<Job>, course: &mut Course, sd: Sd
     }
     course.outcome.may_be_incomplete &= plan.job_type == JobType::Backup;
     Found::Ended
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_attempt_whose_client_was_given_no_order_has_not_begun() {
-        let line = |rest: &str| format!("job JobId=2 Job=B.1 attempt=1 SDid=2 SDtime=5 {rest}");
-        for rest in
-            ["state=running status=82 files=0 opened=0", "state=ended status=69 files=0 acked=0 opened=0"]
-        {
-            assert!(!has_begun(&line(rest)), "{rest}");
-        }
-        for rest in [
-            "state=waiting status=77 files=0 opened=1",
-            "state=ended status=65 opened=0",
-            "state=running acked=1",
-        ] {
-            assert!(has_begun(&line(rest)), "{rest}");
-        }
-        assert!(!has_begun(&line("state=reserved status=67 acked=1")));
-    }
 }

@@ -4,7 +4,7 @@
 //! finds the note when the one that wrote the end died over it, and does what was not done: what has left a trace in the
 //! catalog is not done twice, the rest (a mail, the end of a script) at least once.
 
-use super::ending::Written;
+use super::end_tx::Written;
 use super::job::Job;
 use super::level::Ground;
 use super::life::{Course, codes};

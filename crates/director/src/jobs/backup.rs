@@ -211,7 +211,7 @@ async fn last_file(director: &Director, job: &Job, plan: &JobPlan) -> Result<Fil
         return Ok(FileIndex(0));
     };
     let id = job.id;
-    let last = director.catalog().read(move |r| super::ending::last_file(r, id)).await?;
+    let last = director.catalog().read(move |r| super::end_tx::last_file(r, id)).await?;
     job.messages.info(&format!("Found {} files from prior incomplete Job.", rerun.files));
     Ok(last)
 }

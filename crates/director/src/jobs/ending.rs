@@ -1,25 +1,20 @@
 //! The end of a job: last records and the end in one transaction (spec/04 §4.4 step 6).
 
 use super::create::row_level;
+use super::end_tx::{Ending, Written};
 use super::job::Job;
 use super::life::Course;
-use super::outcome::{Facts, decide};
-use super::readback::ReadBack;
+use super::outcome::Facts;
 use super::session::{FdSession, Flow, SdSession};
 use super::{aftermath, cancel};
 use crate::catreq::CatalogSession;
 use crate::handle::Director;
 use crate::peer::chain;
 use crate::text;
-use catalog::attempt::{self, AttemptState, Totals};
-use catalog::job::JobEnd;
-use catalog::media::MediaRow;
-use catalog::{ReadTx, WriteTx};
-use policy::plan::JobPlan;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use types::{Attempt, FileIndex, JobId, JobStatus, JobType, Timestamp, VolSession};
+use types::{JobStatus, Timestamp, VolSession};
 
 /// How long the rest of a job that has failed may take to end on its daemons.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -31,18 +26,6 @@ pub(crate) struct Finished {
     pub(crate) status: JobStatus,
     /// When it is to run again.
     pub(crate) again: Option<Timestamp>,
-}
-
-/// What the end transaction found and wrote.
-#[derive(Debug, Clone)]
-pub(crate) struct Written {
-    pub(crate) status: JobStatus,
-    pub(crate) end: Timestamp,
-    pub(crate) files: u64,
-    pub(crate) bytes: u64,
-    pub(crate) session: VolSession,
-    pub(crate) volumes: Vec<MediaRow>,
-    pub(crate) uname: String,
 }
 
 /// Ends what a failed job has left open on its daemons. A Holdfast SD would else keep the job for the next Director.
@@ -104,7 +87,7 @@ pub(crate) fn session_of(course: &Course) -> VolSession {
 
 /// The end transaction, with the SD's last records in it; tried again without them when they are the trouble.
 async fn write_end(director: &Director, job: &Arc<Job>, course: &mut Course) -> Written {
-    let end = Ending::new(job, course);
+    let end = ending_of(job, course);
     let mut sd = course.reached.sd.take();
     let session = match sd.as_mut() {
         Some(sd) => take_session(sd).await,
@@ -116,7 +99,7 @@ async fn write_end(director: &Director, job: &Arc<Job>, course: &mut Course) -> 
     let mut written = None;
     if let (Some(mut session), Some(sd)) = (session, sd.as_ref()) {
         let ending = end.clone();
-        match session.finish(move |tx| ending.clone().write(tx)).await {
+        match session.finish(move |tx| ending.clone().write(tx, text::now())).await {
             Ok((done, handled)) => {
                 let _ = super::traffic::reply(job, handled, sd.peer.out()).await;
                 written = Some(done);
@@ -145,7 +128,11 @@ async fn write_alone(director: &Director, job: &Job, end: &Ending) -> Written {
     }
     loop {
         let ending = end.clone();
-        match director.catalog().write(director.epoch(), move |tx| ending.clone().write(tx)).await {
+        match director
+            .catalog()
+            .write(director.epoch(), move |tx| ending.clone().write(tx, text::now()))
+            .await
+        {
             Ok(written) => return written,
             Err(error) => {
                 tracing::error!(job = %job.id, error = %chain(&error), "the end of the job is not in the catalog yet");
@@ -178,144 +165,39 @@ pub(crate) async fn acknowledge_client(fd: Option<&FdSession>) {
     let _ = fd.peer.signal(wire::frame::Signal::Terminate).await;
 }
 
-/// Everything the end transaction needs, on its own.
-#[derive(Clone)]
-struct Ending {
-    id: JobId,
-    plan: Arc<JobPlan>,
-    attempt: Attempt,
-    start: Timestamp,
-    session: VolSession,
-    had_sd: bool,
-    facts: Facts,
-    /// Of this attempt.
-    files: Option<u64>,
-    bytes: u64,
-    read_bytes: u64,
-    errors: u32,
-    pool: types::PoolId,
-    /// What a read-back found on the Volume.
-    read_back: Option<ReadBack>,
-}
-
-impl Ending {
-    fn new(job: &Job, course: &Course) -> Self {
-        let reached = &course.reached;
-        let (fd, sd) = (reached.ends.fd, reached.ends.sd.as_ref());
-        let outcome = &course.outcome;
-        let mut session = session_of(course);
-        let plan = job.plan();
-        if let (true, Some(rerun)) = (session == VolSession::default(), plan.rerun) {
-            session = rerun.session;
-        }
-        Self {
-            id: job.id,
-            attempt: course.attempt,
-            start: course.start,
-            session,
-            had_sd: reached.sd.is_some(),
-            facts: Facts {
-                wish: job.wish(),
-                failed: outcome.failed,
-                fd: outcome.fd,
-                sd: outcome.sd,
-                kept_files: 0,
-                may_be_incomplete: outcome.may_be_incomplete,
-            },
-            files: fd.map(|end| end.files).or(sd.map(|end| end.files)),
-            bytes: fd.map(|end| end.bytes).or(sd.map(|end| end.bytes)).unwrap_or(0),
-            read_bytes: fd.map_or(0, |end| end.read_bytes),
-            errors: job.messages.errors().max(fd.map_or(0, |end| end.errors)),
-            pool: course.ground.pool,
-            read_back: course.read_back,
-            plan,
-        }
+fn ending_of(job: &Job, course: &Course) -> Ending {
+    let reached = &course.reached;
+    let (fd, sd) = (reached.ends.fd, reached.ends.sd.as_ref());
+    let outcome = &course.outcome;
+    let mut session = session_of(course);
+    let plan = job.plan();
+    if let (true, Some(rerun)) = (session == VolSession::default(), plan.rerun) {
+        session = rerun.session;
     }
-
-    fn write(mut self, tx: &WriteTx<'_>) -> catalog::Result<Written> {
-        let backup = self.plan.job_type == JobType::Backup;
-        let stored = if backup { stored_files(tx, self.id)? } else { 0 };
-        self.facts.kept_files = stored;
-        let status = decide(&self.facts);
-        if backup && status == JobStatus::Incomplete {
-            catalog::jobmedia::clip(tx, self.id, last_file(tx, self.id)?)?;
-        }
-        let end = text::now();
-        if let Some(found) = self.read_back {
-            found.write(tx, self.id, status.is_success(), end)?;
-        }
-        let earlier =
-            if self.plan.rerun.is_some() { sums(tx, self.id, self.attempt)? } else { Totals::default() };
-        // What is kept of an unfinished backup is what the catalog has.
-        let whole = status.is_success() || !backup;
-        let files = match self.files {
-            Some(files) if whole && self.plan.rerun.is_none() => files,
-            _ if backup => stored,
-            files => files.unwrap_or(0),
-        };
-        let totals = Totals {
-            files: files.saturating_sub(earlier.files),
-            bytes: self.bytes,
-            read_bytes: self.read_bytes,
-            errors: u64::from(self.errors),
-        };
-        let bytes = self.bytes + earlier.bytes;
-        catalog::job::end(
-            tx,
-            self.id,
-            &JobEnd {
-                status,
-                level: row_level(&self.plan),
-                start_time: self.start,
-                end_time: end,
-                real_end_time: end,
-                session: self.session,
-                files,
-                bytes,
-                read_bytes: self.read_bytes + earlier.read_bytes,
-                errors: u64::from(self.errors) + earlier.errors,
-                missing_files: 0,
-                pool_id: self.pool,
-                prior_job_id: JobId(self.plan.target_job.unwrap_or(0)),
-                has_base: false,
-            },
-        )?;
-        aftermath::note(tx, self.id, self.attempt, end)?;
-        if self.attempt > Attempt(0) {
-            attempt::finish(tx, self.id, self.attempt, AttemptState::Ended, totals, end)?;
-        }
-        sys::failpoint::reach("director-end-uncommitted");
-        let uname = catalog::client::get_by_name(tx, &self.plan.client.name)?.map(|row| row.uname);
-        Ok(Written {
-            status,
-            end,
-            files,
-            bytes,
-            session: self.session,
-            volumes: catalog::media::list_of_job(tx, self.id)?,
-            uname: uname.unwrap_or_default(),
-        })
+    Ending {
+        id: job.id,
+        job_type: plan.job_type,
+        level: row_level(&plan),
+        client: plan.client.name.clone(),
+        is_rerun: plan.rerun.is_some(),
+        target_job: plan.target_job.unwrap_or(0),
+        attempt: course.attempt,
+        start: course.start,
+        session,
+        had_sd: reached.sd.is_some(),
+        facts: Facts {
+            wish: job.wish(),
+            failed: outcome.failed,
+            fd: outcome.fd,
+            sd: outcome.sd,
+            kept_files: 0,
+            may_be_incomplete: outcome.may_be_incomplete,
+        },
+        files: fd.map(|end| end.files).or(sd.map(|end| end.files)),
+        bytes: fd.map(|end| end.bytes).or(sd.map(|end| end.bytes)).unwrap_or(0),
+        read_bytes: fd.map_or(0, |end| end.read_bytes),
+        errors: job.messages.errors().max(fd.map_or(0, |end| end.errors)),
+        pool: course.ground.pool,
+        read_back: course.read_back,
     }
-}
-
-/// The last file that is whole, from which a restart of the job goes on.
-pub(crate) fn last_file(r: &ReadTx<'_>, id: JobId) -> catalog::Result<FileIndex> {
-    let sql = "SELECT COALESCE(MAX(FileIndex), 0) FROM File WHERE JobId = ?1";
-    Ok(FileIndex(r.scalar(sql, &[catalog::Value::Int(i64::from(id.get()))])?.unwrap_or(0)))
-}
-
-fn stored_files(tx: &WriteTx<'_>, id: JobId) -> catalog::Result<u64> {
-    let sql = "SELECT count(DISTINCT FileIndex) FROM File WHERE JobId = ?1 AND FileIndex > 0";
-    Ok(tx.scalar(sql, &[catalog::Value::Int(i64::from(id.get()))])?.unwrap_or(0))
-}
-
-/// Sums of the attempts before this one.
-fn sums(tx: &WriteTx<'_>, id: JobId, this: Attempt) -> catalog::Result<Totals> {
-    let attempts = attempt::list(tx, id)?;
-    Ok(attempts.iter().filter(|row| row.attempt < this).fold(Totals::default(), |sum, row| Totals {
-        files: sum.files + row.totals.files,
-        bytes: sum.bytes + row.totals.bytes,
-        read_bytes: sum.read_bytes + row.totals.read_bytes,
-        errors: sum.errors + row.totals.errors,
-    }))
 }

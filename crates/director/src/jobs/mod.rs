@@ -13,8 +13,10 @@ mod backup;
 mod bootstrap;
 pub(crate) mod cancel;
 pub(crate) mod create;
+mod end_tx;
 mod ending;
 pub(crate) mod fileset;
+mod held;
 mod job;
 pub(crate) mod leftover;
 pub(crate) mod level;
@@ -33,7 +35,9 @@ mod session;
 mod traffic;
 mod view;
 
+pub use end_tx::{Ending, Written, last_file};
+pub use held::{Held, close_line, held};
+pub use outcome::{Facts, FdEnd, SdEnd, Wish, decide};
 pub use view::{JobView, WaitReason};
 
-pub(crate) use outcome::Wish;
 pub(crate) use registry::Registry;

@@ -5,21 +5,23 @@ use wire::scan::{self, Fields};
 
 /// What the FD said at its end (`2800 End Job …`, spec/01 §5.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FdEnd {
-    pub(crate) status: JobStatus,
-    pub(crate) files: u64,
-    pub(crate) read_bytes: u64,
-    pub(crate) bytes: u64,
-    pub(crate) errors: u32,
-    pub(crate) vss: bool,
-    pub(crate) encrypted: bool,
-    pub(crate) comm_bytes: u64,
-    pub(crate) comm_packed: u64,
+#[allow(missing_docs, reason = "the names of the line's fields")]
+pub struct FdEnd {
+    pub status: JobStatus,
+    pub files: u64,
+    pub read_bytes: u64,
+    pub bytes: u64,
+    pub errors: u32,
+    pub vss: bool,
+    pub encrypted: bool,
+    pub comm_bytes: u64,
+    pub comm_packed: u64,
 }
 
 impl FdEnd {
     /// Reads the line; the last fields are absent with old daemons.
-    pub(crate) fn parse(line: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn parse(line: &[u8]) -> Option<Self> {
         let fields = Fields::new(scan::after(line, "2800 End Job ")?);
         let number = |key: &str| fields.raw(key).and_then(|raw| scan::text(raw).parse::<u64>().ok());
         let code = u32::try_from(number("TermCode")?).ok()?;
@@ -39,17 +41,19 @@ impl FdEnd {
 
 /// What the SD said at its end (`3099 Job … end …`, spec/03 §2.5).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SdEnd {
-    pub(crate) status: JobStatus,
-    pub(crate) files: u64,
-    pub(crate) bytes: u64,
-    pub(crate) errors: u32,
-    pub(crate) message: String,
+#[allow(missing_docs, reason = "the names of the line's fields")]
+pub struct SdEnd {
+    pub status: JobStatus,
+    pub files: u64,
+    pub bytes: u64,
+    pub errors: u32,
+    pub message: String,
 }
 
 impl SdEnd {
     /// Reads the line.
-    pub(crate) fn parse(line: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn parse(line: &[u8]) -> Option<Self> {
         let fields = Fields::new(scan::after(line, "3099 Job ")?);
         let number = |key: &str| fields.raw(key).and_then(|raw| scan::text(raw).parse::<u64>().ok());
         let code = u32::try_from(number("JobStatus")?).ok()?;
@@ -68,7 +72,7 @@ impl SdEnd {
 
 /// What the operator asked for while the job lived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Wish {
+pub enum Wish {
     /// Nothing.
     #[default]
     GoOn,
@@ -80,21 +84,24 @@ pub(crate) enum Wish {
 
 /// Everything that decides the final status.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Facts {
-    pub(crate) wish: Wish,
+pub struct Facts {
+    /// Of the operator.
+    pub wish: Wish,
     /// A script that fails the job failed, or the job could not be set up.
-    pub(crate) failed: Option<JobStatus>,
+    pub failed: Option<JobStatus>,
     /// Whether a daemon of each kind takes part, and how it ended; `None` inside: it was lost.
-    pub(crate) fd: Option<Option<JobStatus>>,
-    pub(crate) sd: Option<Option<JobStatus>>,
+    pub fd: Option<Option<JobStatus>>,
+    /// The same of the SD.
+    pub sd: Option<Option<JobStatus>>,
     /// Files that are safely on a Volume and in the catalog.
-    pub(crate) kept_files: u64,
+    pub kept_files: u64,
     /// Unfinished jobs may be kept (backups without base jobs).
-    pub(crate) may_be_incomplete: bool,
+    pub may_be_incomplete: bool,
 }
 
 /// The status that the job ends with (ranks as in spec/04 §4.3).
-pub(crate) fn decide(facts: &Facts) -> JobStatus {
+#[must_use]
+pub fn decide(facts: &Facts) -> JobStatus {
     let keep = facts.may_be_incomplete && facts.kept_files > 0;
     let or_incomplete = |status| if keep { JobStatus::Incomplete } else { status };
     match facts.wish {

@@ -1,6 +1,7 @@
 //! The report of a job that has ended, into its messages.
 
-use super::ending::{Written, session_of};
+use super::end_tx::Written;
+use super::ending::session_of;
 use super::job::Job;
 use super::life::Course;
 use crate::handle::Director;

@@ -315,29 +315,9 @@ impl Session {
     fn list_jobs(&self) {
         let key = self.key();
         for job in self.daemon.jobs.all().into_iter().filter(|j| j.owner == key) {
-            let Outbox::Journaled(journal) = &job.outbox else { continue };
-            let (phase, status) = {
-                let state = job.state();
-                (state.phase, state.status)
-            };
-            self.say(&format!(
-                "job JobId={} Job={} attempt={} type={} level={} SDid={} SDtime={} state={} status={} files={} bytes={} last={} \
-                 acked={} opened={}\n",
-                job.spec.id,
-                job.spec.job,
-                job.spec.attempt,
-                job.spec.job_type,
-                job.spec.level,
-                job.session.id,
-                job.session.time,
-                phase.as_str(),
-                status.code(),
-                job.files.load(Ordering::Relaxed),
-                job.bytes.load(Ordering::Relaxed),
-                journal.last_seq(),
-                journal.acked(),
-                u8::from(job.is_opened.load(Ordering::Relaxed)),
-            ));
+            if let Some(line) = list_line(&job) {
+                self.say(&line);
+            }
         }
         let _ = self.line.signal(Signal::Eod);
     }
@@ -631,6 +611,34 @@ impl Session {
         }
         Next::Go
     }
+}
+
+/// The line of a job in the answer to `jobs` (docs/extensions.md §5); none for one of a stock Director.
+#[must_use]
+pub fn list_line(job: &Job) -> Option<String> {
+    let Outbox::Journaled(journal) = &job.outbox else { return None };
+    let (phase, status) = {
+        let state = job.state();
+        (state.phase, state.status)
+    };
+    Some(format!(
+        "job JobId={} Job={} attempt={} type={} level={} SDid={} SDtime={} state={} status={} files={} bytes={} last={} \
+         acked={} opened={}\n",
+        job.spec.id,
+        job.spec.job,
+        job.spec.attempt,
+        job.spec.job_type,
+        job.spec.level,
+        job.session.id,
+        job.session.time,
+        phase.as_str(),
+        status.code(),
+        job.files.load(Ordering::Relaxed),
+        job.bytes.load(Ordering::Relaxed),
+        journal.last_seq(),
+        journal.acked(),
+        u8::from(job.is_opened.load(Ordering::Relaxed)),
+    ))
 }
 
 fn read_groups(first: &[u8], reader: &mut PacketReader) -> Option<Vec<StorageGroup>> {

@@ -25,11 +25,11 @@ pub struct PermitError {
 
 /// What is on the medium.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct OnMedium<'a> {
+pub struct OnMedium<'a> {
     /// State kept beside the Volume.
-    pub(crate) state: Option<&'a VolumeState>,
+    pub state: Option<&'a VolumeState>,
     /// Its label, where readable.
-    pub(crate) label: Option<&'a VolumeLabel>,
+    pub label: Option<&'a VolumeLabel>,
 }
 
 /// The state to check a permit against: that of the label on the medium. Where a crash came between a new label and its state, and
@@ -74,6 +74,21 @@ pub(crate) fn check_permit(
     if sys::failpoint::is_on("bug-permit-not-checked") {
         return Ok(());
     }
+    judge(owner, volume, permit, medium, |permit| daemon.is_fresh(owner, permit.nonce, permit.lease_ms))
+}
+
+/// [`check_permit`] without the daemon: `is_fresh` says whether the permit's nonce was given to this Director, and its lease
+/// cannot have run out.
+///
+/// # Errors
+/// [`PermitError`] with what differs.
+pub fn judge(
+    owner: &DirectorKey,
+    volume: &str,
+    permit: Option<Permit>,
+    medium: OnMedium<'_>,
+    is_fresh: impl FnOnce(Permit) -> bool,
+) -> Result<(), PermitError> {
     let fail = |what: String| Err(PermitError { volume: volume.to_owned(), what });
     // A stock Director gets a stock daemon; one that ever had an epoch is not let in without (§2).
     if owner.catalog.is_none() {
@@ -87,7 +102,7 @@ pub(crate) fn check_permit(
     let Some(permit) = permit else {
         return fail("the command does not say what it was planned on".to_owned());
     };
-    if !daemon.is_fresh(owner, permit.nonce, permit.lease_ms) {
+    if !is_fresh(permit) {
         return fail("the Director's lease may have run out since it decided".to_owned());
     }
     let different = match medium.state {

@@ -15,6 +15,8 @@ mod start;
 mod status;
 
 pub use context::{Daemon, forget_director};
-pub use guard::PermitError;
+pub use director::list_line;
+pub use guard::{OnMedium, PermitError, judge};
+pub use recovery::found;
 pub(crate) use reserving::find_volume;
 pub use start::{StartError, run};

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use types::{CatalogId, FileIndex, JobStatus};
 
@@ -66,10 +67,18 @@ fn unescape(name: &str) -> String {
 }
 
 fn take_up(daemon: &Arc<Daemon>, key: &DirectorKey, recovered: Recovered) {
+    let reconnect = daemon.config().storage.director_reconnect_time;
+    let job = found(daemon.name(), reconnect, key, recovered);
+    daemon.jobs.add(Arc::clone(&job));
+    shelve(daemon, &job);
+}
+
+/// The job of a journal that was found; one that had not ended is ended.
+#[must_use]
+pub fn found(daemon: &str, reconnect: Duration, key: &DirectorKey, recovered: Recovered) -> Arc<Job> {
     let Recovered { header, journal, checkpoint, end, cut_bytes } = recovered;
     let stop = Arc::new(StopFlag::default());
-    let reconnect = daemon.config().storage.director_reconnect_time;
-    let outbox = JournalOutbox::new(header.job_id, daemon.name(), journal, Arc::clone(&stop), reconnect);
+    let outbox = JournalOutbox::new(header.job_id, daemon, journal, Arc::clone(&stop), reconnect);
     let session = header.session;
     let spec = spec_of(&header);
     let job = Job::new(spec, key.clone(), session, String::new(), Outbox::Journaled(outbox), stop);
@@ -96,18 +105,16 @@ fn take_up(daemon: &Arc<Daemon>, key: &DirectorKey, recovered: Recovered) {
     if let Outbox::Journaled(journal) = &job.outbox {
         journal.note_ended();
     }
-    daemon.jobs.add(Arc::clone(&job));
-    shelve(daemon, &job);
+    job
 }
 
 /// Writes the records that the crash has kept the job from writing.
-fn end_unfinished(daemon: &Daemon, job: &Arc<Job>, checkpoint: Option<&str>) {
+fn end_unfinished(daemon: &str, job: &Arc<Job>, checkpoint: Option<&str>) {
     let Outbox::Journaled(journal) = &job.outbox else { return };
     let span: Option<JobMediaSpan> = checkpoint.and_then(open_span_of);
     let files = FileIndex(job.files.load(Ordering::Relaxed).cast_signed());
     let message = format!(
-        "Storage Daemon \"{}\" was restarted while the job ran; what was checkpointed is kept.",
-        daemon.name()
+        "Storage Daemon \"{daemon}\" was restarted while the job ran; what was checkpointed is kept."
     );
     let has_files = files.0 > 0;
     let status = if has_files { JobStatus::Incomplete } else { JobStatus::FatalError };

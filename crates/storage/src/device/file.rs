@@ -2,13 +2,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::disk::{Disk, DiskFile, SystemDisk};
+
 /// A file as a Volume wants it; clones share the descriptor.
 #[derive(Debug, Clone)]
-pub struct VolumeFile(Arc<File>);
+pub struct VolumeFile(Arc<dyn DiskFile>);
 
 impl VolumeFile {
     /// Opens for reading.
@@ -32,14 +33,16 @@ impl VolumeFile {
     /// # Errors
     /// What the system says.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o640).open(path)?;
-        if let Some(directory) = path.parent() {
-            sys::fsync_dir(directory)?;
-        }
-        Ok(Self(Arc::new(file)))
+        SystemDisk.create(path).map(Self)
     }
 
     /// Only a regular file is a Volume on disk: a pipe or device under its name would block or destroy.
+    /// Over a file of any disk.
+    #[must_use]
+    pub fn over(file: Arc<dyn DiskFile>) -> Self {
+        Self(file)
+    }
+
     fn checked(file: File) -> io::Result<Self> {
         if !file.metadata()?.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
@@ -52,7 +55,7 @@ impl VolumeFile {
     /// # Errors
     /// What the system says.
     pub fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        self.0.len()
     }
 
     /// Whether it is empty.
@@ -74,11 +77,11 @@ impl VolumeFile {
 
 impl volume::RawFile for VolumeFile {
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        FileExt::read_at(&*self.0, buffer, offset)
+        self.0.read_at(buffer, offset)
     }
 
     fn write_all_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        FileExt::write_all_at(&*self.0, bytes, offset)
+        self.0.write_all_at(bytes, offset)
     }
 
     fn size(&mut self) -> io::Result<u64> {

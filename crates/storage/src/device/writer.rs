@@ -1,7 +1,7 @@
 //! A Volume mounted for appending: blocks of all jobs of the device go to its end, one run at a time.
 
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use types::{VolAddr, VolumeName};
@@ -9,6 +9,7 @@ use volume::{BuiltBlock, RawFile, VolumeLabel};
 
 use super::file::VolumeFile;
 use super::volume_info::VolumeInfo;
+use crate::disk::{Disk, SystemDisk};
 use crate::ledger::{StateFileError, VolumeState};
 use crate::lock::lock;
 
@@ -102,6 +103,7 @@ pub struct Mounted {
     pub size_max: u64,
     /// Where its state is kept.
     state_path: PathBuf,
+    disk: Arc<dyn Disk>,
     file: VolumeFile,
     inner: Mutex<Inner>,
     /// Held while a checkpoint is made; the newest one that is on stable storage.
@@ -152,10 +154,17 @@ impl Mounted {
             generation,
             size_max,
             state_path,
+            disk: Arc::new(SystemDisk),
             file,
             inner: Mutex::new(inner),
             saved: Mutex::new(None),
         }
+    }
+
+    /// With its state on another disk.
+    #[must_use]
+    pub fn on_disk(self, disk: Arc<dyn Disk>) -> Self {
+        Self { disk, ..self }
     }
 
     /// Appends as many of the blocks (back to back in `bytes`) as fit under the Volume's limit.
@@ -278,7 +287,7 @@ impl Mounted {
         }
         snapshot
             .state
-            .save(&self.state_path)
+            .save_on(&*self.disk, &self.state_path)
             .map_err(|source| VolumeError::State { volume: self.volume.clone(), source })
     }
 

@@ -1,6 +1,6 @@
 //! The way to our Director: a journal, streamed to whoever is active (docs/extensions.md §4, §5).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use super::line::Line;
 use super::message::{self, JobMediaSpan, Kind};
 use super::outbox::OutboxError;
 use super::state::StopFlag;
-use crate::journal::{Journal, JournalError, Record};
+use crate::journal::{Journal, JournalError, JournalReader, Record};
 use crate::lock::{lock, wait};
 
 /// Records streamed ahead of the last `Ack`. The Director commits after 8192 of them: each commit costs it a sync.
@@ -32,6 +32,26 @@ pub enum StreamEnd {
     Finished,
     /// The connection is gone, or another one has taken its place.
     Detached,
+}
+
+/// A stream of the journal to one connection.
+#[derive(Debug)]
+pub struct Stream {
+    reader: JournalReader,
+    /// Records that were sent and not acknowledged, with their bytes.
+    ahead: VecDeque<(u64, u64)>,
+    ahead_bytes: u64,
+}
+
+/// What a stream is to send next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Batch {
+    /// These; they are on stable storage.
+    Records(Vec<Record>),
+    /// Nothing yet.
+    Nothing,
+    /// Nothing any more: the last record of an ended job is acknowledged.
+    Finished,
 }
 
 /// The way to our Director.
@@ -178,6 +198,11 @@ impl JournalOutbox {
         self.changed.notify_all();
     }
 
+    /// Requests carry nonces of this source from now on: the part of [`Self::attach`] that needs no connection.
+    pub fn draw_nonces_from(&self, nonces: NonceSource) {
+        self.inner().nonces = Some(nonces);
+    }
+
     /// A connection has gone.
     pub fn detach(&self, line: &Arc<Line>) {
         let mut inner = self.inner();
@@ -303,20 +328,10 @@ impl JournalOutbox {
     }
 
     pub(crate) fn request(&self, line: &str) -> Result<Vec<u8>, OutboxError> {
+        let seq = self.ask(line)?;
         let mut inner = self.inner();
-        let is_volume_choice = line.contains(" FindMedia=") || line.contains(" GetVolInfo ");
-        let nonce = inner.nonces.clone().filter(|_| is_volume_choice).map(|n| n.draw());
-        let payload = match nonce {
-            Some(nonce) => format!("{line} nonce={nonce}\n"),
-            None => format!("{line}\n"),
-        };
-        let seq = inner.journal.append(payload.as_bytes())?;
-        inner.answers.insert(seq, None);
-        self.changed.notify_all();
         loop {
-            if let Some(Some(answer)) = inner.answers.get(&seq) {
-                let answer = answer.clone();
-                inner.answers.remove(&seq);
+            if let Some(answer) = inner.take_answer(seq) {
                 return Ok(answer);
             }
             let failed = if inner.is_closed {
@@ -336,77 +351,136 @@ impl JournalOutbox {
         }
     }
 
+    /// Appends a request, with a fresh nonce where it is one about a choice of Volumes, and gives its number.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn ask(&self, line: &str) -> Result<u64, OutboxError> {
+        let mut inner = self.inner();
+        let is_volume_choice = line.contains(" FindMedia=") || line.contains(" GetVolInfo ");
+        let nonce = inner.nonces.clone().filter(|_| is_volume_choice).map(|n| n.draw());
+        let payload = match nonce {
+            Some(nonce) => format!("{line} nonce={nonce}\n"),
+            None => format!("{line}\n"),
+        };
+        let seq = inner.journal.append(payload.as_bytes())?;
+        inner.answers.insert(seq, None);
+        self.changed.notify_all();
+        Ok(seq)
+    }
+
+    /// The answer to a request, once it is there; it is given once.
+    #[must_use]
+    pub fn take_answer(&self, seq: u64) -> Option<Vec<u8>> {
+        self.inner().take_answer(seq)
+    }
+
     /// Streams the journal from record `from` to a connection that was attached, until the job has ended and all is acknowledged, or
     /// the connection is no longer the job's.
     ///
     /// # Errors
     /// The journal cannot be read.
     pub fn stream(&self, line: &Arc<Line>, from: u64) -> Result<StreamEnd, OutboxError> {
-        let mut reader = self.inner().journal.reader(from)?;
-        let mut ahead: std::collections::VecDeque<(u64, u64)> = std::collections::VecDeque::new();
-        let mut ahead_bytes = 0;
+        let mut stream = self.begin_stream(from)?;
         loop {
-            let Some(until) = self.wait_streamable(line, reader.next_seq(), &mut ahead, &mut ahead_bytes)
-            else {
+            if !self.wait_streamable(line, &mut stream) {
                 return Ok(StreamEnd::Detached);
-            };
-            if until == 0 {
-                // Our Director closes when it has taken the end; EOD and TERMINATE are how a stock SD ends a job.
-                let _ = line.signal(Signal::Eod);
-                let _ = line.signal(Signal::Terminate);
-                return Ok(StreamEnd::Finished);
             }
-            if self.inner().journal.durable() < until {
-                self.sync()?;
-            }
-            let mut batch: Vec<Record> = Vec::new();
-            while batch.len() < BATCH_RECORDS_MAX
-                && ahead_bytes < AHEAD_BYTES_MAX
-                && reader.next_seq() <= until
-            {
-                let Some(record) = reader.next()? else { break };
-                ahead_bytes += record.payload.len() as u64;
-                ahead.push_back((record.seq, record.payload.len() as u64));
-                batch.push(record);
-            }
-            if send(line, &batch).is_err() {
-                return Ok(StreamEnd::Detached);
+            match self.next_batch(&mut stream)? {
+                Batch::Nothing => {}
+                Batch::Finished => {
+                    // Our Director closes when it has taken the end; EOD and TERMINATE are how a stock SD ends a job.
+                    let _ = line.signal(Signal::Eod);
+                    let _ = line.signal(Signal::Terminate);
+                    return Ok(StreamEnd::Finished);
+                }
+                Batch::Records(batch) => {
+                    if send(line, &batch).is_err() {
+                        return Ok(StreamEnd::Detached);
+                    }
+                }
             }
         }
     }
 
-    /// Waits until records from `next` on may be sent and gives the last one; 0 when the job has ended and all is acknowledged; `None` when
-    /// the connection is not the job's any more.
-    fn wait_streamable(
-        &self,
-        line: &Arc<Line>,
-        next: u64,
-        ahead: &mut std::collections::VecDeque<(u64, u64)>,
-        ahead_bytes: &mut u64,
-    ) -> Option<u64> {
+    /// A stream from record `from` on; from an earlier request if its answer has not come. That one may be in the catalog, decided by
+    /// a Director that ended before it could answer: asked again it gets the stored answer.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn begin_stream(&self, from: u64) -> Result<Stream, OutboxError> {
+        let inner = self.inner();
+        let waiting = inner.answers.iter().filter(|(_, answer)| answer.is_none()).map(|(seq, _)| *seq).min();
+        let reader = inner.journal.reader(waiting.map_or(from, |seq| seq.min(from)))?;
+        drop(inner);
+        Ok(Stream { reader, ahead: VecDeque::new(), ahead_bytes: 0 })
+    }
+
+    /// What the stream is to send now. Does not wait, but for the disk: what is sent is on stable storage.
+    ///
+    /// # Errors
+    /// The journal cannot be read or synced.
+    pub fn next_batch(&self, stream: &mut Stream) -> Result<Batch, OutboxError> {
+        let until = match self.inner().streamable(stream) {
+            None => return Ok(Batch::Nothing),
+            Some(0) => return Ok(Batch::Finished),
+            Some(until) => until,
+        };
+        if self.inner().journal.durable() < until {
+            self.sync()?;
+        }
+        let mut batch: Vec<Record> = Vec::new();
+        while batch.len() < BATCH_RECORDS_MAX
+            && stream.ahead_bytes < AHEAD_BYTES_MAX
+            && stream.reader.next_seq() <= until
+        {
+            let Some(record) = stream.reader.next()? else { break };
+            stream.ahead_bytes += record.payload.len() as u64;
+            stream.ahead.push_back((record.seq, record.payload.len() as u64));
+            batch.push(record);
+        }
+        Ok(Batch::Records(batch))
+    }
+
+    /// Waits until the stream has something to send; false when the connection is not the job's any more.
+    fn wait_streamable(&self, line: &Arc<Line>, stream: &mut Stream) -> bool {
         let mut inner = self.inner();
         loop {
             let is_current = inner.line.as_ref().is_some_and(|l| Arc::ptr_eq(l, line));
             if !is_current || !line.is_open() || inner.is_closed {
-                return None;
+                return false;
             }
-            while let Some((seq, bytes)) = ahead.front().copied() {
-                if seq > inner.acked {
-                    break;
-                }
-                *ahead_bytes -= bytes;
-                ahead.pop_front();
-            }
-            if inner.is_ended && inner.acked >= inner.journal.last_seq() {
-                return Some(0);
-            }
-            let window = ahead.front().map_or(next, |(seq, _)| *seq) + AHEAD_RECORDS_MAX - 1;
-            let until = inner.journal.streamable().min(window);
-            if until >= next && *ahead_bytes < AHEAD_BYTES_MAX {
-                return Some(until);
+            if inner.streamable(stream).is_some() {
+                return true;
             }
             inner = wait(&self.changed, inner, LOOK_EVERY);
         }
+    }
+}
+
+impl Inner {
+    fn take_answer(&mut self, seq: u64) -> Option<Vec<u8>> {
+        let answer = self.answers.get(&seq)?.clone()?;
+        self.answers.remove(&seq);
+        Some(answer)
+    }
+
+    /// The last record that the stream may send now; 0 when the job has ended and all is acknowledged.
+    fn streamable(&self, stream: &mut Stream) -> Option<u64> {
+        while let Some((seq, bytes)) = stream.ahead.front().copied() {
+            if seq > self.acked {
+                break;
+            }
+            stream.ahead_bytes -= bytes;
+            stream.ahead.pop_front();
+        }
+        if self.is_ended && self.acked >= self.journal.last_seq() {
+            return Some(0);
+        }
+        let next = stream.reader.next_seq();
+        let window = stream.ahead.front().map_or(next, |(seq, _)| *seq) + AHEAD_RECORDS_MAX - 1;
+        let until = self.journal.streamable().min(window);
+        (until >= next && stream.ahead_bytes < AHEAD_BYTES_MAX).then_some(until)
     }
 }
 
@@ -419,4 +493,33 @@ fn send(line: &Line, batch: &[Record]) -> Result<(), net::NetError> {
         }
         writer.flush()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Header;
+
+    #[test]
+    fn a_request_that_a_director_decided_and_did_not_answer_is_asked_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::create(&dir.path().join("j"), &Header::default()).unwrap();
+        let stop = Arc::new(StopFlag::default());
+        let outbox = JournalOutbox::new(JobId(1), "sd", journal, stop, Duration::from_secs(1));
+        outbox.append(b"3010 Job J.1 start\n").unwrap();
+        let asked = outbox.ask("CatReq JobId=1 UpdateMedia VolName=V").unwrap();
+        outbox.append(b"Jmsg later\n").unwrap();
+        // The Director that comes finds the request's record in the catalog, the answer with it.
+        outbox.acknowledge(asked, false);
+        let numbers = |from| {
+            let mut stream = outbox.begin_stream(from).unwrap();
+            match outbox.next_batch(&mut stream).unwrap() {
+                Batch::Records(records) => records.iter().map(|record| record.seq).collect(),
+                Batch::Nothing | Batch::Finished => Vec::new(),
+            }
+        };
+        assert_eq!(numbers(asked + 1), [asked, asked + 1]);
+        outbox.answer(asked, b"1000 OK");
+        assert_eq!(numbers(asked + 1), [asked + 1]);
+    }
 }

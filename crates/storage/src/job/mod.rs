@@ -10,7 +10,7 @@ mod state;
 mod table;
 
 pub use direct::{DirectOutbox, Spool};
-pub use journaled::{JournalOutbox, NonceGiver, NonceSource, StreamEnd};
+pub use journaled::{Batch, JournalOutbox, NonceGiver, NonceSource, Stream, StreamEnd};
 pub use line::Line;
 pub use message::{JobMediaSpan, Kind, MediaRef};
 pub use outbox::{Outbox, OutboxError};

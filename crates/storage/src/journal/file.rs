@@ -1,12 +1,11 @@
 //! A journal that is being written, and its readers.
 
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::codec::{self, Decoded, Header, JournalError, Record, RecordKind};
+use crate::disk::{Disk, DiskFile, SystemDisk};
 
 /// A record's place is remembered for every this many records; a reader scans from there.
 const INDEX_EVERY: u64 = 1024;
@@ -23,7 +22,7 @@ const READ_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    file: Arc<File>,
+    file: Arc<dyn DiskFile>,
     buffer: Vec<u8>,
     /// Offset of the next record, the buffer included.
     end: u64,
@@ -46,25 +45,29 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Io`], also when the job already has one.
     pub fn create(path: &Path, header: &Header) -> Result<Self, JournalError> {
-        let file =
-            OpenOptions::new().read(true).write(true).create_new(true).open(path).map_err(io_at(path))?;
+        Self::create_on(&SystemDisk, path, header)
+    }
+
+    /// [`Self::create`] on another disk.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn create_on(disk: &dyn Disk, path: &Path, header: &Header) -> Result<Self, JournalError> {
+        let file = disk.create(path).map_err(io_at(path))?;
         let mut bytes = Vec::new();
         codec::encode(0, header.format().as_bytes(), &mut bytes);
         file.write_all_at(&bytes, 0).map_err(io_at(path))?;
         file.sync_data().map_err(io_at(path))?;
-        if let Some(directory) = path.parent() {
-            sys::fsync_dir(directory).map_err(io_at(path))?;
-        }
         let mut journal = Self::at(path, file, bytes.len() as u64, 1, Vec::new());
         journal.take_room(LAST_WORDS_BYTES)?;
         Ok(journal)
     }
 
     /// Goes on with a journal that has been cut back: `end` is its length, `next_seq` the next number.
-    pub(crate) fn at(path: &Path, file: File, end: u64, next_seq: u64, index: Vec<u64>) -> Self {
+    pub(crate) fn at(path: &Path, file: Arc<dyn DiskFile>, end: u64, next_seq: u64, index: Vec<u64>) -> Self {
         Self {
             path: path.to_owned(),
-            file: Arc::new(file),
+            file,
             buffer: Vec::with_capacity(BUFFER_BYTES),
             end,
             next_seq,
@@ -79,17 +82,15 @@ impl Journal {
 
     /// Takes room ahead, so that a full disk is noticed while there is room left for saying so.
     fn take_room(&mut self, bytes: u64) -> Result<(), JournalError> {
-        use rustix::fs::{FallocateFlags, fallocate};
         let wanted = self.end + bytes + LAST_WORDS_BYTES;
         if wanted <= self.room_until {
             return Ok(());
         }
         let step = (wanted - self.room_until).max(ROOM_STEP_BYTES);
-        match fallocate(&*self.file, FallocateFlags::KEEP_SIZE, self.room_until, step) {
-            Ok(()) => self.room_until += step,
+        match self.file.take_room(self.room_until, step).map_err(io_at(&self.path))? {
+            true => self.room_until += step,
             // A file system that cannot do this gives room when it is written to.
-            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => self.room_until = u64::MAX,
-            Err(error) => return Err(io_at(&self.path)(error.into())),
+            false => self.room_until = u64::MAX,
         }
         Ok(())
     }
@@ -171,7 +172,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::Io`].
-    pub fn prepare_sync(&mut self) -> Result<(Arc<File>, u64), JournalError> {
+    pub fn prepare_sync(&mut self) -> Result<(Arc<dyn DiskFile>, u64), JournalError> {
         self.flush()?;
         self.unsynced_bytes = 0;
         Ok((Arc::clone(&self.file), self.last_seq()))
@@ -222,7 +223,7 @@ impl Journal {
 #[derive(Debug)]
 pub struct JournalReader {
     path: PathBuf,
-    file: Arc<File>,
+    file: Arc<dyn DiskFile>,
     buffer: Vec<u8>,
     /// Place in `buffer` of the next record.
     place: usize,
@@ -232,7 +233,7 @@ pub struct JournalReader {
 }
 
 impl JournalReader {
-    pub(crate) fn new(path: &Path, file: Arc<File>, at: u64, next_seq: u64) -> Self {
+    pub(crate) fn new(path: &Path, file: Arc<dyn DiskFile>, at: u64, next_seq: u64) -> Self {
         Self { path: path.to_owned(), file, buffer: Vec::new(), place: 0, file_at: at, next_seq }
     }
 

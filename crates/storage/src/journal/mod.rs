@@ -7,5 +7,5 @@ mod shelf;
 
 pub use codec::{Header, JournalError, Record, RecordKind, fuzz_journal};
 pub use file::{Journal, JournalReader};
-pub use recover::{Recovered, recover};
+pub use recover::{Recovered, recover, recover_on};
 pub use shelf::{Shelf, ShelfLimits};

@@ -1,11 +1,11 @@
 //! After a crash: a journal is cut back to what may have been streamed (docs/extensions.md §4).
 
-use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::codec::{Header, JournalError, RecordKind};
 use super::file::{Journal, JournalReader, io_at};
+use crate::disk::{Disk, SystemDisk};
 
 /// A journal found on disk.
 #[derive(Debug)]
@@ -28,10 +28,17 @@ pub struct Recovered {
 /// # Errors
 /// [`JournalError`]; a torn end is no error.
 pub fn recover(path: &Path) -> Result<Recovered, JournalError> {
-    let file = OpenOptions::new().read(true).write(true).open(path).map_err(io_at(path))?;
-    let size = file.metadata().map_err(io_at(path))?.len();
-    let shared = Arc::new(file.try_clone().map_err(io_at(path))?);
-    let mut reader = JournalReader::new(path, shared, 0, 0);
+    recover_on(&SystemDisk, path)
+}
+
+/// [`recover`] on another disk.
+///
+/// # Errors
+/// As there.
+pub fn recover_on(disk: &dyn Disk, path: &Path) -> Result<Recovered, JournalError> {
+    let file = disk.open(path).map_err(io_at(path))?;
+    let size = file.len().map_err(io_at(path))?;
+    let mut reader = JournalReader::new(path, Arc::clone(&file), 0, 0);
     let header_error = || JournalError::Header { path: path.display().to_string() };
     let first = reader.next().ok().flatten().ok_or_else(header_error)?;
     let header = std::str::from_utf8(&first.payload).ok().and_then(Header::parse).ok_or_else(header_error)?;
@@ -64,7 +71,7 @@ pub fn recover(path: &Path) -> Result<Recovered, JournalError> {
     index.truncate(usize::try_from((keep.next_seq - 1).div_ceil(1024)).unwrap_or(usize::MAX));
     if size > keep.end {
         file.set_len(keep.end).map_err(io_at(path))?;
-        file.sync_all().map_err(io_at(path))?;
+        file.sync_data().map_err(io_at(path))?;
     }
     let journal = Journal::at(path, file, keep.end, keep.next_seq, index);
     Ok(Recovered { header, journal, checkpoint, end, cut_bytes: size.saturating_sub(keep.end) })

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use types::{ActivationId, CatalogId, Epoch};
 use wire::verdict::Standing;
+
+use crate::disk::{Disk, SystemDisk};
 
 /// A Director as the daemon knows it: everything is keyed by its name and the identity of its catalog.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,6 +79,7 @@ pub enum RegisterError {
 /// The newest registration of each Director.
 #[derive(Debug)]
 pub struct DirectorRegistry {
+    disk: Arc<dyn Disk>,
     directory: PathBuf,
     newest: Mutex<HashMap<DirectorKey, Registration>>,
 }
@@ -87,19 +90,27 @@ impl DirectorRegistry {
     /// # Errors
     /// What the system says; a file that cannot be understood is an error: forgetting an epoch is not safe.
     pub fn load(directory: PathBuf) -> io::Result<Self> {
+        Self::load_on(Arc::new(SystemDisk), directory)
+    }
+
+    /// [`Self::load`] from another disk.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_on(disk: Arc<dyn Disk>, directory: PathBuf) -> io::Result<Self> {
         let mut newest = HashMap::new();
-        for entry in std::fs::read_dir(&directory)? {
-            let path = entry?.path();
+        for path in disk.list(&directory)? {
             if path.extension().is_none_or(|e| e != "epoch") {
                 continue;
             }
-            let text = std::fs::read_to_string(&path)?;
-            let registration = parse(&text).ok_or_else(|| {
+            let bytes = disk.read(&path)?;
+            let text = std::str::from_utf8(&bytes).unwrap_or_default();
+            let registration = parse(text).ok_or_else(|| {
                 io::Error::new(io::ErrorKind::InvalidData, format!("{} is no epoch record", path.display()))
             })?;
             newest.insert(registration.key.clone(), registration);
         }
-        Ok(Self { directory, newest: Mutex::new(newest) })
+        Ok(Self { disk, directory, newest: Mutex::new(newest) })
     }
 
     /// Takes a registration, durably, unless a newer one is known.
@@ -114,7 +125,8 @@ impl DirectorRegistry {
                 return Ok(());
             }
         }
-        sys::durable_write(&self.path(&offered.key), format(offered).as_bytes())
+        self.disk
+            .write_durably(&self.path(&offered.key), format(offered).as_bytes())
             .map_err(RegisterError::Save)?;
         newest.insert(offered.key.clone(), offered.clone());
         Ok(())

@@ -11,6 +11,6 @@ pub use directors::{DirectorKey, DirectorRegistry, RegisterError, Registration};
 pub use home::Home;
 pub use job_marks::JobMarks;
 pub use nonces::Nonces;
-pub use session_time::next_session_time;
+pub use session_time::{next_session_time, next_session_time_on};
 pub use volume_state::{Owner, StateFileError, VolumeState};
 pub use wire::verdict::LEASE_FOREVER_MS;

@@ -1,24 +1,35 @@
 //! VolSessionTime: the start time, but always above every one used before (docs/extensions.md §7).
 
 use std::io;
+use std::path::Path;
 
 use super::Home;
+use crate::disk::{Disk, SystemDisk};
 
 /// Draws the session time of this life of the daemon and remembers it durably.
 ///
 /// # Errors
 /// What the system says; a file that holds no number is an error too, since a session might be used twice.
 pub fn next_session_time(home: &Home, now: u32) -> io::Result<u32> {
-    let path = home.session_time();
-    let last: u32 = match std::fs::read_to_string(&path) {
-        Ok(text) => text.trim().parse().map_err(|_| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("{} holds no number", path.display()))
-        })?,
+    next_session_time_on(&SystemDisk, &home.session_time(), now)
+}
+
+/// [`next_session_time`] in the file at `path` of another disk.
+///
+/// # Errors
+/// As there.
+pub fn next_session_time_on(disk: &dyn Disk, path: &Path, now: u32) -> io::Result<u32> {
+    let last: u32 = match disk.read(path) {
+        Ok(bytes) => {
+            std::str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse().ok()).ok_or_else(|| {
+                io::Error::new(io::ErrorKind::InvalidData, format!("{} holds no number", path.display()))
+            })?
+        }
         Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
         Err(e) => return Err(e),
     };
     let next = now.max(last.saturating_add(1));
-    sys::durable_write(&path, format!("{next}\n").as_bytes())?;
+    disk.write_durably(path, format!("{next}\n").as_bytes())?;
     Ok(next)
 }
 

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use types::{CatalogId, VolTime};
 
+use crate::disk::{Disk, SystemDisk};
+
 /// Unowned ranges remembered for a Volume; more are merged into the last one.
 const UNOWNED_MAX: usize = 1024;
 
@@ -77,12 +79,22 @@ impl VolumeState {
     /// # Errors
     /// [`StateFileError`].
     pub fn load(path: &Path) -> Result<Option<Self>, StateFileError> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
+        Self::load_on(&SystemDisk, path)
+    }
+
+    /// [`Self::load`] from another disk.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_on(disk: &dyn Disk, path: &Path) -> Result<Option<Self>, StateFileError> {
+        let bytes = match disk.read(path) {
+            Ok(bytes) => bytes,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(StateFileError::Io { path: path.display().to_string(), source }),
         };
-        Self::parse(&text)
+        std::str::from_utf8(&bytes)
+            .ok()
+            .and_then(Self::parse)
             .map(Some)
             .ok_or_else(|| StateFileError::Damaged { path: path.display().to_string() })
     }
@@ -92,7 +104,15 @@ impl VolumeState {
     /// # Errors
     /// [`StateFileError::Io`].
     pub fn save(&self, path: &Path) -> Result<(), StateFileError> {
-        sys::durable_write(path, self.format().as_bytes())
+        self.save_on(&SystemDisk, path)
+    }
+
+    /// [`Self::save`] on another disk.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn save_on(&self, disk: &dyn Disk, path: &Path) -> Result<(), StateFileError> {
+        disk.write_durably(path, self.format().as_bytes())
             .map_err(|source| StateFileError::Io { path: path.display().to_string(), source })
     }
 

@@ -495,7 +495,8 @@ fn is_for_catalog(stream: i32) -> bool {
 }
 
 /// The line that ends a job (spec/03 §2.5).
-pub(crate) fn end_line(job: &Job, end: &JobEnd) -> String {
+#[must_use]
+pub fn end_line(job: &Job, end: &JobEnd) -> String {
     format!(
         "3099 Job {} end JobStatus={} JobFiles={} JobBytes={} JobErrors={} ErrMsg={}\n",
         job.spec.job,

@@ -19,13 +19,13 @@ const HELD_BYTES_MAX: usize = 4 << 20;
 
 /// When checkpoints are due.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Policy {
+pub struct Policy {
     /// Checkpoint Interval.
-    pub(crate) interval: Duration,
+    pub interval: Duration,
     /// Checkpoint Bytes.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// Maximum File Size: a JobMedia row each time, so that a restore can seek near.
-    pub(crate) span_bytes: u64,
+    pub span_bytes: u64,
 }
 
 /// What an append session has put on Volumes so far.
@@ -46,7 +46,7 @@ struct Progress {
 
 /// The progress of a session, shared by the thread that receives and the one that makes checkpoints.
 #[derive(Debug)]
-pub(crate) struct Checkpoints {
+pub struct Checkpoints {
     job: Arc<Job>,
     policy: Policy,
     progress: Mutex<Progress>,
@@ -56,7 +56,9 @@ pub(crate) struct Checkpoints {
 }
 
 impl Checkpoints {
-    pub(crate) fn new(job: Arc<Job>, policy: Policy) -> Self {
+    /// Of a session that begins.
+    #[must_use]
+    pub fn new(job: Arc<Job>, policy: Policy) -> Self {
         let progress = Progress { last_checkpoint: Some(Instant::now()), ..Progress::default() };
         Self { job, policy, progress: Mutex::new(progress), changed: Condvar::new(), making: Mutex::new(()) }
     }
@@ -66,14 +68,14 @@ impl Checkpoints {
     }
 
     /// The session goes on with another Volume; the open span is closed.
-    pub(crate) fn set_volume(&self, mounted: Option<Arc<Mounted>>) {
+    pub fn set_volume(&self, mounted: Option<Arc<Mounted>>) {
         let mut p = self.progress();
         close_span(&mut p);
         p.mounted = mounted;
     }
 
     /// Blocks of the session are on the Volume: these bytes, with data of these files.
-    pub(crate) fn note_written(
+    pub fn note_written(
         &self,
         mounted: &Mounted,
         start: VolAddr,
@@ -122,7 +124,7 @@ impl Checkpoints {
     ///
     /// # Errors
     /// The journal or the Director fails, or a checkpoint has failed.
-    pub(crate) fn release(
+    pub fn release(
         &self,
         pending: &mut Vec<Vec<u8>>,
         ready: usize,
@@ -163,7 +165,7 @@ impl Checkpoints {
     }
 
     /// Every file up to this one is on Volumes and handed over.
-    pub(crate) fn whole_files(&self) -> FileIndex {
+    pub fn whole_files(&self) -> FileIndex {
         self.progress().whole_files
     }
 
@@ -175,7 +177,7 @@ impl Checkpoints {
     ///
     /// # Errors
     /// The Volume or the journal cannot be synced.
-    pub(crate) fn make(&self, is_closing: bool) -> Result<(), MountError> {
+    pub fn make(&self, is_closing: bool) -> Result<(), MountError> {
         let _making = lock(&self.making);
         let (mounted, spans, record, bytes) = {
             let mut p = self.progress();

@@ -76,15 +76,30 @@ pub(crate) fn write_label(
     ordinal: i32,
     label: &VolumeLabel,
 ) -> std::io::Result<(VolumeFile, u64)> {
-    let mut file = match VolumeFile::create(path) {
+    let file = match VolumeFile::create(path) {
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => VolumeFile::open_append(path)?,
         other => other?,
     };
+    let bytes = overwrite(file.clone(), format, session, ordinal, label)?;
+    Ok((file, bytes))
+}
+
+/// Makes a label all that is in the file, durably; gives its length in bytes.
+///
+/// # Errors
+/// What the system says.
+pub fn overwrite(
+    mut file: VolumeFile,
+    format: BlockFormat,
+    session: VolSession,
+    ordinal: i32,
+    label: &VolumeLabel,
+) -> std::io::Result<u64> {
     let block = label_block(format, session, ordinal, label);
     file.truncate(0)?;
     sys::failpoint::reach("storage-label-truncated");
     file.write_all_at(0, &block)?;
     file.sync_data()?;
     sys::failpoint::reach("storage-label-written");
-    Ok((file, block.len() as u64))
+    Ok(block.len() as u64)
 }

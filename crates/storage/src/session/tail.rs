@@ -10,7 +10,7 @@ use crate::device::VolumeFile;
 ///
 /// # Errors
 /// The file cannot be read.
-pub(crate) fn end_of_whole_blocks(file: &VolumeFile, from: u64) -> io::Result<u64> {
+pub fn end_of_whole_blocks(file: &VolumeFile, from: u64) -> io::Result<u64> {
     let mut device = DiskVolume::new(file.clone());
     let failed = |e: volume::DeviceError| e.source;
     device.position(Position::Address(types::VolAddr(from))).map_err(failed)?;
