@@ -120,7 +120,9 @@ impl EpochGuard {
         let (state, _) = watch::channel(State { lost: None, until });
         let (director, instance) = (director.to_owned(), instance.to_owned());
         let (permits, spent) = (Mutex::default(), Notify::new());
-        Self { shared: Arc::new(Shared { clock, epoch, activation, director, instance, state, permits, spent }) }
+        Self {
+            shared: Arc::new(Shared { clock, epoch, activation, director, instance, state, permits, spent }),
+        }
     }
 
     fn now(&self) -> Moment {
