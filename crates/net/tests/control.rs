@@ -44,7 +44,7 @@ async fn packets_flow_both_ways_in_clear_and_under_psk() {
     for (tls, kind) in [(Tls::clear(), TlsKind::Clear), (Tls::psk(), TlsKind::Psk)] {
         let (client, server) = join(tls, Tls::psk()).await;
         let (mut client, mut server) = (client.unwrap(), server.unwrap());
-        assert_eq!((client.peer().tls, client.peer().holdfast), (kind, 1));
+        assert_eq!((client.peer().tls, client.peer().holdfast), (kind, wire::version::HOLDFAST));
         let long = vec![b'x'; 1_000_000];
         client.queue(b"status");
         client.queue_signal(Signal::Eod);
