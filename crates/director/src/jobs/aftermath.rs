@@ -9,7 +9,6 @@ use super::job::Job;
 use super::level::Ground;
 use super::life::{Course, codes};
 use super::machine::Step;
-use super::session::Fail;
 use super::{auto_prune, bootstrap, create, reporting, scripts};
 use crate::error::DirectorError;
 use crate::handle::{Director, TerminatedJob};
@@ -17,7 +16,7 @@ use crate::peer::chain;
 use crate::text;
 use catalog::operator::{self, Setting};
 use catalog::{ReadTx, WriteTx};
-use policy::plan::{JobPlan, Origin, Rerun};
+use policy::plan::{JobPlan, Origin};
 use std::sync::Arc;
 use types::{Attempt, JobId, JobStatus, JobType, Timestamp};
 
@@ -154,28 +153,19 @@ pub(crate) async fn reschedule(director: &Director, id: JobId, at: Timestamp) {
     }
 }
 
-async fn run_again(director: &Director, id: JobId, at: Timestamp) -> Result<(), Fail> {
+async fn run_again(director: &Director, id: JobId, at: Timestamp) -> Result<(), DirectorError> {
     let found =
         director.catalog().read(move |r| Ok((catalog::job::get(r, id)?, catalog::plan::load(r, id)?)));
-    let (Some(row), Some(plan)) = found.await? else { return Ok(()) };
+    let found = found.await.map_err(|error| DirectorError::Catalog(chain(&error)))?;
+    let (Some(row), Some(plan)) = found else { return Ok(()) };
+    if row.status == JobStatus::Incomplete {
+        return create::resume(director, id, Some(at)).await;
+    }
     let mut plan = create::parse(&plan)?;
     plan.not_before = Some(at);
-    if row.status == JobStatus::Incomplete {
-        plan.rerun = Some(Rerun {
-            session: row.session,
-            files: u32::try_from(row.files).unwrap_or(u32::MAX),
-            bytes: row.bytes,
-            errors: u32::try_from(row.errors).unwrap_or(u32::MAX),
-            same_job: true,
-        });
-        create::save_plan(director, id, &plan).await?;
-        create::begin(director, id, row.unique_name, plan);
-    } else {
-        plan.rerun = None;
-        plan.origin = Origin::Reschedule { previous: id.get() };
-        create::create_planned(director, plan).await?;
-    }
-    Ok(())
+    plan.rerun = None;
+    plan.origin = Origin::Reschedule { previous: id.get() };
+    create::create_planned(director, plan).await.map(drop)
 }
 
 /// A job whose end is in the catalog, and whether its report is.

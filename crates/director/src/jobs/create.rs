@@ -213,10 +213,9 @@ pub(crate) async fn resume(
     if director.registry().get(id).is_some() {
         return Err(DirectorError::Plan(format!("JobId {id} is queued or running already")));
     }
-    let found = director.catalog().read(move |r| {
-        Ok((catalog::job::get(r, id)?, catalog::plan::load(r, id)?, catalog::file::count(r, id)?))
-    });
-    let (row, plan, _) = found.await.map_err(|error| DirectorError::Catalog(chain(&error)))?;
+    let found =
+        director.catalog().read(move |r| Ok((catalog::job::get(r, id)?, catalog::plan::load(r, id)?)));
+    let (row, plan) = found.await.map_err(|error| DirectorError::Catalog(chain(&error)))?;
     let row = row.ok_or_else(|| DirectorError::Plan(format!("JobId {id} is not in the catalog")))?;
     if row.status != JobStatus::Incomplete {
         return Err(DirectorError::Plan(format!("JobId {id} is not Incomplete; start it anew with run")));

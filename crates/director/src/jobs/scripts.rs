@@ -118,7 +118,7 @@ pub(crate) async fn run_after(
     let good = status.is_success();
     let history = match History::read(director, job).await {
         Ok(history) => history,
-        // The next Director has another go: the note that this is to be done stays only when this one dies.
+        // Without it no script can be told from one that may run but once.
         Err(fail) => return job.messages.error(&format!("AfterJob: {}", fail.text)),
     };
     let run = Run { director, job, attempt, history: &history, label: "AfterJob", codes };
