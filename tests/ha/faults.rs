@@ -299,3 +299,16 @@ fn attempts(note: &Path, count: usize) -> Result<()> {
         Ok((fs::read_to_string(note)?.lines().count() == count).then_some(()))
     })
 }
+
+/// `run` has no answer: the Director cannot know whether it was lost with the connection. It says it again when it has attached.
+#[test]
+fn a_run_that_is_lost_with_its_connection_is_said_again() -> Result<()> {
+    let (_dir, tree, site) = small()?;
+    site.switch_on("storage-run-lost")?;
+    let job = site.run("run job=Backup level=Full yes")?;
+    site.wait_job_log("it is asked whether it still holds the job", wait::START)?;
+    site.switch_off("storage-run-lost")?;
+    expect_good(&site.wait_job(job, wait::JOB)?)?;
+    audit(&site, &Trees::of(&[&tree]))?;
+    site.finish()
+}

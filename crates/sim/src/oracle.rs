@@ -74,6 +74,7 @@ pub struct Counts {
     pub failed: u64,
     pub adopted: u64,
     pub again: u64,
+    pub closed_later: u64,
     pub recycled: u64,
     pub refused_stale: u64,
     pub refused_permit: u64,
@@ -94,6 +95,7 @@ impl Counts {
         self.failed += other.failed;
         self.adopted += other.adopted;
         self.again += other.again;
+        self.closed_later += other.closed_later;
         self.recycled += other.recycled;
         self.refused_stale += other.refused_stale;
         self.refused_permit += other.refused_permit;

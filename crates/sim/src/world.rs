@@ -23,8 +23,9 @@ pub(crate) enum Input {
     Message(ConnId, Message),
     /// A connection has ended.
     Gone(ConnId),
-    /// A thread sends what it has decided.
+    /// A thread sends what it has decided, or hangs up behind it.
     Send(ConnId, Message),
+    HangUp(ConnId),
     /// The lease's machine is due, or a catalog transaction of it has an answer.
     Wake,
     Lease(LeadEvent),
@@ -34,6 +35,8 @@ pub(crate) enum Input {
     Tick(Epoch),
     /// A job's task goes on.
     Task(JobId),
+    /// A Storage Daemon is asked what it holds of jobs that are over.
+    Look(usize),
     /// A Storage Daemon's session: a checkpoint is due, a Volume is looked for again.
     Checkpoint(String, Attempt),
     Retry(String, Attempt),
@@ -277,6 +280,7 @@ impl World {
         self.set_clocks();
         match (pid, input) {
             (_, Input::Send(conn, message)) => self.send(pid, conn, message),
+            (_, Input::HangUp(conn)) => self.hang_up(pid, conn),
             (Pid::Director(at), input) => self.director_input(at, input),
             (Pid::Storage(at), input) => self.storage_input(at, input),
             (Pid::Client(at), input) => self.client_input(at, input),
@@ -320,6 +324,13 @@ impl World {
         open.said[side] = at;
         self.later(at - now, from, Input::Send(conn, message));
         self.spring_at_command(from, conn);
+    }
+
+    /// Hangs up behind what is decided and not sent yet.
+    pub(crate) fn part(&mut self, from: Pid, conn: ConnId) {
+        let Some((side, _)) = self.net.side(conn, from) else { return };
+        let Some(at) = self.net.conns.get(&conn).map(|open| open.said[side]) else { return };
+        self.later(at.saturating_sub(self.now), from, Input::HangUp(conn));
     }
 
     /// The fault that waits for a command.

@@ -20,18 +20,22 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// A job in the list of a Storage Daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Held {
-    job: JobId,
-    unique: String,
-    attempt: Attempt,
+pub struct Kept {
+    /// Job.
+    pub job: JobId,
+    /// Its unique name.
+    pub unique: String,
+    /// Attempt.
+    pub attempt: Attempt,
     is_ended: bool,
     last: Seq,
     acked: Seq,
 }
 
-impl Held {
+impl Kept {
     /// Reads a line of `jobs`.
-    fn parse(line: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(line: &str) -> Option<Self> {
         let fields = Fields::new(line.as_bytes());
         let text = |key| fields.raw(key).map(scan::text);
         Some(Self {
@@ -51,7 +55,7 @@ impl Held {
 
 /// What is to be said of a job that is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Plan {
+pub enum Plan {
     /// It goes on, or is kept as it should be.
     Leave,
     /// The catalog has all of it.
@@ -61,7 +65,8 @@ enum Plan {
 }
 
 /// Decides by the state of the attempt in the catalog and the last record that is there.
-fn plan(held: &Held, state: Option<AttemptState>, position: Seq) -> Plan {
+#[must_use]
+pub fn plan(held: &Kept, state: Option<AttemptState>, position: Seq) -> Plan {
     match state {
         // A catalog that does not know the attempt may have gone back in time: nothing is given up on its word.
         None | Some(AttemptState::Open) => Plan::Leave,
@@ -109,7 +114,7 @@ async fn close_what_is_over(director: &Director, name: &str) -> Result<(), Direc
     let mut conn = director.connect_storage(storage).await?;
     let lines = if conn.holdfast { conn.command("jobs\n").await? } else { Vec::new() };
     conn.terminate().await;
-    for held in lines.iter().filter_map(|line| Held::parse(line)) {
+    for held in lines.iter().filter_map(|line| Kept::parse(line)) {
         let (key, storage_name) = ((held.job, held.attempt), name.to_owned());
         let read = director.catalog().read(move |r| {
             let (job_id, attempt) = key;
@@ -146,8 +151,8 @@ async fn close_what_is_over(director: &Director, name: &str) -> Result<(), Direc
 mod tests {
     use super::*;
 
-    fn held(state: &str, acked: u64) -> Held {
-        Held::parse(&format!(
+    fn held(state: &str, acked: u64) -> Kept {
+        Kept::parse(&format!(
             "job JobId=7 Job=B.2026 attempt=2 type=66 level=70 SDid=2 SDtime=5 state={state} status=73 files=1 bytes=2 last=9 \
              acked={acked} opened=1"
         ))
@@ -157,7 +162,7 @@ mod tests {
     #[test]
     fn what_is_over_is_closed_and_what_the_catalog_has_is_acknowledged() {
         let check =
-            |held: &Held, state, position, expected| assert_eq!(plan(held, state, Seq(position)), expected);
+            |held: &Kept, state, position, expected| assert_eq!(plan(held, state, Seq(position)), expected);
         let (late, kept, running) = (held("ended", 4), held("ended", 9), held("running", 4));
         check(&late, Some(AttemptState::Ended), 6, Plan::Close(Seq(6)));
         check(&late, Some(AttemptState::Ended), 9, Plan::Acknowledge(Seq(9)));

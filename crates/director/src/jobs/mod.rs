@@ -18,7 +18,7 @@ mod ending;
 pub(crate) mod fileset;
 mod held;
 mod job;
-pub(crate) mod leftover;
+pub mod leftover;
 pub(crate) mod level;
 mod life;
 mod lost;

@@ -74,7 +74,14 @@ async fn rejoin(
                     let is_replayed = director.reconciliation().is_replayed(job.id);
                     let settled = Seq(if is_replayed { u64::MAX } else { 0 });
                     match attach_storage(director, job, attempt, storage, conn, session, settled).await {
-                        Ok(attached) => return attached,
+                        Ok(None) => return None,
+                        // Whether it was run shows nowhere: where `run` was lost with the connection, nobody else would say it.
+                        Ok(Some(attached)) => match attached.peer.send("run").await {
+                            Ok(()) => return Some(attached),
+                            Err(error) => {
+                                tracing::warn!(job = %job.id, %error, "run the job that was attached again")
+                            }
+                        },
                         Err(fail) => tracing::warn!(job = %job.id, error = fail.text, "attach again"),
                     }
                 }

@@ -4,7 +4,7 @@ use director::catreq::CatReqError;
 use director::jobs::Ending;
 use types::{JobId, JobStatus};
 
-use super::task::{AFTER_LOSS, Part, Stage, Task, ready};
+use super::task::{AFTER_LOSS, CATALOG_EVERY, Part, Stage, Task, ready};
 use super::wall;
 use super::work::pool_name;
 use crate::message::{Message, Pid};
@@ -34,12 +34,13 @@ impl World {
     pub(super) fn end(&mut self, at: usize, job: JobId) {
         let end_time = wall(self.now);
         if !self.directors[at].access.is_reachable() {
-            return self.later(700, Pid::Director(at), Input::Task(job));
+            return self.later(CATALOG_EVERY, Pid::Director(at), Input::Task(job));
         }
         let Some(active) = self.acting(at) else { return };
         let (catalog, epoch) = (active.catalog.clone(), active.guard.epoch());
         let Some(task) = active.tasks.get_mut(&job) else { return };
-        let (sd_conn, fd_conn) = (task.sd_conn, task.fd_conn);
+        let (sd_conn, fd_conn, storage) = (task.sd_conn, task.fd_conn, task.storage);
+        let is_left = !matches!(task.sd, Part::Ended(_));
         let ending = ending_of(task, &catalog);
         let records = task.records.take();
         let (written, replies) = match records {
@@ -60,6 +61,12 @@ impl World {
                 }
                 if let Some(conn) = fd_conn {
                     self.say(Pid::Director(at), conn, Message::TakenEnd);
+                }
+                for conn in [sd_conn, fd_conn].into_iter().flatten() {
+                    self.part(Pid::Director(at), conn);
+                }
+                if is_left {
+                    self.later(1, Pid::Director(at), Input::Look(storage));
                 }
                 if let Some(active) = &mut self.directors[at].active {
                     active.tasks.remove(&job);

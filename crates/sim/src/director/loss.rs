@@ -16,6 +16,9 @@ impl World {
         let job = self.task_of(at, conn);
         if let Some(active) = &mut self.directors[at].active {
             active.conns.remove(&conn);
+            if let Some(storage) = active.looks.remove(&conn) {
+                return self.look_again(at, storage);
+            }
         }
         let Some(job) = job else { return };
         let now = self.now;
@@ -73,6 +76,6 @@ impl World {
     /// Closes the connection with the Storage Daemon.
     pub(super) fn leave(&mut self, at: usize, job: JobId) {
         let Some(conn) = self.task(at, job).and_then(|task| task.sd_conn.take()) else { return };
-        self.hang_up(Pid::Director(at), conn);
+        self.part(Pid::Director(at), conn);
     }
 }

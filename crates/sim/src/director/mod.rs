@@ -4,6 +4,7 @@
 mod adopt;
 mod ending;
 mod loss;
+mod over;
 mod task;
 mod work;
 
@@ -172,6 +173,7 @@ impl World {
             Input::Serve(epoch) => self.serve(at, epoch),
             Input::Tick(epoch) => self.tick(at, epoch),
             Input::Task(job) => self.task_due(at, job),
+            Input::Look(storage) => self.look(at, storage),
             Input::Message(conn, message) => self.director_hears(at, conn, message),
             Input::Gone(conn) => self.director_lost(at, conn),
             _ => {}

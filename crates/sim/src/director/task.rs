@@ -28,6 +28,8 @@ use crate::world::{Input, World};
 /// How long the daemons of a job are asked before it is given up (`SD Connect Timeout`, `FD Connect Timeout`).
 pub(super) const ASK_FOR: Millis = 60_000;
 pub(super) const ASK_EVERY: Millis = 2_000;
+/// How often a catalog that is away is tried.
+pub(super) const CATALOG_EVERY: Millis = 700;
 /// How long one daemon may take to notice that the other is gone.
 pub(super) const AFTER_LOSS: Millis = 30_000;
 
@@ -216,26 +218,47 @@ impl World {
 
     pub(super) fn call_storage(&mut self, at: usize, job: JobId, stage: Stage) {
         let Some(storage) = self.task(at, job).map(|task| task.storage) else { return };
+        let Some(registration) = self.registration(at) else { return };
         let conn = self.call(at, Pid::Storage(storage));
-        let catalog = self.catalog_id();
-        let Some(active) = self.acting(at) else { return };
-        let (epoch, activation) = (active.guard.epoch(), active.guard.activation());
-        let instance = active.guard.instance().to_owned();
-        let Some(task) = active.tasks.get_mut(&job) else { return };
+        let Some(task) = self.task(at, job) else { return };
         task.sd_conn = Some(conn);
         task.stage = stage;
-        let key = DirectorKey { name: DIRECTOR.to_owned(), catalog: Some(catalog) };
-        let registration = Box::new(Registration { key, epoch, activation, instance });
-        self.say(Pid::Director(at), conn, Message::Register(registration));
+        self.say(Pid::Director(at), conn, Message::Register(Box::new(registration)));
+    }
+
+    pub(super) fn registration(&mut self, at: usize) -> Option<Registration> {
+        let key = DirectorKey { name: DIRECTOR.to_owned(), catalog: Some(self.catalog_id()) };
+        let guard = &self.acting(at)?.guard;
+        let (epoch, activation) = (guard.epoch(), guard.activation());
+        Some(Registration { key, epoch, activation, instance: guard.instance().to_owned() })
+    }
+
+    /// Whether the catalog is away: then what was said is dealt with later, as a job's task waits for its transaction.
+    pub(super) fn waits_for_catalog(&mut self, at: usize, conn: ConnId, message: &Message) -> bool {
+        let is_away = !self.directors[at].access.is_reachable();
+        if is_away {
+            let again = Input::Message(conn, message.clone());
+            self.later(CATALOG_EVERY, Pid::Director(at), again);
+        }
+        is_away
     }
 
     pub(crate) fn director_hears(&mut self, at: usize, conn: ConnId, message: Message) {
         if let Message::Stale(epoch) = message {
             return self.lead(at, lead::protocol::Event::EpochSeen(epoch));
         }
-        let Some(job) = self.task_of(at, conn) else { return };
+        let Some(job) = self.task_of(at, conn) else { return self.look_hears(at, conn, message) };
         let Some(stage) = self.task(at, job).map(|task| task.stage) else { return };
         match (stage, message) {
+            // These are followed by a transaction.
+            (
+                Stage::Registering | Stage::Starting | Stage::Listing | Stage::Closing | Stage::Rejoining,
+                message @ (Message::Registered(_)
+                | Message::JobStarted(_)
+                | Message::Jobs(_)
+                | Message::Closed
+                | Message::NotKnown),
+            ) if self.waits_for_catalog(at, conn, &message) => {}
             (Stage::Registering, Message::Registered(_)) => self.start_on_storage(at, job, conn),
             (Stage::Starting, Message::JobStarted(session)) => self.started(at, job, conn, session),
             (Stage::Asking, Message::Registered(_)) => {
@@ -250,6 +273,8 @@ impl World {
             (Stage::Attaching, Message::Attached) => self.attached(at, job),
             (Stage::Rejoining, Message::Registered(_)) => self.attach(at, job, conn, Stage::Reattaching),
             (Stage::Reattaching, Message::Attached) => {
+                // It may have been lost with the connection.
+                self.say(Pid::Director(at), conn, Message::Run);
                 self.set_stage(at, job, Stage::Following);
                 self.look_for_end(at, job);
             }
@@ -383,7 +408,7 @@ impl World {
     /// Hands what came to the catalog's side.
     pub(super) fn take_waiting(&mut self, at: usize, job: JobId) {
         if !self.directors[at].access.is_reachable() {
-            return self.later(700, Pid::Director(at), Input::Task(job));
+            return self.later(CATALOG_EVERY, Pid::Director(at), Input::Task(job));
         }
         while let Some(packet) =
             self.task(at, job).filter(|t| t.records.is_some()).and_then(|t| t.waiting.pop_front())

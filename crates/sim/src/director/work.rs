@@ -33,6 +33,8 @@ pub(crate) struct Active {
     has_room: bool,
     pub(crate) tasks: BTreeMap<JobId, Task>,
     pub(crate) conns: BTreeSet<ConnId>,
+    /// Storage Daemons that are asked what they hold of jobs that are over.
+    pub(super) looks: BTreeMap<ConnId, usize>,
     pub(crate) wall: Arc<AtomicU64>,
 }
 
@@ -82,6 +84,7 @@ impl World {
             has_room: false,
             tasks: BTreeMap::new(),
             conns: BTreeSet::new(),
+            looks: BTreeMap::new(),
             wall: seconds,
         });
         self.take_up(at, epoch);
@@ -148,6 +151,9 @@ impl World {
         }
         if let Some(active) = &mut self.directors[at].active {
             active.is_ready = true;
+        }
+        for storage in 0..self.plan.storages {
+            self.later(1, Pid::Director(at), Input::Look(storage));
         }
         self.tick(at, epoch);
     }

@@ -259,7 +259,7 @@ impl World {
         {
             self.oracle.counts.refused_stale += 1;
             self.say(me, conn, Message::Stale(newest.epoch));
-            return self.hang_up(me, conn);
+            return self.part(me, conn);
         }
         crate::invariants::i01::obeyed(self, at, offered.epoch, "a registration");
         let nonce = self.storages[at].nonces.draw(&offered);
@@ -275,7 +275,7 @@ impl World {
         {
             self.oracle.counts.refused_stale += 1;
             self.say(Pid::Storage(at), conn, Message::Stale(newest.epoch));
-            self.hang_up(Pid::Storage(at), conn);
+            self.part(Pid::Storage(at), conn);
             self.storage_lost_conn(at, conn);
             return false;
         }
@@ -291,8 +291,10 @@ impl World {
                 let daemon = &mut self.storages[at];
                 let found = daemon.sessions.iter_mut().find(|(_, session)| session.line == Some(conn));
                 let Some((key, session)) = found.map(|(key, session)| (key.clone(), session)) else { return };
+                if std::mem::replace(&mut session.is_run, true) {
+                    return;
+                }
                 session.job.state().phase = JobPhase::Waiting;
-                session.is_run = true;
                 self.later(CLIENT_WAIT_MS, me, Input::NoClient(key.0.clone(), key.1));
                 self.begin_session(at, &key);
             }
@@ -304,6 +306,9 @@ impl World {
                 let key = (unique, attempt);
                 if !self.storages[at].sessions.contains_key(&key) {
                     return self.say(me, conn, Message::NotKnown);
+                }
+                if let Some(session) = self.storages[at].sessions.get(&key) {
+                    journal_of(&session.job).confirm_to(from.0 - 1);
                 }
                 self.say(me, conn, Message::Attached);
                 self.stream_to(at, &key, conn, from);

@@ -44,8 +44,10 @@ pub(crate) struct Session {
     flushed_index: FileIndex,
     bytes: u64,
     pub(super) wait: Wait,
-    /// The client's data have ended so; the last blocks are on their way.
+    /// The client's data have ended so.
     pub(super) ending: Option<JobStatus>,
+    /// The end of the session is in the last blocks.
+    is_labelled_end: bool,
     pub(super) is_over: bool,
 }
 
@@ -73,6 +75,7 @@ impl Session {
             bytes: 0,
             wait: Wait::Nothing,
             ending: None,
+            is_labelled_end: false,
             is_over: false,
         }
     }
@@ -200,10 +203,13 @@ impl World {
     pub(super) fn forsaken(&mut self, at: usize, key: &JobKey) {
         let now = self.now;
         let Some(session) = self.session(at, key).filter(|session| !session.is_over) else { return };
-        if session.line.is_some()
-            || now < session.alone_since + super::RECONNECT_MS
-            || !session.wait.is_request()
-        {
+        if session.line.is_some() || now < session.alone_since + super::RECONNECT_MS {
+            return;
+        }
+        if !session.is_run {
+            return self.end_session(at, key, JobStatus::FatalError);
+        }
+        if !session.wait.is_request() {
             return;
         }
         let made = session.checkpoints.make(true).is_ok();
@@ -266,10 +272,9 @@ impl World {
             return;
         }
         session.ending = Some(JobStatus::Incomplete);
+        // One that waits for a Volume notices when it has one.
         if session.builder.is_some() && session.wait.is_nothing() {
             self.commit(at, key);
-        } else if session.builder.is_none() {
-            self.end_session(at, key, JobStatus::ErrorTerminated);
         }
     }
 
@@ -282,7 +287,8 @@ impl World {
         self.pump(at, key);
         let Some(session) = self.session(at, key) else { return };
         match (session.ending, session.client) {
-            (Some(_), _) => self.commit_rest(at, key),
+            (Some(_), _) if session.is_labelled_end => self.commit_rest(at, key),
+            (Some(_), _) => self.commit(at, key),
             (None, Some(client)) => self.say(Pid::Storage(at), client, Message::Next),
             (None, None) => {}
         }
@@ -324,6 +330,7 @@ impl World {
         let Some(builder) = &mut session.builder else { return };
         builder.push_label(label.index(), session.job.spec.id.0, &label.encode());
         builder.finish_block();
+        session.is_labelled_end = true;
         self.write_on(at, key);
     }
 

@@ -584,6 +584,9 @@ impl Session {
 
     /// `run` (spec/03 §2.5). A stock Director's connection is the job's from here on.
     fn run_command(&mut self) -> Next {
+        if sys::failpoint::is_on("storage-run-lost") {
+            return Next::Leave;
+        }
         let Some(job) = self.job.clone() else {
             self.say("3900 Invalid command:\n");
             return Next::Go;
@@ -592,6 +595,10 @@ impl Session {
             let mut state = job.state();
             if state.phase != JobPhase::Reserved {
                 drop(state);
+                // A Director that has attached again says it once more, as it does not know whether it was lost with the connection.
+                if job.outbox.is_journaled() {
+                    return Next::Go;
+                }
                 self.say("3900 Invalid command: the job runs already\n");
                 return Next::Go;
             }

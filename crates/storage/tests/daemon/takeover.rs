@@ -117,6 +117,33 @@ fn a_running_job_is_taken_over_and_each_record_comes_again_until_acknowledged() 
 }
 
 #[test]
+fn a_run_that_was_lost_is_said_again_and_changes_nothing_where_the_job_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let site = Site::start(dir.path(), "");
+    let catalog = Catalog::default();
+    let set = files(3, 100, 1);
+    let mut heard = Heard::default();
+    let mut first = Director::ours(site.port, &catalog, 1);
+    let (_, _, key) = first.start_job(1, "J.1", 'B');
+    let answer = first.use_device(&mut heard, true);
+    assert!(answer.starts_with("3000 OK use device"), "{answer}");
+    // Its `run` is lost with the connection; the client has its order.
+    first.closer.close();
+    let client = Client::connect(site.port, "J.1", &key);
+    let mut again = Director::ours(site.port, &catalog, 1);
+    again.send("attach JobId=1 Job=J.1 attempt=1 from=1\n");
+    assert!(again.line().starts_with("3000 OK attach"));
+    again.send("run");
+    again.send("run");
+    std::thread::scope(|scope| {
+        scope.spawn(|| client.back_up(&set));
+        again.until_end(&mut heard);
+    });
+    assert_eq!(heard.end_field("JobStatus"), 84, "{}", heard.messages());
+    assert_eq!(heard.names(), names(&set));
+}
+
+#[test]
 fn a_request_waits_for_the_next_director_and_is_answered_once() {
     let dir = tempfile::tempdir().unwrap();
     let site = Site::start(dir.path(), "");
