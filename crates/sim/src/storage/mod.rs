@@ -32,9 +32,9 @@ pub(crate) use session::Session;
 
 const HOME: &str = "/v/.holdfast";
 /// `Director Reconnect Time`.
-const RECONNECT: Duration = Duration::from_secs(60);
+const RECONNECT: Duration = Duration::from_secs(1_800);
 
-const RECONNECT_MS: Millis = 60_000;
+const RECONNECT_MS: Millis = 1_800_000;
 /// `Client Connect Wait`.
 const CLIENT_WAIT_MS: Millis = 60_000;
 
@@ -53,8 +53,7 @@ pub(crate) struct StorageDaemon {
     conns: BTreeMap<ConnId, Registration>,
     sessions: BTreeMap<JobKey, Session>,
     mounted: Option<Arc<Mounted>>,
-    /// The session that has the right to mount: one at a time.
-    mounting: Option<JobKey>,
+    /// How many Volumes were put into the drive.
     generation: u64,
 }
 
@@ -120,7 +119,6 @@ impl StorageDaemon {
             conns: BTreeMap::new(),
             sessions: BTreeMap::new(),
             mounted: None,
-            mounting: None,
             generation: 0,
         })
     }
@@ -177,7 +175,6 @@ impl World {
         daemon.conns.clear();
         daemon.sessions.clear();
         daemon.mounted = None;
-        daemon.mounting = None;
         self.take_up_journals(at);
     }
 
@@ -399,7 +396,6 @@ impl World {
 
     fn close_session(&mut self, at: usize, key: &JobKey) {
         let Some(session) = self.storages[at].sessions.remove(key) else { return };
-        self.give_up_mounting(at, key);
         let journal = journal_of(&session.job);
         journal.close_attempt();
         self.storages[at].disk.remove(&journal.path());

@@ -48,6 +48,8 @@ pub(crate) struct Session {
     pub(super) ending: Option<JobStatus>,
     /// The end of the session is in the last blocks.
     is_labelled_end: bool,
+    /// It has had a Volume, and others may share what it has.
+    pub(super) is_writing: bool,
     pub(super) is_over: bool,
 }
 
@@ -76,6 +78,7 @@ impl Session {
             wait: Wait::Nothing,
             ending: None,
             is_labelled_end: false,
+            is_writing: false,
             is_over: false,
         }
     }
@@ -305,7 +308,7 @@ impl World {
             return self.end_session(at, key, JobStatus::FatalError);
         }
         if is_first {
-            self.report(at, key, &old, false, Reported::Full { generation: old.generation });
+            self.report(at, key, &old, Reported::Full);
         } else {
             self.mount(at, key, Then::GoOn, Some(old.generation));
         }
@@ -344,7 +347,7 @@ impl World {
             return self.end_session(at, key, JobStatus::FatalError);
         }
         let Some(mounted) = session.mounted.clone() else { return };
-        self.report(at, key, &mounted, false, Reported::Last);
+        self.report(at, key, &mounted, Reported::Last);
         self.pump(at, key);
     }
 
@@ -365,7 +368,6 @@ impl World {
         let Some(session) = self.session(at, key).filter(|session| !session.is_over) else { return };
         session.is_over = true;
         session.wait = Wait::Nothing;
-        self.give_up_mounting(at, key);
         let Some(session) = self.session(at, key) else { return };
         let client = session.client.take().filter(|_| status != JobStatus::Terminated);
         let job = Arc::clone(&session.job);

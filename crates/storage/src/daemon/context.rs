@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use conf::StorageConfig;
@@ -48,6 +48,7 @@ pub struct Daemon {
     session_time: u32,
     next_session_id: AtomicU32,
     devices_changed: (Mutex<u64>, Condvar),
+    claims: Mutex<()>,
     /// Draws numbers for temporary files.
     pub(crate) next_temp: AtomicU64,
 }
@@ -82,6 +83,7 @@ impl Daemon {
             session_time,
             next_session_id: AtomicU32::new(1),
             devices_changed: (Mutex::new(0), Condvar::new()),
+            claims: Mutex::new(()),
             next_temp: AtomicU64::new(1),
         })
     }
@@ -173,6 +175,23 @@ impl Daemon {
             let is_reserved = state.appenders.iter().any(|r| r.volume.as_ref() == Some(volume));
             (is_used && is_mounted) || is_reserved
         })
+    }
+
+    /// The right to say which device a Volume is on: who has it decides for all devices at once.
+    pub(crate) fn lock_claims(&self) -> MutexGuard<'_, ()> {
+        lock(&self.claims)
+    }
+
+    /// Claims a Volume for a job that appends on the device at `place`; false when another device has it, or the job has no claim on
+    /// the device. Two devices that wrote one file would overwrite each other's blocks.
+    pub(crate) fn claim_volume(&self, job: JobId, place: usize, volume: &VolumeName) -> bool {
+        let _claims = self.lock_claims();
+        if self.append_device_of(volume).is_some_and(|user| user != place) {
+            return false;
+        }
+        let mut state = self.devices[place].state();
+        let own = state.appenders.iter_mut().find(|r| r.job == job);
+        own.map(|own| own.volume = Some(volume.clone())).is_some()
     }
 
     /// Whether a job reads the Volume now.

@@ -1,7 +1,6 @@
 //! Whether data may be overwritten (docs/extensions.md §3).
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use types::{VolTime, VolumeName};
@@ -10,8 +9,8 @@ use wire::verdict::{Unlike, VolumeVersion};
 
 use super::Daemon;
 use crate::device::Permit;
+use crate::disk::{Disk, SystemDisk};
 use crate::ledger::{DirectorKey, Owner, StateFileError, VolumeState};
-use crate::session::load_state;
 
 /// Why nothing was overwritten.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,21 +42,34 @@ pub(crate) fn state_to_check(
     path: &Path,
     label: Option<&VolumeLabel>,
 ) -> Result<Option<VolumeState>, StateFileError> {
-    let kept = load_state(daemon, volume, None)?;
+    state_on(&SystemDisk, &daemon.home.volume_state(volume), path, label)
+}
+
+/// [`state_to_check`] on any disk: of the state file and the Volume's file.
+///
+/// # Errors
+/// As there.
+pub(crate) fn state_on(
+    disk: &dyn Disk,
+    state_path: &Path,
+    path: &Path,
+    label: Option<&VolumeLabel>,
+) -> Result<Option<VolumeState>, StateFileError> {
+    let kept = VolumeState::load_on(disk, state_path)?;
     let is_of_label = |state: &VolumeState| label.is_none_or(|label| label.labelled == state.label_time);
-    Ok(kept.filter(|state| is_of_label(state) || holds_only_its_label(path)))
+    Ok(kept.filter(|state| is_of_label(state) || holds_only_its_label(disk, path)))
 }
 
 /// Whether the first block of a Volume, which has its label, is its only one. Its header says in bytes 4 to 8 how long it is.
-fn holds_only_its_label(path: &Path) -> bool {
-    let read = || -> io::Result<(u64, u64)> {
-        let mut file = File::open(path)?;
+fn holds_only_its_label(disk: &dyn Disk, path: &Path) -> bool {
+    let read = || -> io::Result<(usize, u64, u64)> {
+        let file = disk.open(path)?;
         let mut head = [0; 8];
-        file.read_exact(&mut head)?;
+        let got = file.read_at(&mut head, 0)?;
         let block = u32::from_be_bytes([head[4], head[5], head[6], head[7]]);
-        Ok((u64::from(block), file.metadata()?.len()))
+        Ok((got, u64::from(block), file.len()?))
     };
-    read().is_ok_and(|(block, size)| block == size)
+    read().is_ok_and(|(got, block, size)| got == 8 && block == size)
 }
 
 /// Checks a permit against the Volume.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use types::{VolSession, VolumeName};
+use types::{VolSession, VolTime, VolumeName};
 use volume::{DiskVolume, LabelKind, VolumeLabel, read_label};
 use wire::scan::Fields;
 
@@ -12,6 +12,7 @@ use super::guard::{OnMedium, check_permit, owner_of, state_to_check};
 use crate::device::{Blocked, Device, Permit, VOL_TYPE_FILE, VolumeFile};
 use crate::ledger::VolumeState;
 use crate::session::{LabelMaker, chain, load_state, write_label};
+use crate::text::unix_now_us;
 
 /// What label and relabel say about a new Volume.
 struct NewLabel<'a> {
@@ -69,6 +70,8 @@ impl Console<'_> {
             }
         };
         let _right = device.lock_mounting();
+        // No other device takes it meanwhile.
+        let _claims = self.daemon.lock_claims();
         if let Some(text) = self.busy_with(&old) {
             return self.say(&text);
         }
@@ -143,8 +146,8 @@ impl Console<'_> {
 
     /// Writes a PRE_LABEL and its state; `true` when all went well.
     fn write_new_label(&self, device: &Arc<Device>, path: &Path, new: &NewLabel<'_>) -> bool {
-        let maker = LabelMaker::new(self.daemon.name());
-        let label = maker.label(LabelKind::Pre, new.volume, &new.pool, &new.media_type, None);
+        let (maker, now) = (LabelMaker::new(self.daemon.name()), VolTime(unix_now_us()));
+        let label = maker.label(LabelKind::Pre, new.volume, &new.pool, &new.media_type, None, now);
         let format = device.format(self.daemon.block_version);
         let bytes = match write_label(path, format, VolSession::default(), 0, &label) {
             Ok((_, bytes)) => bytes,

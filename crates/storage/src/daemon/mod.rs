@@ -18,5 +18,5 @@ pub use context::{Daemon, forget_director};
 pub use director::list_line;
 pub use guard::{OnMedium, PermitError, judge};
 pub use recovery::found;
-pub(crate) use reserving::find_volume;
+pub(crate) use reserving::{finding, may_take};
 pub use start::{StartError, run};

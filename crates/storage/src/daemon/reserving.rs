@@ -9,6 +9,7 @@ use super::Daemon;
 use crate::device::reserve::{Candidate, DriveView, Request, decide};
 use crate::device::{Device, Reservation, VolumeReply};
 use crate::job::{Job, JobPhase, Outbox, OutboxError, StopRequest};
+use crate::session::{Finding, Found};
 
 /// One `use storage` group.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -179,15 +180,13 @@ fn take(
     } else {
         None
     };
-    if !claim(daemon, job, group, request, candidate.drive, with.clone()) {
+    if !claim(daemon, job, group, request, candidate.drive) {
         return Ok(false);
     }
-    if with.is_none() {
-        let volume = find_volume(daemon, job, device)?;
-        let mut state = device.state();
-        if let Some(own) = state.appenders.iter_mut().find(|r| r.job == job.spec.id) {
-            own.volume = volume;
-        }
+    match with {
+        None => find_volume(daemon, job, device)?,
+        // Another device may have been faster; the job finds one when it mounts.
+        Some(volume) => drop(daemon.claim_volume(job.spec.id, candidate.drive, &volume)),
     }
     Ok(true)
 }
@@ -208,6 +207,8 @@ fn acceptable_volume(daemon: &Daemon, job: &Job, place: usize) -> Result<Option<
 /// A Volume that was reserved and is not to be had any more (it is full meanwhile) keeps no job from the drive; who had reserved it
 /// asks for another when it mounts.
 fn forget_reserved(device: &Device, name: &VolumeName) {
+    // Not while one of them puts it into the drive.
+    let _right = device.lock_mounting();
     let mut state = device.state();
     for waiting in state.appenders.iter_mut().filter(|r| !r.is_writing && r.volume.as_ref() == Some(name)) {
         waiting.volume = None;
@@ -215,14 +216,7 @@ fn forget_reserved(device: &Device, name: &VolumeName) {
 }
 
 /// Claims the drive unless somebody else was faster: the decision is made again under the lock.
-fn claim(
-    daemon: &Daemon,
-    job: &Job,
-    group: &StorageGroup,
-    request: &Request,
-    place: usize,
-    volume: Option<VolumeName>,
-) -> bool {
+fn claim(daemon: &Daemon, job: &Job, group: &StorageGroup, request: &Request, place: usize) -> bool {
     let views = views(daemon);
     if !decide(&views, request).candidates.iter().any(|c| c.drive == place) {
         return false;
@@ -235,49 +229,40 @@ fn claim(
         job: job.spec.id,
         pool: group.pool.clone(),
         pool_type: group.pool_type.clone(),
-        volume,
+        volume: None,
         is_writing: false,
     });
     true
 }
 
-/// Asks the Director for a Volume of the job's pool that no other device uses (spec/03 §3.2).
-pub(crate) fn find_volume(
-    daemon: &Daemon,
-    job: &Job,
-    device: &Arc<Device>,
-) -> Result<Option<VolumeName>, OutboxError> {
-    let own = daemon.devices.iter().position(|d| Arc::ptr_eq(d, device));
+/// How the Director is asked for Volumes of the job's pool (spec/03 §3.2).
+pub(crate) fn finding(daemon: &Daemon, job: &Job, device: &Device) -> Finding {
     let pool = {
         let state = device.state();
         state.appenders.iter().find(|r| r.job == job.spec.id).map(|r| r.pool.clone())
     };
     let pool = pool.unwrap_or_else(|| job.state().pool.clone());
-    let tries = daemon.devices.len() + 30;
-    let mut last = String::new();
-    for index in 1..=tries {
-        let request = format!(
-            "CatReq JobId={} FindMedia={index} pool_name={} media_type={} vol_type={} create=1 use_protect=0 vol_encrypted=0",
-            job.spec.id,
-            types::bash_spaces(&pool),
-            types::bash_spaces(&device.config.media_type),
-            crate::device::VOL_TYPE_FILE,
-        );
-        let VolumeReply::Found(info) = VolumeReply::parse(&job.outbox.request(&request)?) else {
-            return Ok(None);
-        };
-        if info.name == last {
-            return Ok(None);
-        }
-        last.clone_from(&info.name);
-        let is_of_our_kind = matches!(info.vol_type, 0 | crate::device::VOL_TYPE_FILE);
-        let Ok(name) = VolumeName::new(info.name) else { continue };
-        let user = daemon.append_device_of(&name);
-        let will_be_read =
-            job.state().bsr.as_ref().is_some_and(|b| b.volumes().iter().any(|v| v.name == name.as_str()));
-        if is_of_our_kind && !will_be_read && user.is_none_or(|u| Some(u) == own) {
-            return Ok(Some(name));
+    // As many as other devices may have, and some that are out of order.
+    let index_max = u32::try_from(daemon.devices.len() + 30).unwrap_or(u32::MAX);
+    Finding::new(job.spec.id, &pool, &device.config.media_type, index_max)
+}
+
+/// Claims a Volume for a job, where it is of use to it and no other device has it.
+pub(crate) fn may_take(daemon: &Daemon, job: &Job, device: &Arc<Device>, volume: &VolumeName) -> bool {
+    let will_be_read =
+        job.state().bsr.as_ref().is_some_and(|b| b.volumes().iter().any(|v| v.name == volume.as_str()));
+    let place = daemon.devices.iter().position(|d| Arc::ptr_eq(d, device));
+    !will_be_read && place.is_some_and(|place| daemon.claim_volume(job.spec.id, place, volume))
+}
+
+/// Finds a Volume for a job that has claimed the device; it is the job's then.
+fn find_volume(daemon: &Daemon, job: &Job, device: &Arc<Device>) -> Result<(), OutboxError> {
+    let mut finding = finding(daemon, job, device);
+    loop {
+        let reply = VolumeReply::parse(&job.outbox.request(&finding.request())?);
+        match finding.answered(reply, |volume| may_take(daemon, job, device, volume)) {
+            Found::Another => {}
+            Found::Volume(_) | Found::Nothing => return Ok(()),
         }
     }
-    Ok(None)
 }

@@ -1,6 +1,6 @@
 //! A Volume's file.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +17,12 @@ impl VolumeFile {
     /// # Errors
     /// What the system says.
     pub fn open_read(path: &Path) -> io::Result<Self> {
-        Self::checked(File::open(path)?)
+        let file = File::open(path)?;
+        // A pipe under a Volume's name would block.
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+        }
+        Ok(Self(Arc::new(file)))
     }
 
     /// Opens for appending.
@@ -25,7 +30,7 @@ impl VolumeFile {
     /// # Errors
     /// What the system says.
     pub fn open_append(path: &Path) -> io::Result<Self> {
-        Self::checked(OpenOptions::new().read(true).write(true).open(path)?)
+        SystemDisk.open(path).map(Self)
     }
 
     /// Creates it, mode 0640; it must not exist. The directory entry is durable when this returns.
@@ -36,18 +41,10 @@ impl VolumeFile {
         SystemDisk.create(path).map(Self)
     }
 
-    /// Only a regular file is a Volume on disk: a pipe or device under its name would block or destroy.
     /// Over a file of any disk.
     #[must_use]
     pub fn over(file: Arc<dyn DiskFile>) -> Self {
         Self(file)
-    }
-
-    fn checked(file: File) -> io::Result<Self> {
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
-        }
-        Ok(Self(Arc::new(file)))
     }
 
     /// Length in bytes.

@@ -117,6 +117,8 @@ struct Inner {
     info: VolumeInfo,
     state: VolumeState,
     is_closed: bool,
+    /// The catalog has not confirmed yet that it knows of the label.
+    is_label_new: bool,
     /// Something has changed since the last snapshot.
     is_changed: bool,
 }
@@ -146,7 +148,7 @@ impl Mounted {
         generation: u64,
     ) -> Self {
         let end = state.bytes;
-        let inner = Inner { end, info, state, is_closed: false, is_changed: true };
+        let inner = Inner { end, info, state, is_closed: false, is_label_new: false, is_changed: true };
         Self {
             volume,
             label,
@@ -165,6 +167,38 @@ impl Mounted {
     #[must_use]
     pub fn on_disk(self, disk: Arc<dyn Disk>) -> Self {
         Self { disk, ..self }
+    }
+
+    /// With a label that was written just now.
+    #[must_use]
+    pub fn with_new_label(self) -> Self {
+        lock(&self.inner).is_label_new = true;
+        self
+    }
+
+    /// Whether its label is one that the catalog may not know of. Whichever job reports first tells of it.
+    #[must_use]
+    pub fn has_new_label(&self) -> bool {
+        lock(&self.inner).is_label_new
+    }
+
+    /// The catalog knows of the label.
+    pub fn note_label_known(&self) {
+        lock(&self.inner).is_label_new = false;
+    }
+
+    /// One more job writes it; false where it is closed or may have no more jobs. The catalog may be asked whether a job may write while the
+    /// one before it is not counted there yet.
+    #[must_use]
+    pub fn join(&self) -> bool {
+        let mut inner = lock(&self.inner);
+        let has_room = inner.info.jobs_max == 0 || inner.info.jobs < inner.info.jobs_max;
+        if inner.is_closed || !has_room {
+            return false;
+        }
+        inner.info.jobs += 1;
+        inner.is_changed = true;
+        true
     }
 
     /// Appends as many of the blocks (back to back in `bytes`) as fit under the Volume's limit.

@@ -11,7 +11,8 @@ use wire::{PacketRef, Signal};
 
 use super::checkpoint::{Checkpoints, Policy};
 use super::client::{ClientError, expect, recv_line, say_failed};
-use super::mount::{MountError, Mounting, chain, format_of, report_volume};
+use super::mount::{MountError, Mounting, chain, format_of};
+use super::report::report_volume;
 use crate::daemon::Daemon;
 use crate::device::{Device, FullReason, Mounted};
 use crate::job::message::{self, Kind};
@@ -298,7 +299,7 @@ impl Session<'_> {
                     crate::text::long_time(crate::text::unix_now())
                 ),
             );
-            report_volume(self.job, &old, false)?;
+            report_volume(self.job, &old)?;
         }
         sys::failpoint::reach("storage-volume-left");
         let mounting =
@@ -346,7 +347,7 @@ impl Session<'_> {
         self.checkpoints.make(true)?;
         if let Some(mounted) = &self.mounted {
             self.report_speed();
-            report_volume(self.job, mounted, false)?;
+            report_volume(self.job, mounted)?;
         }
         Ok(())
     }
@@ -442,7 +443,7 @@ impl Session<'_> {
             self.job.files.store(whole.0.cast_unsigned(), Ordering::Relaxed);
             let made = self.checkpoints.make(true);
             // A Volume that has failed is reported as it is, so that no other job takes it.
-            let reported = self.mounted.as_ref().map_or(Ok(()), |m| report_volume(self.job, m, false));
+            let reported = self.mounted.as_ref().map_or(Ok(()), |m| report_volume(self.job, m));
             made.and(reported).map_err(|e| chain(&e))
         };
         if let Err(error) = saved {

@@ -6,33 +6,35 @@ use types::{VolSession, VolTime, VolumeName};
 use volume::{BlockFormat, LabelKind, RawFile, VolumeLabel, label_block};
 
 use crate::device::VolumeFile;
-use crate::text::unix_now_us;
 
 /// What all labels of a daemon have in common.
 #[derive(Debug, Clone)]
-pub(crate) struct LabelMaker {
+pub struct LabelMaker {
     /// The daemon's name.
-    pub(crate) program: String,
+    pub program: String,
     /// The machine's name.
-    pub(crate) host: String,
+    pub host: String,
 }
 
 impl LabelMaker {
-    pub(crate) fn new(program: &str) -> Self {
+    /// For a daemon on this machine.
+    #[must_use]
+    pub fn new(program: &str) -> Self {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         Self { program: program.to_owned(), host }
     }
 
-    /// A label written now. `labelled` is kept where the Volume keeps its identity.
-    pub(crate) fn label(
+    /// A label written `now`. `labelled` is kept where the Volume keeps its identity.
+    #[must_use]
+    pub fn label(
         &self,
         kind: LabelKind,
         volume: &VolumeName,
         pool: &str,
         media_type: &str,
         labelled: Option<VolTime>,
+        now: VolTime,
     ) -> VolumeLabel {
-        let now = VolTime(unix_now_us());
         VolumeLabel {
             kind,
             id: volume::label::ID_BACULA.to_owned(),
