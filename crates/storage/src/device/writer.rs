@@ -361,3 +361,35 @@ impl Inner {
             .count()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::VolumeReply;
+
+    fn mounted(jobs: u32, jobs_max: u32) -> Mounted {
+        let dir = tempfile::tempdir().unwrap();
+        let line = format!(
+            "1000 OK VolName=V VolJobs={jobs} VolBytes=0 VolStatus=Append MaxVolJobs={jobs_max} MediaId=1\n"
+        );
+        let VolumeReply::Found(info) = VolumeReply::parse(line.as_bytes()) else { panic!("{line}") };
+        let volume = VolumeName::new("V").unwrap();
+        let label = crate::session::LabelMaker { program: "sd".into(), host: "here".into() };
+        let label = label.label(volume::LabelKind::Volume, &volume, "P", "File", None, types::VolTime(1));
+        let (path, state_path) = (dir.path().join("V"), dir.path().join("V.state"));
+        let file = VolumeFile::create(&path).unwrap();
+        Mounted::new(volume, label, path, file, *info, VolumeState::default(), state_path, 0, 1)
+    }
+
+    #[test]
+    fn no_more_jobs_join_than_the_volume_may_have() {
+        let one = mounted(1, 2);
+        assert!(one.join());
+        assert!(!one.join());
+        assert_eq!(one.info().jobs, 2);
+        let closed = mounted(1, 0);
+        assert!(closed.join());
+        closed.close("Full");
+        assert!(!closed.join());
+    }
+}

@@ -140,6 +140,40 @@ fn two_pools_run_at_once_on_the_drives_of_a_virtual_changer() {
 }
 
 #[test]
+fn a_volume_that_one_drive_is_about_to_write_is_not_given_to_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let changer = CHANGER.replace("@vol@", &dir.path().join("vol").display().to_string());
+    let site = Site::start(dir.path(), &changer);
+    let catalog = Catalog::default();
+    let set = files(3, 100, 1);
+    let mut heard = Heard::default();
+    let mut slow = Director::ours(site.port, &catalog, 1);
+    let (_, _, key) = slow.start_job(1, "J.1", 'B');
+    assert!(slow.use_named(&mut heard, true, "Dev", "P").starts_with("3000 OK use device"));
+    slow.ack = false;
+    slow.send("run");
+    let client = Client::connect(site.port, "J.1", &key);
+    std::thread::scope(|scope| {
+        scope.spawn(|| client.back_up(&set));
+        slow.until(&mut heard, |h| h.texts().iter().any(|t| t.contains(" GetVolInfo VolName=V-0001 ")));
+        let mut other = Director::ours(site.port, &catalog, 1);
+        let mut beside = Heard::default();
+        let (_, _, key) = other.start_job(2, "J.2", 'B');
+        assert!(other.use_named(&mut beside, true, "Dev2", "P").starts_with("3000 OK use device"));
+        other.send("run");
+        let client = Client::connect(site.port, "J.2", &key);
+        scope.spawn(|| client.back_up(&set));
+        other.until_end(&mut beside);
+        assert_eq!(beside.end_field("JobStatus"), 84, "{}", beside.messages());
+        assert!(beside.job_media()[0].contains(" V-0002 "), "{:?}", beside.job_media());
+        slow.answer(&heard);
+        slow.until_end(&mut heard);
+    });
+    assert_eq!(heard.end_field("JobStatus"), 84, "{}", heard.messages());
+    assert!(heard.job_media()[0].contains(" V-0001 "), "{:?}", heard.job_media());
+}
+
+#[test]
 fn volumes_are_written_in_the_format_of_15_where_wanted() {
     let dir = tempfile::tempdir().unwrap();
     let site = Site::start_with(dir.path(), "", "Volume Format = BB03");

@@ -178,6 +178,32 @@ fn a_request_waits_for_the_next_director_and_is_answered_once() {
 }
 
 #[test]
+fn a_job_whose_director_is_away_keeps_no_other_from_its_drive() {
+    let dir = tempfile::tempdir().unwrap();
+    let site = Site::start(dir.path(), "");
+    let catalog = Catalog::default();
+    let set = files(3, 100, 1);
+    let mut heard = Heard::default();
+    let mut first = Director::ours(site.port, &catalog, 1);
+    let client = start(&site, &mut first, 1, &mut heard);
+    first.ack = false;
+    std::thread::scope(|scope| {
+        scope.spawn(|| client.back_up(&set));
+        first.until(&mut heard, |h| h.texts().iter().any(|t| t.contains(" GetVolInfo ")));
+        first.closer.close();
+        // The connection of this job is there.
+        let beside = back_up(&site, &mut Director::ours(site.port, &catalog, 1), 2, &set);
+        assert_eq!(beside.end_field("JobStatus"), 84, "{}", beside.messages());
+        let mut second = Director::ours(site.port, &catalog, 1);
+        second.send("attach JobId=1 Job=J.1 attempt=1 from=1\n");
+        assert!(second.line().starts_with("3000 OK attach"));
+        second.until_end(&mut heard);
+    });
+    assert_eq!(heard.end_field("JobStatus"), 84, "{}", heard.messages());
+    assert_eq!(heard.names(), names(&set));
+}
+
+#[test]
 fn a_job_whose_client_dies_ends_incomplete_with_its_whole_files() {
     let dir = tempfile::tempdir().unwrap();
     let site = Site::start(dir.path(), "");

@@ -346,6 +346,18 @@ impl Director {
         }
     }
 
+    /// Answers from here on, and what was asked before.
+    pub fn answer(&mut self, heard: &Heard) {
+        self.ack = true;
+        for (seq, payload) in &heard.records {
+            let text = String::from_utf8_lossy(payload);
+            if text.starts_with("CatReq ") && !text.contains(" CreateJobMedia") {
+                let answer = self.catalog.answer(&text);
+                self.send(&format!("Ans {seq} {answer}"));
+            }
+        }
+    }
+
     /// Listens until the job has ended.
     pub fn until_end(&mut self, heard: &mut Heard) {
         self.until(heard, |h| h.end.is_some());
