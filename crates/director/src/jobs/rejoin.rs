@@ -79,7 +79,7 @@ async fn rejoin(
                         Ok(Some(attached)) => match attached.peer.send("run").await {
                             Ok(()) => return Some(attached),
                             Err(error) => {
-                                tracing::warn!(job = %job.id, %error, "run the job that was attached again")
+                                tracing::warn!(job = %job.id, %error, "run the job that was attached again");
                             }
                         },
                         Err(fail) => tracing::warn!(job = %job.id, error = fail.text, "attach again"),
