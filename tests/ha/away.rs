@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use holdfast_tests::held::{Held, SURELY_SENT};
-use holdfast_tests::{compare_restored, expect_good, our_site};
-use testkit::site::{Builder, Maker, Role, Site};
+use holdfast_tests::held::{Held, SURELY_SENT, Size};
+use holdfast_tests::{expect_good, our_site};
+use testkit::site::{Maker, Role, Site};
 use testkit::wait;
 
 /// The journal of job 1.
@@ -29,8 +29,7 @@ fn count_in(journal: &Path, text: &str) -> Result<usize> {
 }
 
 /// The Director is killed at the gate; the rest of the job asks it for something that `asked` names in the journal.
-fn asks_while_nobody_is_there(builder: Builder, asked: &str, volumes: usize) -> Result<()> {
-    let mut held = Held::start(builder)?;
+fn asks_while_nobody_is_there(mut held: Held, asked: &str, volumes: usize) -> Result<()> {
     held.site.kill(Role::Director)?;
     let journal = journal(&held.site)?;
     let before = count_in(&journal, asked)?;
@@ -43,16 +42,11 @@ fn asks_while_nobody_is_there(builder: Builder, asked: &str, volumes: usize) -> 
     whole(&mut held, volumes)
 }
 
-/// The job ends `T`, its files are in the catalog once, and it comes back as it was.
+/// The job ends `T` on so many Volumes, and everything is as it must be.
 fn whole(held: &mut Held, volumes: usize) -> Result<()> {
-    expect_good(&held.site.wait_job(held.job, wait::JOB)?)?;
-    let twice = "SELECT FileIndex FROM File WHERE JobId = 1 GROUP BY FileIndex HAVING count(*) > 1";
-    ensure!(held.site.sql(twice)?.is_empty(), "files that are in the catalog twice");
+    held.ends_well()?;
     let names = held.site.volume_names()?;
     ensure!(names.len() >= volumes, "{names:?}");
-    expect_good(&held.restore(held.job)?)?;
-    compare_restored(&held.site, &held.before)?.expect_equal()?;
-    compare_restored(&held.site, &held.after)?.expect_equal()?;
     for name in names {
         let listed = held.site.bls(&name, &["-j"])?;
         ensure!(!listed.contains("Fatal error"), "{listed}");
@@ -62,19 +56,31 @@ fn whole(held: &mut Held, volumes: usize) -> Result<()> {
 
 #[test]
 fn a_new_volume() -> Result<()> {
-    asks_while_nobody_is_there(our_site().pool("Maximum Volume Bytes = 15 MB"), "VolStatus=Full", 2)
+    let held = Held::start(our_site().pool("Maximum Volume Bytes = 15 MB"))?;
+    asks_while_nobody_is_there(held, "VolStatus=Full", 2)
 }
 
 #[test]
 fn a_new_volume_with_a_stock_file_daemon() -> Result<()> {
     let site = our_site().client(Maker::Bacula9).pool("Maximum Volume Bytes = 15 MB");
-    asks_while_nobody_is_there(site, "VolStatus=Full", 2)
+    asks_while_nobody_is_there(Held::start(site)?, "VolStatus=Full", 2)
+}
+
+/// Over a gigabyte is on three full Volumes and a fourth when the Director is killed; the rest wants a fifth.
+#[test]
+fn a_new_volume_over_a_gigabyte_with_a_stock_file_daemon() -> Result<()> {
+    let size = Size { before: 36, after: 5, file_bytes: 30_000_000 };
+    let site = our_site().client(Maker::Bacula9).pool("Maximum Volume Bytes = 300 MB");
+    let held = Held::start_sized(site, size, "Vol-0004", 170_000_000)?;
+    let written = held.site.volume_bytes()?;
+    ensure!(written > 1 << 30, "{written} bytes are on the Volumes");
+    asks_while_nobody_is_there(held, "VolStatus=Full", 5)
 }
 
 #[test]
 fn a_file_mark() -> Result<()> {
     let site = our_site().device("Maximum File Size = 2 MB");
-    asks_while_nobody_is_there(site, "UpdateMedia ", 1)
+    asks_while_nobody_is_there(Held::start(site)?, "UpdateMedia ", 1)
 }
 
 #[test]

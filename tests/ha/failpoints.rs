@@ -180,3 +180,71 @@ fn storage_killed_when_a_truncate_is_begun() -> Result<()> {
 fn storage_killed_when_a_truncate_is_written() -> Result<()> {
     killed_at_a_truncate("storage-label-written", Role::Storage)
 }
+
+/// The Director ends in the middle of a `label`. The same command is done once more, and the Volume is used.
+fn killed_at_a_label(place: &str) -> Result<()> {
+    const LABEL: &str = "label storage=File1 drive=0 pool=File volume=Vol-0007 slot=0";
+    let dir = scratch()?;
+    let tree = dir.path().join("tree");
+    plain_tree(&tree, 20, 30_000)?;
+    let mut site = two(our_site()).tree(&tree).start()?;
+    site.wait_active("b", "a", wait::START)?;
+    site.arm(place, Act::Kill)?;
+    // The console loses its Director in the middle of the command.
+    let _ = site.console_of("a", &[LABEL]);
+    site.wait_reached(place, wait::START)?;
+    site.forget_instance("a")?;
+    site.wait_active("b", "b", wait::START)?;
+    site.start_instance("a")?;
+    let said = site.console(&[LABEL])?;
+    ensure!(said.contains("3000 OK label") && said.contains("successfully created"), "{said}");
+    expect_good(&site.backup("Full")?)?;
+    ensure!(site.volume_names()? == ["Vol-0007"], "{:?}", site.volume_names()?);
+    audit(&site, &Trees::of(&[&tree]))?;
+    site.finish()
+}
+
+#[test]
+fn director_killed_before_a_label_is_sent() -> Result<()> {
+    killed_at_a_label("director-label-decided")
+}
+
+#[test]
+fn director_killed_before_a_label_is_in_the_catalog() -> Result<()> {
+    killed_at_a_label("director-label-answered")
+}
+
+/// The Director ends in the middle of a `relabel` to another name. The same command is done once more, and the Volume is used.
+fn killed_at_a_relabel(place: &str) -> Result<()> {
+    const RELABEL: &str = "relabel storage=File1 drive=0 oldvolume=Vol-0001 volume=Vol-0007 pool=File";
+    let dir = scratch()?;
+    let tree = dir.path().join("tree");
+    plain_tree(&tree, 20, 30_000)?;
+    let mut site = two(our_site()).tree(&tree).start()?;
+    site.wait_active("b", "a", wait::START)?;
+    expect_good(&site.backup("Full")?)?;
+    site.console(&["purge volume=Vol-0001"])?;
+    site.arm(place, Act::Kill)?;
+    // The console loses its Director in the middle of the command.
+    let _ = site.console_of("a", &[RELABEL]);
+    site.wait_reached(place, wait::START)?;
+    site.forget_instance("a")?;
+    site.wait_active("b", "b", wait::START)?;
+    site.start_instance("a")?;
+    let said = site.console(&[RELABEL])?;
+    ensure!(said.contains("3000 OK label") && said.contains("successfully created"), "{said}");
+    expect_good(&site.backup("Full")?)?;
+    ensure!(site.volume_names()? == ["Vol-0007"], "{:?}", site.volume_names()?);
+    audit(&site, &Trees::of(&[&tree]))?;
+    site.finish()
+}
+
+#[test]
+fn director_killed_before_a_relabel_is_sent() -> Result<()> {
+    killed_at_a_relabel("director-relabel-decided")
+}
+
+#[test]
+fn director_killed_before_a_relabel_is_in_the_catalog() -> Result<()> {
+    killed_at_a_relabel("director-relabel-answered")
+}

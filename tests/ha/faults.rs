@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use holdfast_tests::audit::{Trees, audit};
 use holdfast_tests::held::Held;
-use holdfast_tests::{expect_good, our_site, plain_tree, scratch};
+use holdfast_tests::load::Load;
+use holdfast_tests::{expect_good, our_site, pass, plain_tree, scratch};
 use testkit::site::{Act, Gate, Role, Site};
 use testkit::wait;
 
@@ -91,6 +92,36 @@ fn killed_with_twenty_jobs_half_of_them_queued() -> Result<()> {
     site.finish()
 }
 
+/// Rows of a job with many files are on their way into the catalog, and other jobs write.
+#[test]
+fn killed_in_the_ingest_of_many_rows() -> Result<()> {
+    const ROWS: u64 = 30_000;
+    let dir = scratch()?;
+    let load = Load::make(dir.path(), ROWS, 10, 3)?;
+    let mut site = load.add_to(two(our_site()).storage_daemon("Checkpoint Interval = 1 second")).start()?;
+    site.wait_active("b", "a", wait::START)?;
+    let mut jobs = vec![site.run("run job=Rows level=Full yes")?];
+    for number in 1..=load.data_jobs {
+        jobs.push(site.run(&format!("run job=Data{number} level=Full yes"))?);
+    }
+    let rows = "SELECT count(*) FROM File WHERE JobId = 1";
+    wait::until("the first rows in the catalog", wait::JOB, || {
+        Ok((site.sql(rows)? != [["0"]]).then_some(()))
+    })?;
+    site.arm("director-journal-uncommitted", Act::Kill)?;
+    site.wait_reached("director-journal-uncommitted", wait::JOB)?;
+    site.forget_instance("a")?;
+    let had: u64 = site.sql(rows)?[0][0].parse()?;
+    ensure!(had < ROWS, "all rows were in the catalog");
+    site.wait_active("b", "b", wait::START)?;
+    site.start_instance("a")?;
+    for job in jobs {
+        expect_good(&site.wait_job(job, wait::JOB)?)?;
+    }
+    audit(&site, &load.trees())?;
+    site.finish()
+}
+
 #[test]
 fn killed_in_a_restore() -> Result<()> {
     let dir = scratch()?;
@@ -121,8 +152,7 @@ fn killed_in_a_prune_it_was_done_or_not() -> Result<()> {
     let mut site = two(our_site()).client_resource("File Retention = 1 second").tree(&tree).start()?;
     site.wait_active("b", "a", wait::START)?;
     expect_good(&site.backup("Full")?)?;
-    let since = Instant::now();
-    wait::until("the retention to pass", wait::START, || Ok((since.elapsed().as_secs() > 2).then_some(())))?;
+    pass(Duration::from_secs(3))?;
     expect_good(&site.backup("Full")?)?;
     site.arm("director-console-uncommitted", Act::Kill)?;
     // The console loses its Director in the middle of the command.
@@ -158,10 +188,7 @@ fn killed_in_a_reload() -> Result<()> {
 fn frozen_for_less_than_the_lease_it_goes_on() -> Result<()> {
     let mut held = held()?;
     held.site.freeze_instance("a")?;
-    let since = Instant::now();
-    wait::until("a part of the lease to pass", wait::START, || {
-        Ok((since.elapsed() > Duration::from_secs(1)).then_some(()))
-    })?;
+    pass(Duration::from_secs(1))?;
     held.site.thaw_instance("a")?;
     held.release()?;
     ended(held, 'T')

@@ -12,6 +12,7 @@ mod fence;
 mod frozen;
 mod known_bugs;
 mod lease;
+mod long;
 mod network;
 mod random;
 mod readback;

@@ -1,11 +1,14 @@
 //! The Director goes away from a job on a stock Storage Daemon: the next one reads the session back from the Volume.
 
 use anyhow::{Context, Result, ensure};
-use holdfast_tests::held::{FILES, Held};
+use holdfast_tests::audit::audit;
+use holdfast_tests::held::{FILES, Held, Size};
 use holdfast_tests::{compare_restored, our_site};
 use testkit::bmc::Bmc;
 use testkit::site::{Builder, Maker, Role};
 use testkit::wait;
+
+use crate::two;
 
 /// What is saved: two folders, the files, the FIFO.
 const SAVED: usize = 2 * FILES + 3;
@@ -89,6 +92,52 @@ fn the_standby_reads_it_back() -> Result<()> {
     held.release()?;
     held.site.wait_active("b", "b", wait::START)?;
     ends_well(&mut held)?;
+    held.site.finish()
+}
+
+/// Two Volumes are full and a third is begun when the Director goes.
+fn over_several_volumes(builder: Builder) -> Result<Held> {
+    let size = Size { before: FILES, after: 10, ..Size::default() };
+    Held::start_sized(
+        builder.client(Maker::Bacula9).pool("Maximum Volume Bytes = 5 MB"),
+        size,
+        "Vol-0003",
+        100_000,
+    )
+}
+
+/// It ends `T` with pieces on each of the three, and comes back as it was.
+fn ends_well_on_three(held: &mut Held) -> Result<()> {
+    held.release()?;
+    let job = held.site.wait_job(held.job, wait::JOB)?;
+    let log = held.site.job_log();
+    ensure!(job.status() == 'T' && log.contains("all of them are there"), "{job:?}\n{log}");
+    let volumes =
+        held.site.sql("SELECT count(DISTINCT MediaId) FROM JobMedia WHERE JobId = 1 AND LastIndex > 0")?;
+    ensure!(volumes == [["3"]], "Volumes with pieces: {volumes:?}");
+    audit(&held.site, &held.trees())
+}
+
+#[test]
+fn a_session_over_several_volumes() -> Result<()> {
+    let mut held = over_several_volumes(stock_storage())?;
+    held.site.kill(Role::Director)?;
+    held.site.start_role(Role::Director)?;
+    ends_well_on_three(&mut held)?;
+    held.site.finish()
+}
+
+#[test]
+fn a_session_over_several_volumes_of_a_frozen_instance_that_is_switched_off() -> Result<()> {
+    let (board_a, board_b) = (Bmc::start()?, Bmc::start()?);
+    let site = two(stock_storage().postgres()).cluster("Fence = required");
+    let mut held = over_several_volumes(site.board("a", &board_a).board("b", &board_b))?;
+    held.site.wait_active("b", "a", wait::START)?;
+    board_a.powers(held.site.instance_process("a")?.id())?;
+    held.site.freeze_instance("a")?;
+    held.site.wait_active("b", "b", wait::JOB)?;
+    held.site.forget_instance("a")?;
+    ends_well_on_three(&mut held)?;
     held.site.finish()
 }
 

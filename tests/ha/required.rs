@@ -1,9 +1,12 @@
 //! Takeovers with `Fence = required`: nobody follows an instance before its machine is off (DESIGN §4, I11).
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use holdfast_tests::held::Held;
-use holdfast_tests::{compare_restored, expect_good, our_site};
+use holdfast_tests::{our_site, pass};
 use testkit::bmc::Bmc;
+use testkit::site::Site;
 use testkit::wait;
 
 /// A job at its gate under instance `a` of two, each with a board.
@@ -15,12 +18,13 @@ struct Fenced {
 impl Fenced {
     fn start() -> Result<Self> {
         let boards = [Bmc::start()?, Bmc::start()?];
+        let agent = boards[0].slow_agent()?;
         let builder = our_site()
             .postgres()
             .instances(&["a", "b"])
             .cluster("Lease Time = 3 seconds")
             .cluster("Fence = required")
-            .board("a", &boards[0])
+            .board_through("a", &boards[0], &agent)
             .board("b", &boards[1]);
         let held = Held::start(builder)?;
         held.site.wait_active("b", "a", wait::START)?;
@@ -28,6 +32,14 @@ impl Fenced {
             board.powers(held.site.instance_process(name)?.id())?;
         }
         Ok(Self { held, boards })
+    }
+
+    /// The agent that is to switch `a` off takes its time: longer than claim and lease last when nobody renews them.
+    fn slow(&mut self, strike: impl FnOnce(&mut Site) -> Result<()>) -> Result<()> {
+        self.boards[0].hold()?;
+        strike(&mut self.held.site)?;
+        self.boards[0].wait_asked()?;
+        pass(Duration::from_secs(5))
     }
 
     /// Waits until `b` has tried to switch `a` off, in vain.
@@ -43,13 +55,10 @@ impl Fenced {
         Ok(rows[0][0].parse::<u64>()? & u64::from(u32::MAX))
     }
 
-    /// The job ends `T`, comes back as it was, and `a` was switched off so often, `b` never.
+    /// The job ends `T`, everything is as it must be, and `a` was switched off so often, `b` never.
     fn ends_well(mut self, switched: usize) -> Result<()> {
         self.held.release()?;
-        expect_good(&self.held.site.wait_job(self.held.job, wait::JOB)?)?;
-        expect_good(&self.held.restore(self.held.job)?)?;
-        compare_restored(&self.held.site, &self.held.before)?.expect_equal()?;
-        compare_restored(&self.held.site, &self.held.after)?.expect_equal()?;
+        self.held.ends_well()?;
         let [a, b] = &self.boards;
         ensure!(a.switched() == switched, "a was switched {} times", a.switched());
         ensure!(b.switched() == 0, "b, which was well, was switched");
@@ -91,6 +100,39 @@ fn nobody_takes_over_while_the_fencing_fails() -> Result<()> {
     let switched = fenced.boards[0].switched();
     ensure!(!fenced.boards[0].is_on()? && switched > 1, "switched {switched} times");
     fenced.ends_well(switched)
+}
+
+/// The claim is kept for as long as the agent takes.
+#[test]
+fn nobody_takes_over_while_the_fencing_is_slow() -> Result<()> {
+    let mut fenced = Fenced::start()?;
+    fenced.slow(|site| site.kill_instance("a"))?;
+    ensure!(fenced.epoch()? == 1, "the role was taken without certainty");
+    fenced.boards[0].let_go()?;
+    fenced.held.site.wait_active("b", "b", wait::START)?;
+    ensure!(!fenced.boards[0].is_on()?, "it was followed while its machine is on");
+    fenced.ends_well(1)
+}
+
+/// It wakes up while the agent is on its way, and would renew its lease: the claim stands against that. Then it is switched off.
+#[test]
+fn woken_while_the_fencing_is_under_way_it_does_not_get_its_lease_back() -> Result<()> {
+    let mut fenced = Fenced::start()?;
+    fenced.slow(|site| site.freeze_instance("a"))?;
+    fenced.held.site.thaw_instance("a")?;
+    wait::until("the woken instance to see that its lease is over", wait::START, || {
+        Ok(fenced.held.site.instance_log("a")?.contains("the activation is over").then_some(()))
+    })?;
+    pass(Duration::from_secs(5))?;
+    ensure!(fenced.epoch()? == 1, "the role was taken while the claim stands");
+    let report = fenced.held.site.cluster_report("a")?;
+    ensure!(report["instances"][0]["role"] == "standby", "{report}");
+    fenced.boards[0].let_go()?;
+    fenced.held.site.prefer_instance("b");
+    fenced.held.site.wait_active("b", "b", wait::START)?;
+    fenced.held.site.forget_instance("a")?;
+    ensure!(fenced.epoch()? == 2, "epoch {}", fenced.epoch()?);
+    fenced.ends_well(1)
 }
 
 /// It was only slow: the claim is given back, and it stays the active one.

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use testkit::site::Builder;
 
+use crate::audit::Trees;
+
 /// Files in a folder.
 const FILES_PER_FOLDER: u64 = 1000;
 
@@ -42,6 +44,13 @@ impl Load {
             fs::write(load.data.join(format!("{index:05}.txt")), &text)?;
         }
         Ok(load)
+    }
+
+    /// What the jobs save, for the audit.
+    #[must_use]
+    pub fn trees(&self) -> Trees {
+        let rows = Trees::none().job("Rows", &[&self.rows]);
+        (1..=self.data_jobs).fold(rows, |trees, number| trees.job(&format!("Data{number}"), &[&self.data]))
     }
 
     /// Adds the Jobs and their FileSets to a site.

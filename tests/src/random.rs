@@ -206,11 +206,11 @@ impl Run {
         };
         let records = || count("SELECT coalesce(sum(Seq), 0) FROM hf_journal");
         let underway = || count("SELECT count(*) FROM hf_attempt WHERE State = 'open' AND VolSessionId > 0");
-        let (bytes_now, records_now) = (self.volume_bytes()?, records()?);
+        let (bytes_now, records_now) = (self.site.volume_bytes()?, records()?);
         let came = wait::until_every(Duration::from_millis(2), "an event", EVENT, || {
             let holds = match event {
                 Event::AtOnce => true,
-                Event::Bytes(more) => self.volume_bytes()? >= bytes_now + more,
+                Event::Bytes(more) => self.site.volume_bytes()? >= bytes_now + more,
                 Event::Records(more) => records()? >= records_now + more,
                 Event::Underway(jobs) => underway()? >= jobs,
             };
@@ -219,15 +219,6 @@ impl Run {
             Ok((holds || is_over).then_some(holds))
         });
         Ok(came.unwrap_or(false))
-    }
-
-    fn volume_bytes(&self) -> Result<u64> {
-        let names = self.site.volume_names()?;
-        Ok(names
-            .iter()
-            .filter_map(|name| std::fs::metadata(self.site.volume_file(name)).ok())
-            .map(|m| m.len())
-            .sum())
     }
 
     fn strike(&mut self, fault: Fault) -> Result<()> {

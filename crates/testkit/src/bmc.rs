@@ -111,6 +111,51 @@ impl Bmc {
         Ok(fs::write(self.file("power"), "1\n")?)
     }
 
+    /// A fence agent for the board, `fence_ipmilan`, that switches nothing off as long as [`Self::hold`] is in force.
+    ///
+    /// # Errors
+    /// When the program cannot be written.
+    pub fn slow_agent(&self) -> Result<PathBuf> {
+        let (path, at) = (self.file("fence_slow"), self.dir.path().display());
+        fs::write(
+            &path,
+            format!(
+                "#!/bin/sh\noptions=$(cat)\n\
+                 case \"$options\" in *action=off*)\n\
+                 \x20   echo asked >> {at}/asked\n\
+                 \x20   while [ -e {at}/held ]; do sleep 0.05; done ;;\n\
+                 esac\nprintf '%s\\n' \"$options\" | PATH=$PATH:/usr/sbin:/sbin fence_ipmilan\n"
+            ),
+        )?;
+        make_executable(&path)?;
+        Ok(path)
+    }
+
+    /// Holds the slow agent up when it is to switch the machine off.
+    ///
+    /// # Errors
+    /// When its file cannot be made.
+    pub fn hold(&self) -> Result<()> {
+        Ok(fs::write(self.file("held"), "")?)
+    }
+
+    /// Lets the slow agent go on.
+    ///
+    /// # Errors
+    /// When it was not held.
+    pub fn let_go(&self) -> Result<()> {
+        Ok(fs::remove_file(self.file("held"))?)
+    }
+
+    /// Waits until the slow agent has been called to switch the machine off.
+    ///
+    /// # Errors
+    /// When it has not in time.
+    pub fn wait_asked(&self) -> Result<()> {
+        let asked = self.file("asked");
+        wait::until("the agent to be called", wait::START, || Ok(asked.exists().then_some(())))
+    }
+
     /// Whether the machine has power.
     ///
     /// # Errors
@@ -155,7 +200,6 @@ impl Drop for Bmc {
 }
 
 fn write_files(dir: &Path, address: Ipv4Addr) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
     let at = dir.display();
     fs::create_dir(dir.join("state"))?;
     fs::write(dir.join("power"), "1\n")?;
@@ -191,6 +235,10 @@ fn write_files(dir: &Path, address: Ipv4Addr) -> Result<()> {
              esac\nexit 0\n"
         ),
     )?;
-    fs::set_permissions(&chassis, fs::Permissions::from_mode(0o755))?;
-    Ok(())
+    make_executable(&chassis)
+}
+
+fn make_executable(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o755))?)
 }

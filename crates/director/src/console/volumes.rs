@@ -56,6 +56,7 @@ impl Session {
         );
         sys::failpoint::reach("director-label-decided");
         let answer = conn.command(line).await;
+        sys::failpoint::reach("director-label-answered");
         let labelled = self.label_answer(answer).await?;
         if let Some(labelled) = labelled {
             let new = NewVolume {

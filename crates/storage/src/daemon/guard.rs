@@ -61,7 +61,7 @@ pub(crate) fn state_on(
 }
 
 /// Whether the first block of a Volume, which has its label, is its only one. Its header says in bytes 4 to 8 how long it is.
-fn holds_only_its_label(disk: &dyn Disk, path: &Path) -> bool {
+pub(crate) fn holds_only_its_label(disk: &dyn Disk, path: &Path) -> bool {
     let read = || -> io::Result<(usize, u64, u64)> {
         let file = disk.open(path)?;
         let mut head = [0; 8];

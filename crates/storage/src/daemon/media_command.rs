@@ -8,8 +8,9 @@ use volume::{DiskVolume, LabelKind, VolumeLabel, read_label};
 use wire::scan::Fields;
 
 use super::command::Console;
-use super::guard::{OnMedium, check_permit, owner_of, state_to_check};
+use super::guard::{OnMedium, check_permit, holds_only_its_label, owner_of, state_to_check};
 use crate::device::{Blocked, Device, Permit, VOL_TYPE_FILE, VolumeFile};
+use crate::disk::SystemDisk;
 use crate::ledger::VolumeState;
 use crate::session::{LabelMaker, chain, load_state, write_label};
 use crate::text::unix_now_us;
@@ -35,8 +36,16 @@ impl Console<'_> {
             Err(why) => return self.say(&format!("3912 Failed to label Volume: ERR={why}\n")),
         };
         let path = device.volume_path(&volume);
+        let _right = device.lock_mounting();
+        let _claims = self.daemon.lock_claims();
         match look_at(device, &path) {
             OnDisk::Nothing => {}
+            OnDisk::Label(_) if self.is_label_of_ours(device, &volume) => {
+                if let Some(text) = self.busy_with(&volume) {
+                    return self.say(&text);
+                }
+                forget_mounted(device, &volume);
+            }
             OnDisk::Label(label) => {
                 return self.say(&format!(
                     "3920 Cannot label Volume because it is already labeled: \"{}\"\n",
@@ -100,21 +109,28 @@ impl Console<'_> {
         new: &VolumeName,
         label: Option<&VolumeLabel>,
     ) {
-        let state = match state_to_check(self.daemon, old, &device.volume_path(old), label) {
+        let path = device.volume_path(new);
+        // Done already, for a Director that died before it had that in its catalog: once more.
+        let is_done = new != old && self.is_label_of_ours(device, new);
+        let subject = if is_done && label.is_none() { new } else { old };
+        let state = match state_to_check(self.daemon, subject, &device.volume_path(subject), label) {
             Ok(state) => state,
             Err(error) => return self.say(&format!("3912 Failed to label Volume: ERR={}\n", chain(&error))),
         };
         let medium = OnMedium { state: state.as_ref(), label };
-        if let Err(refusal) = check_permit(self.daemon, &self.key, old.as_str(), permit(text), medium) {
+        if let Err(refusal) = check_permit(self.daemon, &self.key, subject.as_str(), permit(text), medium) {
             tracing::warn!(director = self.key.name, volume = %old, %refusal, "a relabel was refused");
             return self.say(&format!("3985 {refusal}\n"));
         }
-        let path = device.volume_path(new);
-        if new != old && path.exists() {
+        if new != old && path.exists() && !is_done {
             let path = path.display();
             return self.say(&format!("3912 Failed to label Volume: ERR={path} exists already\n"));
         }
+        if let Some(text) = self.busy_with(new).filter(|_| is_done) {
+            return self.say(&text);
+        }
         forget_mounted(device, old);
+        forget_mounted(device, new);
         let labelled = NewLabel {
             volume: new,
             pool: field(text, "PoolName").unwrap_or_default(),
@@ -124,11 +140,26 @@ impl Console<'_> {
         if self.write_new_label(device, &path, &labelled) && new != old {
             let gone = [device.volume_path(old), self.daemon.home.volume_state(old)];
             for path in gone {
-                if let Err(error) = std::fs::remove_file(&path) {
+                let removed = std::fs::remove_file(&path);
+                if let Err(error) = removed.or_else(|e| missing_is_fine(e, is_done)) {
                     tracing::warn!(path = %path.display(), %error, "the file of a renamed Volume could not be removed");
                 }
             }
         }
+    }
+
+    /// Whether a Volume holds nothing but a label that was written for this registered Director and catalog. Its catalog may not know:
+    /// the Director may have died before it had the answer.
+    fn is_label_of_ours(&self, device: &Device, volume: &VolumeName) -> bool {
+        let path = device.volume_path(volume);
+        let OnDisk::Label(label) = look_at(device, &path) else { return false };
+        let is_bare =
+            label.volume == volume.as_str() && label.kind == LabelKind::Pre && holds_only_its_label(&SystemDisk, &path);
+        if !is_bare || self.registration.is_none() {
+            return false;
+        }
+        let state = load_state(self.daemon, volume, Some(label.labelled)).ok().flatten();
+        state.is_some_and(|state| state.owner == owner_of(&self.key) && state.blocks == 0 && state.jobs == 0)
     }
 
     /// Why a Volume cannot be overwritten now.
@@ -280,6 +311,10 @@ impl Console<'_> {
             None => self.say(&format!("3902 Device \"{}\" has no Volume mounted.\n", device.print_name())),
         }
     }
+}
+
+fn missing_is_fine(error: std::io::Error, is_fine: bool) -> std::io::Result<()> {
+    if is_fine && error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
 fn field(text: &str, key: &str) -> Option<String> {

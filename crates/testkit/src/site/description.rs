@@ -1,7 +1,7 @@
 //! What a site shall be.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -277,13 +277,20 @@ impl Builder {
     ///
     /// [`Bmc::powers`]: crate::bmc::Bmc::powers
     #[must_use]
-    pub fn board(mut self, instance: &str, board: &Bmc) -> Self {
+    pub fn board(self, instance: &str, board: &Bmc) -> Self {
+        self.board_through(instance, board, Path::new("fence_ipmilan"))
+    }
+
+    /// As [`Builder::board`], with an agent of its own.
+    #[must_use]
+    pub fn board_through(mut self, instance: &str, board: &Bmc, agent: &Path) -> Self {
         let device = format!("board-{instance}");
         let options: String =
             board.options().iter().map(|option| format!("  Option = \"{option}\"\n")).collect();
         self.0.fence_devices.insert(instance.to_owned(), device.clone());
         self.extra(format!(
-            "Fence Device {{\n  Name = {device}\n  Agent = fence_ipmilan\n  Retries = 0\n  Timeout = 20 seconds\n{options}}}"
+            "Fence Device {{\n  Name = {device}\n  Agent = \"{}\"\n  Retries = 0\n  Timeout = 20 seconds\n{options}}}",
+            agent.display()
         ))
     }
 

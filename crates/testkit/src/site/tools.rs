@@ -31,6 +31,16 @@ impl Site {
         self.volumes().join(name)
     }
 
+    /// Bytes of all Volumes of the first device.
+    ///
+    /// # Errors
+    /// When their folder cannot be read.
+    pub fn volume_bytes(&self) -> Result<u64> {
+        let files = self.volume_names()?.into_iter().map(|name| self.volume_file(&name));
+        // One that is renamed meanwhile counts for nothing.
+        Ok(files.filter_map(|file| fs::metadata(file).ok()).map(|meta| meta.len()).sum())
+    }
+
     /// The file of a Volume on either device; `None` where there is none.
     #[must_use]
     pub fn find_volume(&self, name: &str) -> Option<PathBuf> {
