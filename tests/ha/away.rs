@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use holdfast_tests::audit::audit;
 use holdfast_tests::held::{Held, SURELY_SENT, Size};
 use holdfast_tests::{expect_good, our_site};
 use testkit::site::{Maker, Role, Site};
@@ -112,6 +113,7 @@ fn nobody_comes_back_in_time_and_the_job_ends_at_its_last_checkpoint() -> Result
     ensure!(job.files() as usize >= SURELY_SENT, "{job:?}");
     let log = held.site.job_log();
     ensure!(log.contains("no Director"), "the log does not say why:\n{log}");
+    audit(&held.site, &held.trees())?;
     held.site.finish()
 }
 
@@ -132,6 +134,7 @@ fn the_job_waits_for_its_storage_daemon_and_others_run() -> Result<()> {
     held.release()?;
     let job = held.site.wait_job(held.job, wait::JOB)?;
     ensure!(job.status() == 'I' && job.files() as usize >= SURELY_SENT, "{job:?}");
+    audit(&held.site, &held.trees())?;
     held.site.finish()
 }
 
@@ -147,6 +150,7 @@ fn the_job_waits_for_its_file_daemon() -> Result<()> {
     held.site.start_role(Role::Client)?;
     let job = held.site.wait_job(held.job, wait::JOB)?;
     ensure!(job.status() == 'I' && job.files() as usize >= SURELY_SENT, "{job:?}");
+    audit(&held.site, &held.trees())?;
     held.site.finish()
 }
 

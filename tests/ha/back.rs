@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use holdfast_tests::audit::{Trees, audit};
 use holdfast_tests::{clear_restored, compare_restored, expect_good, our_site, plain_tree};
 use testkit::site::{Builder, DATABASE, Role, Site};
 use testkit::wait;
@@ -121,7 +122,8 @@ fn nothing_was_lost(site: &Site, tree: &Path, before: &Volumes) -> Result<()> {
         expect_good(&site.restore_jobs(&[job], &site.restored())?)?;
         compare_restored(site, tree)?.expect_equal()?;
     }
-    Ok(())
+    wait_reconciled(site)?;
+    audit(site, &Trees::of(&[tree]).gone_back())
 }
 
 /// Waits until the reconciliation is over.
@@ -154,7 +156,6 @@ fn put_back_while_stopped(builder: Builder) -> Result<()> {
     old.put_back(&mut site)?;
     site.start_role(Role::Director)?;
     nothing_was_lost(&site, &tree, &before)?;
-    wait_reconciled(&site)?;
     site.finish()
 }
 
@@ -181,7 +182,6 @@ fn the_storage_daemon_was_restarted_meanwhile() -> Result<()> {
     site.start_role(Role::Storage)?;
     site.start_role(Role::Director)?;
     nothing_was_lost(&site, &tree, &before)?;
-    wait_reconciled(&site)?;
     site.finish()
 }
 
@@ -241,6 +241,5 @@ fn put_back_under_the_active_instance(builder: Builder) -> Result<()> {
         Ok(rows.is_ok_and(|rows| rows == [["3"]]).then_some(()))
     })?;
     nothing_was_lost(&site, &tree, &before)?;
-    wait_reconciled(&site)?;
     site.finish()
 }

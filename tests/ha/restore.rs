@@ -8,6 +8,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
+use holdfast_tests::audit::audit;
 use holdfast_tests::held::Held;
 use holdfast_tests::{compare_restored, expect_good, our_site};
 use testkit::site::{Builder, Maker, Role};
@@ -53,7 +54,8 @@ fn ends_well(held: &Held, job: u32) -> Result<()> {
     let row = held.site.wait_job(job, wait::JOB)?;
     ensure!(row.status() == 'T', "{row:?}");
     compare_restored(&held.site, &held.before)?.expect_equal()?;
-    compare_restored(&held.site, &held.after)?.expect_equal()
+    compare_restored(&held.site, &held.after)?.expect_equal()?;
+    audit(&held.site, &held.trees())
 }
 
 fn killed(builder: Builder, while_away: bool) -> Result<()> {

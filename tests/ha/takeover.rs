@@ -1,7 +1,7 @@
 //! The active instance goes away; the standby takes its jobs up.
 
 use anyhow::{Result, ensure};
-use holdfast_tests::audit::audit;
+use holdfast_tests::audit::{Trees, audit};
 use holdfast_tests::held::Held;
 use holdfast_tests::{compare_restored, expect_good, our_site};
 use testkit::site::{Builder, Maker, Site};
@@ -69,6 +69,7 @@ fn killed_when_idle_the_standby_serves_and_the_old_one_comes_back_as_standby() -
     site.wait_active("a", "b", wait::START)?;
     expect_good(&site.restore_current()?)?;
     compare_restored(&site, &tree)?.expect_equal()?;
+    audit(&site, &Trees::of(&[&tree]))?;
     site.finish()
 }
 

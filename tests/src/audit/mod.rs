@@ -30,6 +30,7 @@ use testkit::site::Site;
 pub struct Trees {
     roots: BTreeMap<String, Vec<PathBuf>>,
     unmarked: Vec<PathBuf>,
+    has_gone_back: bool,
 }
 
 impl Trees {
@@ -49,6 +50,13 @@ impl Trees {
     #[must_use]
     pub fn job(mut self, name: &str, roots: &[&Path]) -> Self {
         self.roots.insert(name.to_owned(), roots.iter().map(|root| root.to_path_buf()).collect());
+        self
+    }
+
+    /// The catalog has gone back in time: it may have given an epoch out once more, in which the Storage Daemon let nobody act.
+    #[must_use]
+    pub const fn gone_back(mut self) -> Self {
+        self.has_gone_back = true;
         self
     }
 
@@ -84,7 +92,7 @@ pub fn audit(site: &Site, trees: &Trees) -> Result<()> {
     let mut findings = Findings::default();
     let looks: [(&str, Result<()>); 5] = [
         ("the daemons", peers::quiet(site, &mut findings)),
-        ("the instances", peers::instances(site, &mut findings)),
+        ("the instances", peers::instances(site, trees, &mut findings)),
         ("the rows", rows::check(site, &mut findings)),
         ("the Volumes", volumes::check(site, &mut findings)),
         ("the restores", restores::check(site, trees, &mut findings)),

@@ -1,6 +1,7 @@
 //! One connection: the synchronous port over the asynchronous driver.
 
 use super::error::{ends_connection, failed, is_read_only, words};
+use super::history::History;
 use super::label::Label;
 use super::params::Bound;
 use super::row::{Columns, PgRow};
@@ -142,6 +143,20 @@ impl PgConnection {
             })?;
         }
         Ok(())
+    }
+
+    /// Which history its server holds.
+    pub(super) fn history(&self) -> Result<History> {
+        let sql = "SELECT (SELECT system_identifier FROM pg_control_system()) AS System, \
+                   substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS Timeline";
+        let mut history = History { system: 0, timeline: 0 };
+        self.query(sql, &[], &mut |row| {
+            let timeline: String = row.get("Timeline")?;
+            history.system = row.get::<i64>("System")?.cast_unsigned();
+            history.timeline = u32::from_str_radix(&timeline, 16).unwrap_or(0);
+            Ok(())
+        })?;
+        Ok(history)
     }
 
     fn statement_limit(&self) -> Duration {

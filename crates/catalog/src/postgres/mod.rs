@@ -1,6 +1,7 @@
 //! PostgreSQL backend: tokio-postgres driven from the catalog's threads.
 //!
-//! * Of several hosts the one that can be written is used, for reads too: no decision is read from a replica.
+//! * Of several hosts the one that can be written is used, for reads too: no decision is read from a replica. Where two can be
+//!   written, one of them is an old primary that came back ([`history`]): it is refused.
 //! * Every wait has an end. A statement that the server does not answer breaks its connection; the threads of
 //!   [`Catalog`](crate::Catalog) make new ones.
 //! * Connections are named `holdfast/<director>/<instance>/<epoch>`, so that who takes over can end those of before.
@@ -8,6 +9,7 @@
 mod connection;
 mod copy;
 mod error;
+mod history;
 mod label;
 mod params;
 mod row;
@@ -23,6 +25,7 @@ use crate::service::Catalog;
 use crate::time::Zone;
 use connection::PgConnection;
 use error::words;
+use history::{History, Newest};
 use label::Label;
 use postgres_openssl::MakeTlsConnector;
 use std::sync::Arc;
@@ -43,6 +46,7 @@ pub struct PostgresBackend {
     io: Arc<Io>,
     /// The host that was writable last; it is tried first.
     writable: AtomicUsize,
+    newest: Newest,
     zone: Zone,
 }
 
@@ -58,15 +62,20 @@ impl PostgresBackend {
             .map_err(|problem| CatalogError::Open { database: settings.describe(), problem })?;
         let label = Arc::new(Label::new(&settings.director, &settings.instance));
         let io = Arc::new(Io::start()?);
-        Ok(Self { settings, tls, label, io, writable: AtomicUsize::new(0), zone })
+        Ok(Self { settings, tls, label, io, writable: AtomicUsize::new(0), newest: Newest::default(), zone })
     }
 
     fn open(&self, purpose: Purpose) -> Result<Box<dyn Connection>> {
         let hosts = self.settings.hosts();
+        let away = |problem| CatalogError::Away { database: self.describe(), problem };
+        if hosts.len() > 1 && self.newest.is_unknown() {
+            self.compare(&hosts, purpose).map_err(away)?;
+        }
         let first = self.writable.load(Ordering::Relaxed);
         let mut problems = Vec::new();
         for at in (0..hosts.len()).map(|i| (first + i) % hosts.len()) {
-            match self.open_on(&hosts[at], purpose) {
+            let opened = self.open_on(&hosts[at], purpose);
+            match opened.and_then(|connection| self.admitted(connection, &hosts, at)) {
                 Ok(connection) => {
                     self.writable.store(at, Ordering::Relaxed);
                     return Ok(connection);
@@ -74,14 +83,52 @@ impl PostgresBackend {
                 Err(problem) => problems.push(format!("{}: {problem}", hosts[at])),
             }
         }
-        Err(CatalogError::Away { database: self.describe(), problem: problems.join("; ") })
+        Err(away(problems.join("; ")))
     }
 
-    fn open_on(
+    /// While nothing is known of its history, a server is not used before the others were asked for theirs.
+    fn compare(&self, hosts: &[settings::Host], purpose: Purpose) -> std::result::Result<(), String> {
+        let mut newest: Option<(usize, History)> = None;
+        for (at, host) in hosts.iter().enumerate() {
+            // Who cannot be written says so below.
+            let Ok(history) = self.open_on(host, purpose).and_then(|connection| history_of(&connection))
+            else {
+                continue;
+            };
+            if let Some((_, other)) = newest {
+                if history.system != other.system {
+                    return history::judge(history, other).map_err(|problem| format!("{host}: {problem}"));
+                }
+                tracing::error!(
+                    catalog = self.describe(),
+                    "two of its servers can be written: timelines {} and {}; the higher one is used",
+                    history.timeline,
+                    other.timeline
+                );
+            }
+            if newest.is_none_or(|(_, other)| other.timeline < history.timeline) {
+                newest = Some((at, history));
+            }
+        }
+        let Some((at, history)) = newest else { return Ok(()) };
+        self.writable.store(at, Ordering::Relaxed);
+        self.newest.admit(&hosts[at].to_string(), history)
+    }
+
+    /// The connection, unless its server was left behind. With one host there is no choice.
+    fn admitted(
         &self,
-        host: &settings::Host,
-        purpose: Purpose,
+        connection: PgConnection,
+        hosts: &[settings::Host],
+        at: usize,
     ) -> std::result::Result<Box<dyn Connection>, String> {
+        if hosts.len() > 1 {
+            self.newest.admit(&hosts[at].to_string(), history_of(&connection)?)?;
+        }
+        Ok(Box::new(connection))
+    }
+
+    fn open_on(&self, host: &settings::Host, purpose: Purpose) -> std::result::Result<PgConnection, String> {
         let (label, generation) = self.label.current();
         let limits = purpose.limits(self.settings.lease);
         let config = self.settings.config(host, &label, limits);
@@ -106,11 +153,20 @@ impl PostgresBackend {
             (purpose, limits),
             self.zone.clone(),
         );
-        connection.set_up().map_err(|e| match e {
-            CatalogError::Away { problem, .. } => problem,
-            other => error::chain(&other),
-        })?;
-        Ok(Box::new(connection))
+        connection.set_up().map_err(said)?;
+        Ok(connection)
+    }
+}
+
+fn history_of(connection: &PgConnection) -> std::result::Result<History, String> {
+    connection.history().map_err(said)
+}
+
+/// The problem of a connection that has just been made.
+fn said(error: CatalogError) -> String {
+    match error {
+        CatalogError::Away { problem, .. } => problem,
+        other => error::chain(&other),
     }
 }
 

@@ -125,6 +125,53 @@ async fn the_host_that_can_be_written_is_found_before_and_after_a_failover() {
     drop(standby);
 }
 
+/// Both can be written then. Whoever has used the new one does not go back, and who starts anew takes the new one, too.
+#[tokio::test]
+async fn an_old_primary_that_comes_back_is_refused() {
+    let (mut old, new) = tokio::task::spawn_blocking(|| {
+        let primary = Postgres::start().unwrap();
+        primary.create_database("bacula").unwrap();
+        let standby = primary.standby().unwrap();
+        (primary, standby)
+    })
+    .await
+    .unwrap();
+    let mut both = settings(&old, "bacula");
+    both.address = format!("127.0.0.1:{},127.0.0.1:{}", old.port(), new.port());
+    let catalog = open(both.clone()).await.unwrap();
+    let epoch = catalog.raise_epoch(wish("a", 7)).await.unwrap().epoch;
+    let (mut old, mut new) = tokio::task::spawn_blocking(move || {
+        old.wait_for(&new).unwrap();
+        old.kill().unwrap();
+        new.promote().unwrap();
+        (old, new)
+    })
+    .await
+    .unwrap();
+    catalog.write(epoch, |tx| job::create(tx, &new_job("new"))).await.unwrap();
+    let (old, mut new) = tokio::task::spawn_blocking(move || {
+        old.resume().unwrap();
+        new.kill().unwrap();
+        (old, new)
+    })
+    .await
+    .unwrap();
+    let hasty = catalog.with_patience(Duration::from_millis(300));
+    let refused = hasty.write(epoch, |tx| job::create(tx, &new_job("old"))).await.unwrap_err();
+    assert!(refused.is_away() && refused.to_string().contains("an old primary that came back"), "{refused}");
+    let new = tokio::task::spawn_blocking(move || {
+        new.resume().unwrap();
+        new
+    })
+    .await
+    .unwrap();
+    catalog.write(epoch, |tx| job::create(tx, &new_job("newer"))).await.unwrap();
+    assert_eq!(jobs(&catalog).await, ["new", "newer"]);
+    let fresh = open(both).await.unwrap();
+    assert_eq!(jobs(&fresh).await, ["new", "newer"]);
+    drop((old, new));
+}
+
 /// What a [`proxy`] does when it next sees a commit.
 const PASS: u8 = 0;
 const CUT_BEFORE: u8 = 1;

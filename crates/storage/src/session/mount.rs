@@ -259,8 +259,10 @@ impl Mounting<'_> {
 
     /// Takes a Volume out of use and tells why.
     fn put_in_error(&self, name: &VolumeName, info: &mut VolumeInfo, why: &Unfit) -> Result<(), MountError> {
+        // Directors that name their Volumes alike: no fault of the job, which takes another one.
+        let kind = if matches!(why, Unfit::Foreign(_)) { Kind::Info } else { Kind::Error };
         self.job.outbox.message(
-            Kind::Error,
+            kind,
             &format!("Volume \"{name}\" on device {} cannot be written: {why}.", self.device.print_name()),
         );
         self.job.outbox.message(Kind::Info, &format!("Marking Volume \"{name}\" in Error in Catalog."));
