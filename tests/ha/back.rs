@@ -161,7 +161,7 @@ fn put_back_while_stopped(builder: Builder) -> Result<()> {
 
 #[test]
 fn an_old_copy_of_the_file_is_put_back() -> Result<()> {
-    put_back_while_stopped(our_site())
+    put_back_while_stopped(our_site().embedded())
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn an_old_dump_is_restored_on_another_server() -> Result<()> {
 fn the_storage_daemon_was_restarted_meanwhile() -> Result<()> {
     let dir = holdfast_tests::scratch()?;
     let tree = dir.path().join("tree");
-    let mut site = start(our_site(), &tree)?;
+    let mut site = start(our_site().embedded(), &tree)?;
     let (old, before) = three_jobs(&mut site)?;
     site.stop(Role::Director)?;
     site.kill(Role::Storage)?;
@@ -215,7 +215,7 @@ fn a_storage_daemon_that_is_away_holds_back_what_destroys() -> Result<()> {
 /// The embedded catalog's file is replaced under an instance of a cluster: it becomes active anew on what is there now.
 #[test]
 fn an_old_copy_of_the_file_is_put_back_under_the_active_instance() -> Result<()> {
-    put_back_under_the_active_instance(our_site().instances(&["a"]))
+    put_back_under_the_active_instance(our_site().embedded().instances(&["a"]))
 }
 
 #[test]

@@ -119,7 +119,9 @@ fn an_old_primary_that_comes_back_writable_is_refused() -> Result<()> {
     old.resume()?;
     let leader = "SELECT * FROM hf_leader";
     let before = old.rows(DATABASE, leader)?;
-    held.site.wait_active("b", "a", wait::START)?;
+    wait::until("an epoch of the new timeline", wait::START, || {
+        Ok((timeline(&held.site)? == 2).then_some(()))
+    })?;
     held.site.postgres().context("the new primary")?.kill()?;
     for name in ["a", "b"] {
         wait::until("the old primary to be refused", wait::START, || {
@@ -132,10 +134,9 @@ fn an_old_primary_that_comes_back_writable_is_refused() -> Result<()> {
     for name in ["a", "b"] {
         held.site.kill_instance(name)?;
     }
-    for name in ["b", "a"] {
-        held.site.start_instance(name)?;
-    }
-    held.site.wait_active("a", "b", wait::START)?;
+    held.site.start_instance("b")?;
+    held.site.wait_active("b", "b", wait::START)?;
+    held.site.start_instance("a")?;
     ensure!(timeline(&held.site)? == 2, "timeline {}", timeline(&held.site)?);
     ensure!(old.rows(DATABASE, leader)? == before, "the old primary was written");
     held.ends_well()?;

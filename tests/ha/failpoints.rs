@@ -181,70 +181,64 @@ fn storage_killed_when_a_truncate_is_written() -> Result<()> {
     killed_at_a_truncate("storage-label-written", Role::Storage)
 }
 
-/// The Director ends in the middle of a `label`. The same command is done once more, and the Volume is used.
-fn killed_at_a_label(place: &str) -> Result<()> {
-    const LABEL: &str = "label storage=File1 drive=0 pool=File volume=Vol-0007 slot=0";
+/// The Director ends in the middle of a `label` or `relabel` to Volume `Vol-0007`. What was done is found out by the next one, what was
+/// not done is done by the same command.
+fn killed_at_a_label(command: &str, place: &str, is_done: bool) -> Result<()> {
     let dir = scratch()?;
     let tree = dir.path().join("tree");
     plain_tree(&tree, 20, 30_000)?;
     let mut site = two(our_site()).tree(&tree).start()?;
     site.wait_active("b", "a", wait::START)?;
+    expect_good(&site.backup("Full")?)?;
+    // Of which nothing can be used any more, so that the next job takes the new one.
+    site.console(&["purge volume=Vol-0001", "update volume=Vol-0001 recycle=no"])?;
     site.arm(place, Act::Kill)?;
     // The console loses its Director in the middle of the command.
-    let _ = site.console_of("a", &[LABEL]);
+    let _ = site.console_of("a", &[command]);
     site.wait_reached(place, wait::START)?;
     site.forget_instance("a")?;
     site.wait_active("b", "b", wait::START)?;
     site.start_instance("a")?;
-    let said = site.console(&[LABEL])?;
-    ensure!(said.contains("3000 OK label") && said.contains("successfully created"), "{said}");
+    if is_done {
+        wait::until("the row of the new Volume", wait::START, || {
+            let rows = site.sql("SELECT VolStatus FROM Media WHERE VolumeName = 'Vol-0007'")?;
+            Ok((rows == [["Append"]]).then_some(()))
+        })?;
+    } else {
+        let said = site.console(&[command])?;
+        ensure!(said.contains("3000 OK label") && said.contains("successfully created"), "{said}");
+    }
     expect_good(&site.backup("Full")?)?;
-    ensure!(site.volume_names()? == ["Vol-0007"], "{:?}", site.volume_names()?);
+    let is_relabel = command.starts_with("relabel");
+    let names = if is_relabel { vec!["Vol-0007"] } else { vec!["Vol-0001", "Vol-0007"] };
+    ensure!(site.volume_names()? == names, "{:?}", site.volume_names()?);
+    let rows = site.sql("SELECT VolumeName FROM Media ORDER BY VolumeName")?;
+    ensure!(rows.concat() == names, "{rows:?}");
+    let left = site.sql("SELECT Name FROM hf_operator WHERE Kind = 'labelling'")?;
+    ensure!(left.is_empty(), "notes that are left: {left:?}");
     audit(&site, &Trees::of(&[&tree]))?;
     site.finish()
 }
 
+const LABEL: &str = "label storage=File1 drive=0 pool=File volume=Vol-0007 slot=0";
+const RELABEL: &str = "relabel storage=File1 drive=0 oldvolume=Vol-0001 volume=Vol-0007 pool=File";
+
 #[test]
 fn director_killed_before_a_label_is_sent() -> Result<()> {
-    killed_at_a_label("director-label-decided")
+    killed_at_a_label(LABEL, "director-label-decided", false)
 }
 
 #[test]
 fn director_killed_before_a_label_is_in_the_catalog() -> Result<()> {
-    killed_at_a_label("director-label-answered")
-}
-
-/// The Director ends in the middle of a `relabel` to another name. The same command is done once more, and the Volume is used.
-fn killed_at_a_relabel(place: &str) -> Result<()> {
-    const RELABEL: &str = "relabel storage=File1 drive=0 oldvolume=Vol-0001 volume=Vol-0007 pool=File";
-    let dir = scratch()?;
-    let tree = dir.path().join("tree");
-    plain_tree(&tree, 20, 30_000)?;
-    let mut site = two(our_site()).tree(&tree).start()?;
-    site.wait_active("b", "a", wait::START)?;
-    expect_good(&site.backup("Full")?)?;
-    site.console(&["purge volume=Vol-0001"])?;
-    site.arm(place, Act::Kill)?;
-    // The console loses its Director in the middle of the command.
-    let _ = site.console_of("a", &[RELABEL]);
-    site.wait_reached(place, wait::START)?;
-    site.forget_instance("a")?;
-    site.wait_active("b", "b", wait::START)?;
-    site.start_instance("a")?;
-    let said = site.console(&[RELABEL])?;
-    ensure!(said.contains("3000 OK label") && said.contains("successfully created"), "{said}");
-    expect_good(&site.backup("Full")?)?;
-    ensure!(site.volume_names()? == ["Vol-0007"], "{:?}", site.volume_names()?);
-    audit(&site, &Trees::of(&[&tree]))?;
-    site.finish()
+    killed_at_a_label(LABEL, "director-label-answered", true)
 }
 
 #[test]
 fn director_killed_before_a_relabel_is_sent() -> Result<()> {
-    killed_at_a_relabel("director-relabel-decided")
+    killed_at_a_label(RELABEL, "director-relabel-decided", false)
 }
 
 #[test]
 fn director_killed_before_a_relabel_is_in_the_catalog() -> Result<()> {
-    killed_at_a_relabel("director-relabel-answered")
+    killed_at_a_label(RELABEL, "director-relabel-answered", true)
 }

@@ -73,9 +73,10 @@ fn killed_when_idle_the_standby_serves_and_the_old_one_comes_back_as_standby() -
     site.finish()
 }
 
+/// By the lock of the host, which SQLite's catalog is held by. Over PostgreSQL: `lease`, `long`.
 #[test]
 fn frozen_it_is_killed_before_it_is_followed() -> Result<()> {
-    let mut held = Held::start(two(our_site()).cluster("Fence = none"))?;
+    let mut held = Held::start(two(our_site().embedded()).cluster("Fence = none"))?;
     held.site.wait_active("b", "a", wait::START)?;
     held.site.freeze_instance("a")?;
     held.site.wait_active("b", "b", wait::START)?;

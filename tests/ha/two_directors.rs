@@ -109,7 +109,8 @@ fn neither_touches_what_is_the_others() -> Result<()> {
     let dir = scratch()?;
     let tree = dir.path().join("tree");
     plain_tree(&tree, 20, 30_000)?;
-    let mut site = our_site().tree(&tree).start()?;
+    // Each has a catalog of its own.
+    let mut site = our_site().embedded().tree(&tree).start()?;
     let other = Other::start(&mut site)?;
     let full = site.backup("Full")?;
     expect_good(&full)?;

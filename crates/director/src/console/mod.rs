@@ -22,6 +22,7 @@ mod fmt;
 mod fuzz;
 mod glob;
 mod jobs;
+mod label;
 mod list;
 mod owners;
 mod progress;

@@ -12,10 +12,10 @@ use super::args::{Args, number_list};
 use super::daemons::first_device;
 use super::fmt::commas;
 use super::jobs::JOB_IDS_MAX;
+use super::label::Relabel;
 use super::select::Pick;
 use super::session::{Session, now};
 use super::ua::{Done, Halt};
-use super::volumes::Relabel;
 use crate::jobs::auto_prune::with_bases;
 
 /// Jobs removed in one transaction: a plan of any length is executed in such steps.

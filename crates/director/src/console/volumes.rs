@@ -1,13 +1,14 @@
-//! Volumes: `label`, `relabel`, `add`, `delete`, and which one comes next.
+//! Volumes: `add`, `delete`, and which one comes next.
 
+use crate::reconcile::labels;
 use catalog::media::{self, MediaRow};
+use catalog::operator;
 use catalog::removal;
-use catalog::volume_state::VolumeState;
-use types::{JobId, MediaId, PoolId, Timestamp, VolStatus, VolumeName, bash_spaces};
+use types::{JobId, MediaId, PoolId, Timestamp, VolStatus, VolumeName};
 
 use super::args::{Args, number_list};
-use super::daemons::first_device;
 use super::jobs::JOB_IDS_MAX;
+use super::label::Labelled;
 use super::restore::join;
 use super::select::Pick;
 use super::session::{Session, now};
@@ -28,96 +29,8 @@ impl Session {
         Ok(pick_next(&volumes, &media_type).map(|volume| volume.volume_name.clone()))
     }
 
-    pub(super) async fn label(&mut self, args: &Args) -> Done {
-        if args.has("barcodes") {
-            return self
-                .ua
-                .fail("label barcodes needs a tape library, which this version does not drive.\n")
-                .await;
-        }
-        self.use_catalog(true).await?;
-        let storage = self.pick(Pick::Storage, args, &["storage", "store"]).await?;
-        let Some(resource) = self.storage_resource(&storage) else { return Err(Halt::Failed) };
-        let Some(drive) = self.drive(args, &resource).await? else { return Err(Halt::Left) };
-        let Some(volume) = self.new_volume_name(args.get_any(&["volume", "name"])).await? else {
-            return Err(Halt::Left);
-        };
-        let slot = args.get("slot").and_then(|s| s.parse().ok()).unwrap_or(0);
-        let pool = self.pick(Pick::Pool, args, &["pool"]).await?;
-        let Some(mut conn) = self.open_storage(&storage, true).await? else { return Err(Halt::Failed) };
-        let device = first_device(&resource);
-        self.ua.send(format!("Sending label command for Volume \"{volume}\" Slot {slot} ...\n")).await?;
-        let line = format!(
-            "label {} VolumeName={} PoolName={} MediaType={} Slot={slot} drive={drive}",
-            bash_spaces(&device),
-            bash_spaces(&volume),
-            bash_spaces(&pool),
-            bash_spaces(&resource.media_type),
-        );
-        sys::failpoint::reach("director-label-decided");
-        let answer = conn.command(line).await;
-        sys::failpoint::reach("director-label-answered");
-        let labelled = self.label_answer(answer).await?;
-        if let Some(labelled) = labelled {
-            let new = NewVolume {
-                name: volume.clone(),
-                pool,
-                media_type: resource.media_type.clone(),
-                slot,
-                storage,
-                labelled,
-                takes_place_of: None,
-            };
-            self.create_volume(new).await?;
-            let text =
-                format!("Catalog record for Volume \"{volume}\", Slot {slot}  successfully created.\n");
-            self.ua.send(text).await?;
-            self.mount_after_label(&mut conn, &device, drive, slot).await?;
-        }
-        conn.terminate().await;
-        if labelled.is_some() { Ok(()) } else { Err(Halt::Failed) }
-    }
-
-    /// Shows what the daemon said to `label` or `relabel`; what it labelled when it did.
-    async fn label_answer(
-        &mut self,
-        answer: Result<Vec<String>, crate::DirectorError>,
-    ) -> Done<Option<Labelled>> {
-        let lines = match answer {
-            Ok(lines) => lines,
-            Err(error) => {
-                self.ua.error(format!("{}\n", super::db::chain(&error))).await?;
-                return Ok(None);
-            }
-        };
-        let mut labelled = None;
-        for line in &lines {
-            self.ua.send(format!("{}\n", stock_line(line))).await?;
-            labelled = labelled.or(Labelled::read(line));
-        }
-        if labelled.is_none() {
-            self.ua.error("Label command failed; the catalog was not changed.\n").await?;
-        }
-        Ok(labelled)
-    }
-
-    async fn mount_after_label(
-        &mut self,
-        conn: &mut crate::peer::StorageConn,
-        device: &str,
-        drive: i64,
-        slot: i32,
-    ) -> Done {
-        if !self.ua.automount {
-            return Ok(());
-        }
-        self.ua.send(format!("Requesting to mount {device} ...\n")).await?;
-        let answer = conn.command(format!("mount {} drive={drive} slot={slot}", bash_spaces(device))).await;
-        self.relay(answer).await
-    }
-
     /// A name that is legal and not in the catalog; asked for until it is. `None` when the user left.
-    async fn new_volume_name(&mut self, given: Option<&str>) -> Done<Option<String>> {
+    pub(super) async fn new_volume_name(&mut self, given: Option<&str>) -> Done<Option<String>> {
         let mut given = given.map(str::to_owned);
         loop {
             let name = match given.take() {
@@ -139,29 +52,8 @@ impl Session {
         }
     }
 
-    async fn create_volume(&mut self, new: NewVolume) -> Done<MediaId> {
-        self.write(move |tx| {
-            let pool = pool_with_room(tx, &new.pool, new.takes_place_of)?;
-            let mut row = MediaRow::new(&new.name, pool.id, &new.media_type, pool.limits);
-            row.slot = new.slot;
-            row.in_changer = new.slot > 0;
-            row.vol_bytes = new.labelled.vol_bytes;
-            row.vol_type = new.labelled.vol_type;
-            row.recycle_pool_id = pool.recycle_pool_id;
-            row.scratch_pool_id = pool.scratch_pool_id;
-            if new.labelled.vol_bytes > 0 {
-                row.label_date = Some(Timestamp(now()));
-            }
-            if let Some(storage) = catalog::storage::get_by_name(tx, &new.storage)? {
-                row.storage_id = storage.id;
-            }
-            let id = media::create(tx, &row)?;
-            if let Some(state) = new.labelled.state {
-                catalog::volume_state::advance(tx, id, state)?;
-            }
-            Ok(id)
-        })
-        .await
+    pub(super) async fn create_volume(&mut self, new: NewVolume) -> Done {
+        self.write(move |tx| create_in_txn(tx, &new)).await
     }
 
     pub(super) async fn volume_row(&mut self, name: &str) -> Done<Option<MediaRow>> {
@@ -208,98 +100,6 @@ impl Session {
         let mut listed = Args::parse("list media");
         listed.push("pool", Some(pool));
         self.list(&listed, false).await
-    }
-
-    pub(super) async fn relabel(&mut self, args: &Args) -> Done {
-        self.unless_held().await?;
-        self.use_catalog(false).await?;
-        let storage = self.pick(Pick::Storage, args, &["storage", "store"]).await?;
-        let Some(resource) = self.storage_resource(&storage) else { return Err(Halt::Failed) };
-        let Some(drive) = self.drive(args, &resource).await? else { return Err(Halt::Left) };
-        let Some(old) = self.pick_volume(args, &["oldvolume"]).await? else { return Err(Halt::Failed) };
-        if !matches!(old.status, VolStatus::Purged | VolStatus::Recycle) {
-            let text = format!(
-                "Volume \"{}\" has VolStatus {}. It must be Purged or Recycled before relabeling.\n",
-                old.volume_name, old.status
-            );
-            return self.ua.fail(text).await;
-        }
-        let Some(name) = self.new_volume_name(args.get("volume")).await? else { return Err(Halt::Left) };
-        let pool = self.pick(Pick::Pool, args, &["pool"]).await?;
-        let (named, takes_place_of) = (pool.clone(), Some(old.pool_id));
-        // Before the medium is changed: the Volume would be lost to the catalog.
-        self.read(move |r| pool_with_room(r, &named, takes_place_of)).await?;
-        let Some(mut conn) = self.open_storage(&storage, true).await? else { return Err(Halt::Failed) };
-        let text = format!("Sending relabel command from \"{}\" to \"{name}\" ...\n", old.volume_name);
-        self.ua.send(text).await?;
-        let device = first_device(&resource);
-        let target = Relabel { device: &device, old: &old, new: &name, pool: &pool, drive };
-        let Some(labelled) = self.send_relabel(&mut conn, &target).await? else { return Err(Halt::Failed) };
-        let slot = old.slot;
-        let new = NewVolume {
-            name: name.clone(),
-            pool,
-            media_type: old.media_type.clone(),
-            slot,
-            storage,
-            labelled,
-            takes_place_of,
-        };
-        self.create_volume(new).await?;
-        self.ua
-            .send(format!("Catalog record for Volume \"{name}\", Slot {slot}  successfully created.\n"))
-            .await?;
-        let old_name = old.volume_name.clone();
-        let promoted = self.write(move |tx| catalog::purge::delete_volume(tx, &old)).await?;
-        self.say_promoted(promoted).await?;
-        self.ua.send(format!("Old volume \"{old_name}\" deleted from catalog.\n")).await?;
-        self.mount_after_label(&mut conn, &device, drive, slot).await?;
-        conn.terminate().await;
-        Ok(())
-    }
-
-    /// Sends `relabel` with what it was decided on (docs/extensions.md §3). `None` when it was refused (the user was told).
-    pub(super) async fn send_relabel(
-        &mut self,
-        conn: &mut crate::peer::StorageConn,
-        what: &Relabel<'_>,
-    ) -> Done<Option<Labelled>> {
-        let mut line = format!(
-            "relabel {} OldName={} NewName={} PoolName={} MediaType={} Slot={} drive={}",
-            bash_spaces(what.device),
-            bash_spaces(&what.old.volume_name),
-            bash_spaces(what.new),
-            bash_spaces(what.pool),
-            bash_spaces(&what.old.media_type),
-            what.old.slot,
-            what.drive
-        );
-        let nonce = match conn.nonce().await {
-            Ok(nonce) => nonce,
-            Err(error) => {
-                self.ua.error(format!("{}\n", super::db::chain(&error))).await?;
-                return Ok(None);
-            }
-        };
-        let mut permit = None;
-        if let Some(nonce) = nonce {
-            let id = what.old.id;
-            let state = self.read(move |r| catalog::volume_state::get(r, id)).await?;
-            let writes = state.write_counter;
-            let label = state.label_date;
-            let lease_ms = permit.insert(self.core.permit()).lease_ms();
-            line.push_str(&format!(
-                " expect_label={label} expect_writes={writes} nonce={nonce} lease_ms={lease_ms}"
-            ));
-        }
-        sys::failpoint::reach("director-relabel-decided");
-        let answer = conn.command(line).await;
-        sys::failpoint::reach("director-relabel-answered");
-        // Without an answer the daemon may have yet to read it.
-        if let (Some(permit), Ok(_)) = (permit, &answer) {
-            permit.spent();
-        }
-        self.label_answer(answer).await
     }
 
     pub(super) async fn add(&mut self, args: &Args) -> Done {
@@ -531,61 +331,43 @@ impl Session {
 /// Volumes that one `add` may create.
 const VOLUMES_MAX: u64 = 1000;
 
-/// What the Storage Daemon said of a Volume it labelled.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Labelled {
-    vol_bytes: u64,
-    vol_type: u32,
-    /// State of the Volume at a Holdfast SD.
-    state: Option<VolumeState>,
-}
-
-impl Labelled {
-    /// State of the Volume, from a Holdfast SD.
-    pub(super) fn state(self) -> Option<VolumeState> {
-        self.state
-    }
-
-    /// Bytes of the label.
-    pub(super) fn vol_bytes(self) -> u64 {
-        self.vol_bytes
-    }
-
-    /// From `3000 OK label. VolBytes=212 VolABytes=0 VolType=1 …`.
-    fn read(line: &str) -> Option<Self> {
-        let rest = line.strip_prefix("3000 OK label.")?;
-        let field = |name: &str| {
-            rest.split_ascii_whitespace()
-                .find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
-        };
-        let state = field("HfVolSeq").map(|state_seq| VolumeState {
-            state_seq,
-            label_date: field("HfLabelTime").unwrap_or(0),
-            write_counter: field("HfWrites").unwrap_or(0),
-        });
-        Some(Self { vol_bytes: field("VolBytes")?, vol_type: field("VolType").unwrap_or(0) as u32, state })
-    }
-}
-
-/// A line of the daemon without Holdfast's fields, as scripts know it.
-fn stock_line(line: &str) -> &str {
-    line.split(" HfLabelTime=").next().unwrap_or(line)
-}
-
 /// A Volume that gets its row.
-struct NewVolume {
-    name: String,
-    pool: String,
-    media_type: String,
-    slot: i32,
-    storage: String,
-    labelled: Labelled,
+pub(super) struct NewVolume {
+    pub(super) name: String,
+    pub(super) pool: String,
+    pub(super) media_type: String,
+    pub(super) slot: i32,
+    pub(super) storage: String,
+    pub(super) labelled: Labelled,
     /// Pool of the Volume that goes when this one is there.
-    takes_place_of: Option<PoolId>,
+    pub(super) takes_place_of: Option<PoolId>,
+}
+
+/// The row of a Volume that was made; a note of it has served its time.
+pub(super) fn create_in_txn(tx: &catalog::WriteTx<'_>, new: &NewVolume) -> catalog::Result<()> {
+    let pool = pool_with_room(tx, &new.pool, new.takes_place_of)?;
+    let mut row = MediaRow::new(&new.name, pool.id, &new.media_type, pool.limits);
+    row.slot = new.slot;
+    row.in_changer = new.slot > 0;
+    row.vol_bytes = new.labelled.vol_bytes();
+    row.vol_type = new.labelled.vol_type();
+    row.recycle_pool_id = pool.recycle_pool_id;
+    row.scratch_pool_id = pool.scratch_pool_id;
+    if new.labelled.vol_bytes() > 0 {
+        row.label_date = Some(Timestamp(now()));
+    }
+    if let Some(storage) = catalog::storage::get_by_name(tx, &new.storage)? {
+        row.storage_id = storage.id;
+    }
+    let id = media::create(tx, &row)?;
+    if let Some(state) = new.labelled.state() {
+        catalog::volume_state::advance(tx, id, state)?;
+    }
+    operator::clear(tx, labels::KIND, &new.name)
 }
 
 /// The Pool of a Volume that is to be made, if it has room. `takes_place_of` is the Pool of the Volume that goes for it.
-fn pool_with_room(
+pub(super) fn pool_with_room(
     r: &catalog::ReadTx<'_>,
     name: &str,
     takes_place_of: Option<PoolId>,
@@ -600,15 +382,6 @@ fn pool_with_room(
         return Err(catalog::CatalogError::Refused(text));
     }
     Ok(pool)
-}
-
-/// A relabel, or a truncation when the names are equal.
-pub(super) struct Relabel<'a> {
-    pub(super) device: &'a str,
-    pub(super) old: &'a MediaRow,
-    pub(super) new: &'a str,
-    pub(super) pool: &'a str,
-    pub(super) drive: i64,
 }
 
 /// The first candidate in the order in which a job would take them (spec/04 §5.2, steps 1 to 3).
@@ -627,18 +400,6 @@ fn pick_next<'a>(volumes: &'a [MediaRow], media_type: &str) -> Option<&'a MediaR
 mod tests {
     use super::*;
     use types::PoolId;
-
-    #[test]
-    fn the_answer_to_label_is_read() {
-        let line = r#"3000 OK label. VolBytes=212 VolABytes=0 VolType=1 Volume="M" Device="D" (/v)"#;
-        assert_eq!(Labelled::read(line), Some(Labelled { vol_bytes: 212, vol_type: 1, state: None }));
-        let ours = format!("{line} HfLabelTime=17 HfVolSeq=2 HfWrites=3");
-        let state = VolumeState { label_date: 17, state_seq: 2, write_counter: 3 };
-        assert_eq!(Labelled::read(&ours).and_then(|l| l.state), Some(state));
-        assert_eq!(stock_line(&ours), line);
-        assert_eq!(Labelled::read("3920 Cannot label Volume"), None);
-        assert_eq!(Labelled::read("3000 OK label. VolBytes=x"), None);
-    }
 
     #[test]
     fn the_volume_written_last_goes_on() {

@@ -4,11 +4,13 @@
 //! At each activation every Storage Daemon is asked what it knows of this Director and catalog ([`ask`]). A sign that the catalog
 //! has gone back ([`policy::reconcile::sign`]) makes it a reconciliation: a plan for each daemon, logged and executed in one
 //! transaction ([`settle`]); jobs that only the daemon knows get their rows back ([`replay`]) and are adopted like any other.
-//! Until it is over nothing is pruned, recycled or overwritten ([`Reconciliation::hold`]).
+//! Until it is over nothing is pruned, recycled or overwritten ([`Reconciliation::hold`]). Where there is no sign, only labels that were
+//! being written are settled ([`labels`]).
 //!
 //! An activation does not wait for a daemon that does not answer. No job writes there before it was asked ([`before_use`]).
 
 mod ask;
+pub(crate) mod labels;
 mod replay;
 mod settle;
 
@@ -315,6 +317,10 @@ async fn reconcile(
                 }
             }
             warn(director, &settled.said);
+        } else {
+            for said in labels::settle(director, &place, &heard).await? {
+                warn(director, &said);
+            }
         }
         reconciliation.note_asked(&place);
         reconciliation.changed.notify_one();

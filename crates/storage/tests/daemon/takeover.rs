@@ -370,6 +370,44 @@ fn nothing_is_overwritten_on_a_stale_word() {
     assert!(std::fs::metadata(site.volume("V-0001")).unwrap().len() < 300);
 }
 
+/// As it is asked for again when the Director died before its catalog had it.
+#[test]
+fn what_holds_nothing_but_a_label_of_ours_is_labelled_once_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let site = Site::start(dir.path(), "");
+    let catalog = Catalog::default();
+    back_up(&site, &mut Director::ours(site.port, &catalog, 1), 1, &files(5, 5000, 1));
+    let row = catalog.row("V-0001");
+    let mut director = Director::ours(site.port, &catalog, 1);
+    let nonce = director.nonce.clone();
+    let mut ask = |line: &str| {
+        director.send(&format!("{line} PoolName=P MediaType=File Slot=0 drive=-1\n"));
+        director.lines()
+    };
+    for _ in 0..2 {
+        let answer = ask("label Dev VolumeName=V-0050");
+        assert!(answer.starts_with("3000 OK label. VolBytes="), "{answer}");
+    }
+    // This one holds files.
+    let answer = ask("label Dev VolumeName=V-0001");
+    assert!(answer.starts_with("3920 "), "{answer}");
+    let permit = format!(
+        "expect_label={} expect_writes={} nonce={nonce} lease_ms={}",
+        row.label_time,
+        row.writes,
+        u64::MAX
+    );
+    for _ in 0..2 {
+        let answer = ask(&format!("relabel Dev OldName=V-0001 NewName=V-0060 {permit}"));
+        assert!(answer.starts_with("3000 OK label. VolBytes="), "{answer}");
+        assert!(site.volume("V-0060").exists() && !site.volume("V-0001").exists());
+    }
+    // Nor does another Volume go for one whose own is not there.
+    let wrong = permit.replace(&format!("expect_writes={}", row.writes), "expect_writes=99");
+    let answer = ask(&format!("relabel Dev OldName=V-0001 NewName=V-0060 {wrong}"));
+    assert!(answer.starts_with("3985 "), "{answer}");
+}
+
 #[test]
 fn recycling_needs_a_permit_and_then_starts_the_volume_anew() {
     let dir = tempfile::tempdir().unwrap();

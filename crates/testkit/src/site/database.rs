@@ -13,6 +13,8 @@ pub(crate) enum Kind {
     /// SQLite, unless the environment says otherwise.
     #[default]
     Either,
+    /// SQLite, whatever the environment says.
+    Embedded,
     /// One server of PostgreSQL.
     Server,
     /// One with a synchronous replica.
@@ -38,7 +40,7 @@ impl Database {
     /// Makes an empty one; a single server runs at `host`, where it has one.
     pub(super) fn make(kind: Kind, host: Option<Host>) -> Result<Self> {
         Ok(match kind {
-            Kind::Either => Self::File,
+            Kind::Either | Kind::Embedded => Self::File,
             Kind::Server => {
                 let server = Postgres::start_at(host)?;
                 server.create_database(DATABASE)?;

@@ -136,6 +136,14 @@ impl Builder {
         self
     }
 
+    /// Keeps the catalog in a file (SQLite), whatever the environment says: for what is so by construction of that catalog alone,
+    /// a lock of the host, or a copy of the file.
+    #[must_use]
+    pub const fn embedded(mut self) -> Self {
+        self.0.database = Kind::Embedded;
+        self
+    }
+
     /// As [`Self::postgres`], with a synchronous replica ([`Site::fail_over_catalog`]).
     ///
     /// [`Site::fail_over_catalog`]: super::Site::fail_over_catalog
