@@ -29,10 +29,12 @@ fn followed_when_idle(builder: Builder) -> Result<()> {
     site.finish()
 }
 
+/// By the lock of the host; the lease's own takeover has its bug in the model of it (docs/decisions/004).
 #[test]
 fn a_takeover_that_does_not_raise_the_epoch() -> Result<()> {
-    followed_when_idle(our_site())?;
-    check_found("bug-epoch-not-raised", followed_when_idle, "I1: epoch 1 was given to")
+    let followed = |builder: Builder| followed_when_idle(builder.embedded());
+    followed(our_site())?;
+    check_found("bug-epoch-not-raised", followed, "I1: epoch 1 was given to")
 }
 
 #[test]

@@ -5,15 +5,14 @@
 //! its row, and the one that it was made of goes; one that is not there was not made.
 
 use super::ask::{Heard, Place};
-use super::settle::{failed, new_row};
 use crate::error::DirectorError;
 use crate::handle::Director;
+use crate::peer::chain;
 use crate::text;
-use catalog::media;
+use catalog::media::{self, MediaRow};
 use catalog::operator::{self, Setting};
 use catalog::volume_state::{self, VolumeState};
 use catalog::{WriteTx, purge};
-use conf::DirectorConfig;
 use types::{Timestamp, VolStatus, bash_spaces, unbash_spaces};
 
 /// Kind of operator's setting that is a note; its name is that of the new Volume.
@@ -57,9 +56,9 @@ pub(super) async fn settle(
     if notes.is_empty() {
         return Ok(Vec::new());
     }
-    let (heard, now, of) = (heard.clone(), text::now(), config.clone());
+    let (heard, now) = (heard.clone(), text::now());
     let written = director.catalog().write(director.epoch(), move |tx| {
-        let done = notes.iter().map(|note| settle_one(tx, &heard, note, &of, now).transpose());
+        let done = notes.iter().map(|note| settle_one(tx, &heard, note, now).transpose());
         done.flatten().collect::<catalog::Result<Vec<String>>>()
     });
     written.await.map_err(|error| failed(&error))
@@ -69,17 +68,22 @@ fn settle_one(
     tx: &WriteTx<'_>,
     heard: &Heard,
     note: &Note,
-    config: &DirectorConfig,
     now: Timestamp,
 ) -> catalog::Result<Option<String>> {
     let name = &note.volume;
     operator::clear(tx, KIND, name)?;
     let made = heard.volumes.get(name).filter(|entry| entry.jobs == 0 && entry.blocks == 0);
     let (Some(entry), None) = (made, media::get_by_name(tx, name)?) else { return Ok(None) };
-    let Some(mut row) = new_row(tx, heard, entry, config)? else { return Ok(None) };
-    row.vol_bytes = entry.bytes;
-    row.label_date = Some(now);
-    "labelled when its Director or Storage daemon ended".clone_into(&mut row.comment);
+    let Some(pool) = catalog::pool::get_by_name(tx, &entry.pool)? else { return Ok(None) };
+    let mut row = MediaRow::new(name, pool.id, &entry.media_type, pool.limits.clone());
+    row.label_type = pool.label_type;
+    row.recycle_pool_id = pool.recycle_pool_id;
+    row.scratch_pool_id = pool.scratch_pool_id;
+    // Volumes of Holdfast's daemons are files.
+    (row.vol_type, row.vol_bytes, row.label_date) = (1, entry.bytes, Some(now));
+    if let Some(storage) = catalog::storage::get_by_name(tx, &note.storage)? {
+        row.storage_id = storage.id;
+    }
     let id = media::create(tx, &row)?;
     let state =
         VolumeState { label_date: entry.label_time.0, state_seq: entry.seq, write_counter: entry.writes };
@@ -95,6 +99,10 @@ fn settle_one(
         ));
     }
     Ok(Some(said))
+}
+
+fn failed(error: &catalog::CatalogError) -> DirectorError {
+    DirectorError::Catalog(chain(error))
 }
 
 #[cfg(test)]

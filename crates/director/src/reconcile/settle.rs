@@ -248,7 +248,7 @@ fn take_state(row: &mut MediaRow, entry: &VolumeEntry, is_new_label: bool, now: 
 }
 
 /// The row of a Volume that the catalog does not know; none where there is no Pool at all.
-pub(super) fn new_row(
+fn new_row(
     tx: &WriteTx<'_>,
     heard: &Heard,
     entry: &VolumeEntry,
@@ -274,6 +274,6 @@ pub(super) fn new_row(
     Ok(Some(row))
 }
 
-pub(super) fn failed(error: &catalog::CatalogError) -> DirectorError {
+fn failed(error: &catalog::CatalogError) -> DirectorError {
     DirectorError::Catalog(chain(error))
 }
