@@ -153,8 +153,9 @@ impl Console<'_> {
     fn is_label_of_ours(&self, device: &Device, volume: &VolumeName) -> bool {
         let path = device.volume_path(volume);
         let OnDisk::Label(label) = look_at(device, &path) else { return false };
-        let is_bare =
-            label.volume == volume.as_str() && label.kind == LabelKind::Pre && holds_only_its_label(&SystemDisk, &path);
+        let is_bare = label.volume == volume.as_str()
+            && label.kind == LabelKind::Pre
+            && holds_only_its_label(&SystemDisk, &path);
         if !is_bare || self.registration.is_none() {
             return false;
         }
