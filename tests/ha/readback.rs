@@ -79,9 +79,10 @@ fn killed_and_both_stock_end_without_a_director() -> Result<()> {
     killed(stock_storage().client(Maker::Bacula9), true)
 }
 
+/// The lock of the host says that the former one has ended. Over a server that takes fencing.
 #[test]
 fn the_standby_reads_it_back() -> Result<()> {
-    let site = stock_storage().client(Maker::Bacula9);
+    let site = stock_storage().client(Maker::Bacula9).embedded();
     let site = site.instances(&["a", "b"]).cluster("Lease Time = 3 seconds");
     let mut held = Held::start(site)?;
     held.site.wait_active("b", "a", wait::START)?;
