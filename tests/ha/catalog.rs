@@ -108,12 +108,13 @@ fn crowd(mut builder: Builder, dir: &Path) -> Result<(Builder, Vec<Gate>)> {
     Ok((builder, gates))
 }
 
-/// Both servers can be written then, and `DB Address` names the old one first. It is refused by instances that have used the new
-/// one, also while that is away, and by those that start anew.
+/// Both servers can be written then, and `DB Address` names the old one first. It is refused by an instance that slept through
+/// the failover, by those that have used the new one, also while that is away, and by those that start anew.
 #[test]
 fn an_old_primary_that_comes_back_writable_is_refused() -> Result<()> {
     let mut held = Held::start(two(our_site().postgres_pair()))?;
     held.site.wait_active("b", "a", wait::START)?;
+    held.site.freeze_instance("b")?;
     let mut old = held.site.fail_over_catalog()?.context("the old primary")?;
     old.configure("")?; // or its commits would wait for a replica
     old.resume()?;
@@ -122,6 +123,8 @@ fn an_old_primary_that_comes_back_writable_is_refused() -> Result<()> {
     wait::until("an epoch of the new timeline", wait::START, || {
         Ok((timeline(&held.site)? == 2).then_some(()))
     })?;
+    held.site.thaw_instance("b")?;
+    held.site.wait_active("b", "a", wait::START)?;
     held.site.postgres().context("the new primary")?.kill()?;
     for name in ["a", "b"] {
         wait::until("the old primary to be refused", wait::START, || {

@@ -113,6 +113,22 @@ impl LeaseSession {
         self.step(TxMode::Read, |connection| sight(connection, &director, ""))
     }
 
+    /// A Storage Daemon knows this epoch. One of a higher timeline than the server's and its row's was given out by another server.
+    ///
+    /// # Errors
+    /// As [`Self::look`].
+    pub fn heard(&mut self, seen: Epoch) -> Result<()> {
+        if seen.timeline() == 0 {
+            return Ok(());
+        }
+        let LeaseSight { timeline, row, .. } = self.look()?;
+        let highest = row.map_or(timeline, |row| row.epoch.timeline().max(timeline));
+        if highest < seen.timeline() {
+            self.backend.left_behind(seen.timeline());
+        }
+        Ok(())
+    }
+
     /// Makes one change in one transaction: `decide` is given the row as it is, locked, and returns the row as it is to be, or
     /// `None` to leave it. `key`: the change may be one of the epoch, and waits for all writers of the old one, at most half
     /// the limit (end their sessions before). Returns what is there afterwards, and whether it was changed.

@@ -157,6 +157,12 @@ pub trait Backend: Send + Sync {
         let _ = (holder, epoch);
     }
 
+    /// A Storage Daemon has been told of an epoch of this timeline, and the server that is used is of a lower one: it was left behind.
+    /// Where there is another, this one is used no more.
+    fn left_behind(&self, timeline: u32) {
+        let _ = timeline;
+    }
+
     /// What the operator calls this database (a path, or host and name).
     fn describe(&self) -> String;
 }

@@ -214,6 +214,10 @@ impl Engine {
 
     /// Deals with an event and with all that comes of it.
     async fn deal_with(&mut self, event: Event) {
+        if let Event::EpochSeen(seen) = event {
+            // It may be the server that was left behind. One that cannot be looked at is not used either.
+            let _ = self.step(move |session| session.heard(seen)).await;
+        }
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             let fresh = ActivationId(uuid::Uuid::new_v4().as_u128());

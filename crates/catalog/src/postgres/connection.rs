@@ -1,7 +1,7 @@
 //! One connection: the synchronous port over the asynchronous driver.
 
 use super::error::{ends_connection, failed, is_read_only, words};
-use super::history::History;
+use super::history::{History, Newest};
 use super::label::Label;
 use super::params::Bound;
 use super::row::{Columns, PgRow};
@@ -50,6 +50,8 @@ pub(super) struct PgConnection {
     marks: Cell<bool>,
     /// The mark of the write transaction begun last.
     mark: RefCell<Option<String>>,
+    /// Where there are several servers: the history of this one, and the newest that is known.
+    watched: Option<(Arc<Newest>, History)>,
 }
 
 /// What tells whether a commit that had no answer was made: the row of the writer holds the mark of its last transaction. The
@@ -101,7 +103,13 @@ impl PgConnection {
             usable: Cell::new(true),
             marks: Cell::new(false),
             mark: RefCell::default(),
+            watched: None,
         }
+    }
+
+    /// It is of no use any more when a newer history is known than its server's.
+    pub(super) fn watch(&mut self, newest: Arc<Newest>, history: History) {
+        self.watched = Some((newest, history));
     }
 
     /// Settings of the session. Names of files are bytes, so no text is ever converted.
@@ -392,7 +400,12 @@ impl Connection for PgConnection {
     }
 
     fn is_usable(&self) -> bool {
-        self.usable.get() && !self.client.is_closed()
+        let is_open = self.usable.get() && !self.client.is_closed();
+        let Some((newest, history)) = &self.watched else { return is_open };
+        if !is_open {
+            newest.doubt();
+        }
+        is_open && newest.allows(*history)
     }
 
     fn transaction(&self) -> Option<String> {

@@ -1,9 +1,10 @@
 //! Which history of the database a server holds: an old primary that comes back writable is not to be taken for the catalog.
 //!
 //! A promotion begins another timeline of the same system. Of two servers that can both be written, the one of the lower timeline
-//! was left behind: what was committed since is not there. Within one process the catalog never goes back to it.
+//! was left behind: what was committed since is not there. Within one process the catalog never goes back to it. Who has not seen the
+//! higher timeline yet compares all servers before it goes on after a broken connection, or hears of it from a Storage Daemon.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What identifies the history of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,27 +22,66 @@ pub(super) struct Newest(Mutex<Known>);
 #[derive(Debug, Default)]
 struct Known {
     newest: Option<History>,
+    /// Some daemon has been told of this timeline.
+    heard: u32,
+    /// A connection broke since the servers were compared: one of them may have been promoted.
+    is_doubtful: bool,
     /// Refused last; the log is told once.
     refused: Option<History>,
 }
 
 impl Newest {
-    /// Whether nothing has been used yet.
-    pub(super) fn is_unknown(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).newest.is_none()
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the servers are to be compared before one is used.
+    pub(super) fn is_doubtful(&self) -> bool {
+        let known = self.known();
+        known.is_doubtful || known.newest.is_none()
+    }
+
+    /// A server that was used is not there any more.
+    pub(super) fn doubt(&self) {
+        self.known().is_doubtful = true;
+    }
+
+    /// A server of a lower timeline was left behind.
+    pub(super) fn heard(&self, timeline: u32) {
+        let mut known = self.known();
+        known.heard = known.heard.max(timeline);
+    }
+
+    /// Whether a server of this history may still be used.
+    pub(super) fn allows(&self, history: History) -> bool {
+        self.known().refusal(history).is_none()
     }
 
     /// Whether a server of this history may be used; then it is the newest. The text says why not.
     pub(super) fn admit(&self, server: &str, history: History) -> Result<(), String> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(problem) = known.newest.and_then(|used| judge(history, used).err()) {
+        let mut known = self.known();
+        if let Some(problem) = known.refusal(history) {
             if known.refused.replace(history) != Some(history) {
                 tracing::error!(server, problem, "a catalog server is not used");
             }
             return Err(problem);
         }
-        *known = Known { newest: Some(history), refused: None };
+        known.newest = Some(history);
         Ok(())
+    }
+
+    /// The servers were compared, and this is the newest of them.
+    pub(super) fn compared(&self, server: &str, history: History) -> Result<(), String> {
+        self.admit(server, history)?;
+        self.known().is_doubtful = false;
+        Ok(())
+    }
+}
+
+impl Known {
+    fn refusal(&self, history: History) -> Option<String> {
+        let heard = History { timeline: self.heard, ..history };
+        judge(history, self.newest.unwrap_or(history)).and_then(|()| judge(history, heard)).err()
     }
 }
 
@@ -76,7 +116,7 @@ mod tests {
     #[test]
     fn timelines_only_grow_and_the_system_stays() {
         let newest = Newest::default();
-        assert!(newest.is_unknown());
+        assert!(newest.is_doubtful());
         assert_eq!(newest.admit("host", of(7, 1)), Ok(()));
         assert_eq!(newest.admit("host", of(7, 1)), Ok(()));
         assert_eq!(newest.admit("host", of(7, 3)), Ok(()));
@@ -85,5 +125,19 @@ mod tests {
         let refused = newest.admit("host", of(8, 9)).unwrap_err();
         assert!(refused.contains("another database system (8, not 7)"), "{refused}");
         assert_eq!(newest.admit("host", of(7, 3)), Ok(()));
+    }
+
+    #[test]
+    fn what_was_only_heard_of_counts_as_well() {
+        let newest = Newest::default();
+        assert_eq!(newest.compared("host", of(7, 1)), Ok(()));
+        assert!(!newest.is_doubtful());
+        newest.doubt();
+        assert!(newest.is_doubtful() && newest.allows(of(7, 1)));
+        newest.heard(2);
+        newest.heard(1);
+        assert!(!newest.allows(of(7, 1)) && newest.allows(of(7, 2)));
+        assert!(newest.compared("host", of(7, 1)).is_err() && newest.is_doubtful());
+        assert_eq!(newest.compared("host", of(7, 2)), Ok(()));
     }
 }

@@ -46,7 +46,7 @@ pub struct PostgresBackend {
     io: Arc<Io>,
     /// The host that was writable last; it is tried first.
     writable: AtomicUsize,
-    newest: Newest,
+    newest: Arc<Newest>,
     zone: Zone,
 }
 
@@ -62,13 +62,13 @@ impl PostgresBackend {
             .map_err(|problem| CatalogError::Open { database: settings.describe(), problem })?;
         let label = Arc::new(Label::new(&settings.director, &settings.instance));
         let io = Arc::new(Io::start()?);
-        Ok(Self { settings, tls, label, io, writable: AtomicUsize::new(0), newest: Newest::default(), zone })
+        Ok(Self { settings, tls, label, io, writable: AtomicUsize::new(0), newest: Arc::default(), zone })
     }
 
     fn open(&self, purpose: Purpose) -> Result<Box<dyn Connection>> {
         let hosts = self.settings.hosts();
         let away = |problem| CatalogError::Away { database: self.describe(), problem };
-        if hosts.len() > 1 && self.newest.is_unknown() {
+        if hosts.len() > 1 && self.newest.is_doubtful() {
             self.compare(&hosts, purpose).map_err(away)?;
         }
         let first = self.writable.load(Ordering::Relaxed);
@@ -80,13 +80,16 @@ impl PostgresBackend {
                     self.writable.store(at, Ordering::Relaxed);
                     return Ok(connection);
                 }
-                Err(problem) => problems.push(format!("{}: {problem}", hosts[at])),
+                Err(problem) => {
+                    self.newest.doubt();
+                    problems.push(format!("{}: {problem}", hosts[at]));
+                }
             }
         }
         Err(away(problems.join("; ")))
     }
 
-    /// While nothing is known of its history, a server is not used before the others were asked for theirs.
+    /// While nothing is known of its history, or a server has gone, none is used before the others were asked for theirs.
     fn compare(&self, hosts: &[settings::Host], purpose: Purpose) -> std::result::Result<(), String> {
         let mut newest: Option<(usize, History)> = None;
         for (at, host) in hosts.iter().enumerate() {
@@ -112,18 +115,20 @@ impl PostgresBackend {
         }
         let Some((at, history)) = newest else { return Ok(()) };
         self.writable.store(at, Ordering::Relaxed);
-        self.newest.admit(&hosts[at].to_string(), history)
+        self.newest.compared(&hosts[at].to_string(), history)
     }
 
     /// The connection, unless its server was left behind. With one host there is no choice.
     fn admitted(
         &self,
-        connection: PgConnection,
+        mut connection: PgConnection,
         hosts: &[settings::Host],
         at: usize,
     ) -> std::result::Result<Box<dyn Connection>, String> {
         if hosts.len() > 1 {
-            self.newest.admit(&hosts[at].to_string(), history_of(&connection)?)?;
+            let history = history_of(&connection)?;
+            self.newest.admit(&hosts[at].to_string(), history)?;
+            connection.watch(Arc::clone(&self.newest), history);
         }
         Ok(Box::new(connection))
     }
@@ -184,6 +189,12 @@ impl Backend for PostgresBackend {
 
     fn connect_lease(&self, limit: Duration) -> Result<Box<dyn Connection>> {
         self.open(Purpose::Lease(limit))
+    }
+
+    fn left_behind(&self, timeline: u32) {
+        if self.settings.hosts().len() > 1 {
+            self.newest.heard(timeline);
+        }
     }
 
     fn describe(&self) -> String {

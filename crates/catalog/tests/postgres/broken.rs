@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 use testkit::postgres::Postgres;
+use types::Epoch;
 
 const CUT_ALL: &str =
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE 'holdfast/%'";
@@ -159,7 +160,7 @@ async fn an_old_primary_that_comes_back_is_refused() {
     let hasty = catalog.with_patience(Duration::from_millis(300));
     let refused = hasty.write(epoch, |tx| job::create(tx, &new_job("old"))).await.unwrap_err();
     assert!(refused.is_away() && refused.to_string().contains("an old primary that came back"), "{refused}");
-    let new = tokio::task::spawn_blocking(move || {
+    let mut new = tokio::task::spawn_blocking(move || {
         new.resume().unwrap();
         new
     })
@@ -167,8 +168,24 @@ async fn an_old_primary_that_comes_back_is_refused() {
     .unwrap();
     catalog.write(epoch, |tx| job::create(tx, &new_job("newer"))).await.unwrap();
     assert_eq!(jobs(&catalog).await, ["new", "newer"]);
-    let fresh = open(both).await.unwrap();
+    let fresh = open(both.clone()).await.unwrap();
     assert_eq!(jobs(&fresh).await, ["new", "newer"]);
+
+    // Who finds the old one alone takes it for the catalog, until a Storage Daemon knows better.
+    new.kill().unwrap();
+    let stray = open(both).await.unwrap().with_patience(Duration::from_millis(300));
+    assert!(jobs(&stray).await.is_empty());
+    let mut lease = stray.lease_session(Duration::from_secs(5));
+    let refused = tokio::task::spawn_blocking(move || {
+        lease.heard(Epoch((1 << 32) + 9)).unwrap();
+        lease.look().unwrap();
+        lease.heard(Epoch((2 << 32) + 1)).unwrap();
+        lease.look().unwrap_err()
+    })
+    .await
+    .unwrap();
+    assert!(refused.to_string().contains("an old primary that came back"), "{refused}");
+    assert!(stray.read(job::list_unfinished).await.unwrap_err().is_away());
     drop((old, new));
 }
 
