@@ -204,11 +204,9 @@ impl World {
     }
 
     fn place(&mut self, at: usize, key: &JobKey, volume: &VolumeName, info: VolumeInfo) -> Option<Placed> {
-        // Microseconds, and never the same twice.
-        let micros = self.draw(0, 999) + self.now % 1000 * 1000;
-        let seconds = u64::try_from(crate::director::wall(self.now).0).unwrap_or(0);
+        let now = self.vol_time();
         let session = self.session(at, key)?;
-        let (job, ordinal) = (Arc::clone(&session.job), session.volumes);
+        let (job, ordinal) = (Arc::clone(&session.job), session.writing.volumes());
         let disk: Arc<dyn Disk> = self.storages[at].disk();
         let (is_asked, nonces) = (self.bug != Some(Bug::NoNonce), Arc::clone(&self.storages[at].nonces));
         let maker = LabelMaker { program: "sd".to_owned(), host: "simulated".to_owned() };
@@ -230,7 +228,7 @@ impl World {
             pool: "",
             ordinal,
             maker: &maker,
-            now: VolTime(seconds * 1_000_000 + micros),
+            now,
             permit: &|permit, medium| {
                 judge(&job.owner, volume.as_str(), permit, medium, |permit| {
                     !is_asked || nonces.is_fresh(&job.owner, permit.nonce, permit.lease_ms)
@@ -254,6 +252,13 @@ impl World {
                 None
             }
         }
+    }
+
+    /// The time in microseconds, which does not come twice.
+    pub(super) fn vol_time(&mut self) -> VolTime {
+        let micros = self.draw(0, 999) + self.now % 1000 * 1000;
+        let seconds = u64::try_from(crate::director::wall(self.now).0).unwrap_or(0);
+        VolTime(seconds * 1_000_000 + micros)
     }
 
     /// The job writes it from here on; its state is reported.
@@ -284,12 +289,13 @@ impl World {
     fn reported(&mut self, at: usize, key: &JobKey, mounted: Arc<Mounted>, reported: &Reported) {
         match *reported {
             Reported::Mounted { is_labelled_now, then } => {
-                if let Some(session) = self.session(at, key) {
-                    session.use_volume(mounted);
-                }
+                let Some(session) = self.session(at, key) else { return };
                 match then {
-                    Then::Open => self.opened(at, key, is_labelled_now),
-                    Then::GoOn => self.write_on(at, key),
+                    Then::Open => self.opened(at, key, mounted, is_labelled_now),
+                    Then::GoOn => {
+                        session.writing.use_volume(mounted);
+                        self.write_on(at, key);
+                    }
                 }
             }
             Reported::Full => self.mount(at, key, Then::GoOn, Some(mounted.generation)),

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use attrs::{AttrRecord, FileType};
 use storage::device::{FullReason, Mounted};
-use storage::job::message;
 use storage::job::{Job, JobEnd, JobPhase, Stream};
-use storage::session::{Checkpoints, Policy, end_line};
-use types::{FileIndex, JobStatus, VolAddr, VolTime};
-use volume::{BlockBuilder, BlockFormat, SessionEnd, SessionLabel};
+use storage::session::{Checkpoints, Flushed, Left, Policy, Writing, end_line};
+use types::{FileIndex, JobStatus};
+use volume::BlockFormat;
 
 use super::mount::{Reported, Then, Wait};
 use super::{JobKey, journal_of};
@@ -34,15 +33,7 @@ pub(crate) struct Session {
     pub(super) alone_since: crate::plan::Millis,
     pub(super) is_run: bool,
     has_begun: bool,
-    pub(super) builder: Option<BlockBuilder>,
-    pub(super) mounted: Option<Arc<Mounted>>,
-    pub(super) volumes: i32,
-    started_at: Option<VolAddr>,
-    pending: Vec<Vec<u8>>,
-    pending_index: Vec<FileIndex>,
-    index: FileIndex,
-    flushed_index: FileIndex,
-    bytes: u64,
+    pub(super) writing: Writing,
     pub(super) wait: Wait,
     /// The client's data have ended so.
     pub(super) ending: Option<JobStatus>,
@@ -57,24 +48,17 @@ impl Session {
     pub(super) fn new(job: &Arc<Job>) -> Self {
         // What is due is decided by the world's clock.
         let policy = Policy { interval: Duration::from_secs(3600), bytes: u64::MAX, span_bytes: 0 };
+        let checkpoints = Arc::new(Checkpoints::new(Arc::clone(job), policy));
         Self {
             job: Arc::clone(job),
-            checkpoints: Arc::new(Checkpoints::new(Arc::clone(job), policy)),
+            writing: Writing::new(Arc::clone(job), Arc::clone(&checkpoints)),
+            checkpoints,
             line: None,
             stream: None,
             client: None,
             alone_since: 0,
             is_run: false,
             has_begun: false,
-            builder: None,
-            mounted: None,
-            volumes: 0,
-            started_at: None,
-            pending: Vec::new(),
-            pending_index: Vec::new(),
-            index: FileIndex(0),
-            flushed_index: FileIndex(0),
-            bytes: 0,
             wait: Wait::Nothing,
             ending: None,
             is_labelled_end: false,
@@ -86,76 +70,6 @@ impl Session {
     /// Of a job that was found on disk.
     pub(super) fn found(job: &Arc<Job>) -> Self {
         Self { is_over: true, ..Self::new(job) }
-    }
-
-    pub(super) fn use_volume(&mut self, mounted: Arc<Mounted>) {
-        self.volumes += 1;
-        self.started_at = None;
-        self.checkpoints.set_volume(Some(Arc::clone(&mounted)));
-        self.mounted = Some(mounted);
-    }
-
-    fn label(&self, end: Option<SessionEnd>) -> SessionLabel {
-        let spec = &self.job.spec;
-        SessionLabel {
-            version: volume::label::VERSION,
-            job_id: spec.id.0,
-            written: VolTime(0),
-            write_time: 0.0,
-            pool: String::new(),
-            pool_type: "Backup".to_owned(),
-            job_name: spec.job_name.clone(),
-            client: spec.client.clone(),
-            job: spec.job.clone(),
-            file_set: spec.file_set.clone(),
-            job_type: spec.job_type,
-            job_level: spec.level,
-            file_set_md5: spec.file_set_md5.clone(),
-            end,
-        }
-    }
-
-    /// Hands over the attributes of files up to `whole`: all their data are on Volumes.
-    fn release_pending(&mut self, whole: FileIndex) {
-        let whole = whole.max(FileIndex(0));
-        let ready = self.pending_index.partition_point(|index| *index <= whole);
-        let before = self.pending.len();
-        if self.checkpoints.release(&mut self.pending, ready, whole).is_ok() {
-            self.pending_index.drain(..before - self.pending.len());
-        }
-    }
-
-    /// Writes all finished blocks; gives why the Volume takes no more.
-    fn flush(&mut self) -> Option<FullReason> {
-        loop {
-            let (Some(builder), Some(mounted)) = (&mut self.builder, &self.mounted) else { return None };
-            let (bytes, blocks) = builder.finished();
-            if blocks.is_empty() {
-                break;
-            }
-            let Ok(written) = mounted.append(bytes, blocks) else { return None };
-            if written.blocks > 0 {
-                let done = &blocks[..written.blocks];
-                let first = done.iter().find_map(|block| block.first);
-                let last = done.iter().rev().find_map(|block| block.last);
-                self.checkpoints.note_written(
-                    mounted,
-                    written.start,
-                    written.last,
-                    first.zip(last),
-                    self.bytes,
-                );
-                self.started_at.get_or_insert(written.start);
-                self.flushed_index = last.unwrap_or(self.flushed_index).max(self.flushed_index);
-                builder.consume(written.blocks);
-            }
-            if let Some(reason) = written.full {
-                self.release_pending(FileIndex(self.flushed_index.0 - 1));
-                return Some(reason);
-            }
-        }
-        self.release_pending(FileIndex(self.flushed_index.0 - 1));
-        None
     }
 }
 
@@ -221,12 +135,10 @@ impl World {
     }
 
     /// The first Volume is there.
-    pub(super) fn opened(&mut self, at: usize, key: &JobKey, is_labelled_now: bool) {
+    pub(super) fn opened(&mut self, at: usize, key: &JobKey, mounted: Arc<Mounted>, is_labelled_now: bool) {
+        let now = self.vol_time();
         let Some(session) = self.session(at, key) else { return };
-        let mut builder = BlockBuilder::new(FORMAT, session.job.session, u32::from(is_labelled_now));
-        let label = session.label(None);
-        builder.push_label(label.index(), session.job.spec.id.0, &label.encode());
-        session.builder = Some(builder);
+        session.writing.open(mounted, FORMAT, is_labelled_now, now);
         match (session.client, session.ending) {
             (_, Some(_)) => self.commit(at, key),
             (Some(client), None) => self.say(Pid::Storage(at), client, Message::Next),
@@ -247,15 +159,12 @@ impl World {
             ..AttrRecord::default()
         }
         .encode();
-        let Some(builder) = &mut session.builder else { return };
-        builder.push(index, 1, &record);
-        builder.push(index, 2, data);
-        session.index = index;
-        session.job.files.store(index.0.cast_unsigned(), Ordering::Relaxed);
-        session.bytes += (record.len() + data.len()) as u64;
-        session.job.bytes.store(session.bytes, Ordering::Relaxed);
-        session.pending.push(message::attributes(job, session.job.session, index, 1, &record));
-        session.pending_index.push(index);
+        if !session.writing.is_open() {
+            return;
+        }
+        session.writing.begin_file(index);
+        session.writing.record(index, 1, &record);
+        session.writing.record(index, 2, data);
         self.write_on(at, &key);
     }
 
@@ -276,7 +185,7 @@ impl World {
         }
         session.ending = Some(JobStatus::Incomplete);
         // One that waits for a Volume notices when it has one.
-        if session.builder.is_some() && session.wait.is_nothing() {
+        if session.writing.is_open() && session.wait.is_nothing() {
             self.commit(at, key);
         }
     }
@@ -284,8 +193,10 @@ impl World {
     /// Writes finished blocks, changes the Volume where it is full, then goes on with the client.
     pub(super) fn write_on(&mut self, at: usize, key: &JobKey) {
         let Some(session) = self.session(at, key) else { return };
-        if let Some(reason) = session.flush() {
-            return self.change_volume(at, key, reason);
+        match session.writing.flush() {
+            Ok(Flushed { full: Some(reason), .. }) => return self.change_volume(at, key, reason),
+            Ok(_) => {}
+            Err(_) => return self.end_session(at, key, JobStatus::FatalError),
         }
         self.pump(at, key);
         let Some(session) = self.session(at, key) else { return };
@@ -299,14 +210,11 @@ impl World {
 
     fn change_volume(&mut self, at: usize, key: &JobKey, reason: FullReason) {
         let Some(session) = self.session(at, key) else { return };
-        let Some(old) = session.mounted.take() else { return };
-        let is_first = reason == FullReason::Limit && !old.is_closed();
-        if is_first {
-            old.close("Full");
-        }
-        if session.checkpoints.make(true).is_err() {
-            return self.end_session(at, key, JobStatus::FatalError);
-        }
+        let (old, is_first) = match session.writing.leave(reason) {
+            Ok(Some(Left { mounted, is_first })) => (mounted, is_first),
+            Ok(None) => return,
+            Err(_) => return self.end_session(at, key, JobStatus::FatalError),
+        };
         if is_first {
             self.report(at, key, &old, Reported::Full);
         } else {
@@ -317,22 +225,9 @@ impl World {
 
     /// Writes the end of the session.
     fn commit(&mut self, at: usize, key: &JobKey) {
-        let Some(session) = self.session(at, key) else { return };
-        let status = session.ending.unwrap_or(JobStatus::Terminated);
-        let end = session.mounted.as_ref().map(|mounted| mounted.end()).unwrap_or_default();
-        let ahead = session.builder.as_ref().map_or(0, BlockBuilder::finished_bytes) as u64;
-        let files = session.whole(status);
-        let label = session.label(Some(SessionEnd {
-            files: files.0.cast_unsigned(),
-            bytes: session.bytes,
-            start: session.started_at.unwrap_or(end),
-            end: VolAddr(end.0 + ahead),
-            errors: 0,
-            status: status.code(),
-        }));
-        let Some(builder) = &mut session.builder else { return };
-        builder.push_label(label.index(), session.job.spec.id.0, &label.encode());
-        builder.finish_block();
+        let now = self.vol_time();
+        let Some(session) = self.session(at, key).filter(|session| session.writing.is_open()) else { return };
+        session.writing.finish(session.ending.unwrap_or(JobStatus::Terminated), now);
         session.is_labelled_end = true;
         self.write_on(at, key);
     }
@@ -340,13 +235,11 @@ impl World {
     /// The last blocks are on a Volume.
     fn commit_rest(&mut self, at: usize, key: &JobKey) {
         let Some(session) = self.session(at, key) else { return };
-        let files = session.whole(session.ending.unwrap_or(JobStatus::Terminated));
-        session.job.files.store(files.0.cast_unsigned(), Ordering::Relaxed);
-        session.release_pending(files);
-        if session.checkpoints.make(true).is_err() {
+        let settled = session.writing.settle(session.ending.unwrap_or(JobStatus::Terminated));
+        if settled.is_err() {
             return self.end_session(at, key, JobStatus::FatalError);
         }
-        let Some(mounted) = session.mounted.clone() else { return };
+        let Some(mounted) = session.writing.mounted().cloned() else { return };
         self.report(at, key, &mounted, Reported::Last);
         self.pump(at, key);
     }
@@ -383,20 +276,10 @@ impl World {
     pub(super) fn checkpoint_due(&mut self, at: usize, key: &JobKey) {
         let every = self.plan.checkpoint;
         let Some(session) = self.session(at, key).filter(|session| !session.is_over) else { return };
-        if session.mounted.is_some() && session.checkpoints.make(false).is_err() {
+        if session.writing.mounted().is_some() && session.checkpoints.make(false).is_err() {
             return self.end_session(at, key, JobStatus::FatalError);
         }
         self.later(every, Pid::Storage(at), Input::Checkpoint(key.0.clone(), key.1));
         self.pump(at, key);
-    }
-}
-
-impl Session {
-    /// The last file that is whole when the session ends so.
-    fn whole(&self, status: JobStatus) -> FileIndex {
-        match status {
-            JobStatus::Terminated => self.index,
-            _ => FileIndex((self.index.0 - 1).max(0)),
-        }
     }
 }

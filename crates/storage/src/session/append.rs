@@ -1,21 +1,21 @@
-//! A backup: packets become records, records blocks, blocks go to a Volume.
+//! A backup: the dialogue with its client, whose records [`Writing`] puts on Volumes.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use net::blocking::{Conn, PacketReader, PacketWriter};
-use types::{FileIndex, JobStatus, VolAddr, VolTime};
-use volume::{BlockBuilder, SessionEnd, SessionLabel};
+use types::{FileIndex, JobStatus, VolTime};
 use wire::{PacketRef, Signal};
 
 use super::checkpoint::{Checkpoints, Policy};
 use super::client::{ClientError, expect, recv_line, say_failed};
 use super::mount::{MountError, Mounting, chain, format_of};
 use super::report::report_volume;
+use super::writing::{Left, Writing};
 use crate::daemon::Daemon;
-use crate::device::{Device, FullReason, Mounted};
-use crate::job::message::{self, Kind};
+use crate::device::{Device, FullReason};
+use crate::job::message::Kind;
 use crate::job::{Job, JobEnd, JobPhase, Outbox, StopRequest};
 use crate::text::{clock, unix_now_us, with_commas, with_suffix};
 
@@ -33,8 +33,6 @@ enum AppendError {
     Client(#[from] ClientError),
     #[error(transparent)]
     Mount(#[from] MountError),
-    #[error(transparent)]
-    Volume(#[from] crate::device::VolumeError),
     #[error("checkpoint: {0}")]
     Checkpoint(String),
     #[error("FileIndex {got} came after {before}: the client's stream is out of order")]
@@ -59,15 +57,7 @@ pub fn run_backup(daemon: &Arc<Daemon>, job: &Arc<Job>, device: &Arc<Device>, co
         job,
         device,
         checkpoints: &checkpoints,
-        builder: None,
-        mounted: None,
-        volumes: 0,
-        started_at: None,
-        pending: Vec::new(),
-        pending_index: Vec::new(),
-        index: FileIndex(0),
-        flushed_index: FileIndex(0),
-        bytes: 0,
+        writing: Writing::new(Arc::clone(job), Arc::clone(&checkpoints)),
         last_flush: Instant::now(),
         began: Instant::now(),
     };
@@ -86,21 +76,7 @@ struct Session<'a> {
     job: &'a Arc<Job>,
     device: &'a Arc<Device>,
     checkpoints: &'a Arc<Checkpoints>,
-    builder: Option<BlockBuilder>,
-    mounted: Option<Arc<Mounted>>,
-    /// Volumes used so far.
-    volumes: i32,
-    /// Start of the session on the Volume in use.
-    started_at: Option<VolAddr>,
-    /// Attribute messages of files that are not yet on the Volume in full.
-    pending: Vec<Vec<u8>>,
-    /// Their file numbers.
-    pending_index: Vec<FileIndex>,
-    /// Newest file.
-    index: FileIndex,
-    /// Highest file with data in blocks that are on a Volume.
-    flushed_index: FileIndex,
-    bytes: u64,
+    writing: Writing,
     last_flush: Instant,
     began: Instant,
 }
@@ -126,42 +102,9 @@ impl Session<'_> {
     fn open(&mut self) -> Result<(), AppendError> {
         let mounting = Mounting { daemon: self.daemon, job: self.job, device: self.device, ordinal: 0 };
         let now = mounting.mount(None)?;
-        let number = u32::from(now.is_labelled_now);
         let format = format_of(self.daemon, self.device);
-        let mut builder = BlockBuilder::new(format, self.job.session, number);
-        self.use_volume(now.mounted);
-        let label = self.label(None);
-        builder.push_label(label.index(), self.job.spec.id.0, &label.encode());
-        self.builder = Some(builder);
+        self.writing.open(now.mounted, format, now.is_labelled_now, VolTime(unix_now_us()));
         Ok(())
-    }
-
-    fn use_volume(&mut self, mounted: Arc<Mounted>) {
-        self.volumes += 1;
-        self.started_at = None;
-        self.checkpoints.set_volume(Some(Arc::clone(&mounted)));
-        self.mounted = Some(mounted);
-    }
-
-    fn label(&self, end: Option<SessionEnd>) -> SessionLabel {
-        let spec = &self.job.spec;
-        let state = self.job.state();
-        SessionLabel {
-            version: volume::label::VERSION,
-            job_id: spec.id.0,
-            written: VolTime(unix_now_us()),
-            write_time: 0.0,
-            pool: state.pool.clone(),
-            pool_type: state.pool_type.clone(),
-            job_name: spec.job_name.clone(),
-            client: spec.client.clone(),
-            job: spec.job.clone(),
-            file_set: spec.file_set.clone(),
-            job_type: spec.job_type,
-            job_level: spec.level,
-            file_set_md5: spec.file_set_md5.clone(),
-            end,
-        }
     }
 
     /// Receives the stream up to its end.
@@ -199,28 +142,19 @@ impl Session<'_> {
         if stream <= 0 || index <= 0 {
             return Err(unexpected());
         }
-        let before = self.index.0;
+        let before = self.writing.index().0;
         let is_first_of_rerun = before == 0 && self.job.spec.rerun.is_some();
         if !(index == before || index == before + 1 || is_first_of_rerun) {
             return Err(AppendError::Order { got: index, before });
         }
         if index != before {
-            self.index = FileIndex(index);
-            self.job.files.store(index.cast_unsigned(), Ordering::Relaxed);
+            self.writing.begin_file(FileIndex(index));
         }
         Ok((FileIndex(index), stream))
     }
 
     fn record(&mut self, index: FileIndex, stream: i32, data: &[u8]) -> Result<(), AppendError> {
-        let Some(builder) = &mut self.builder else { return Ok(()) };
-        builder.push(index, stream, data);
-        let finished = builder.finished_bytes();
-        self.bytes += data.len() as u64;
-        self.job.bytes.store(self.bytes, Ordering::Relaxed);
-        if !self.job.spec.no_attributes && is_for_catalog(stream) {
-            self.pending.push(message::attributes(self.job.spec.id, self.job.session, index, stream, data));
-            self.pending_index.push(index);
-        }
+        let finished = self.writing.record(index, stream, data);
         if finished >= RUN_BYTES || (finished > 0 && self.last_flush.elapsed() >= FLUSH_EVERY) {
             self.flush()?;
             self.check_stop()?;
@@ -242,51 +176,18 @@ impl Session<'_> {
     fn flush(&mut self) -> Result<(), AppendError> {
         self.last_flush = Instant::now();
         loop {
-            let (Some(builder), Some(mounted)) = (&mut self.builder, &self.mounted) else { return Ok(()) };
-            let (bytes, blocks) = builder.finished();
-            if blocks.is_empty() {
-                break;
-            }
-            let written = mounted.append(bytes, blocks)?;
-            sys::failpoint::reach("storage-volume-written");
-            if written.blocks > 0 {
-                let done = &blocks[..written.blocks];
-                let first = done.iter().find_map(|b| b.first);
-                let last = done.iter().rev().find_map(|b| b.last);
-                let files = first.zip(last);
-                self.checkpoints.note_written(mounted, written.start, written.last, files, self.bytes);
-                self.started_at.get_or_insert(written.start);
-                self.flushed_index = last.unwrap_or(self.flushed_index).max(self.flushed_index);
-                self.device.state().written_bytes += written.last.0 - written.start.0 + 1;
-                builder.consume(written.blocks);
-            }
-            if let Some(reason) = written.full {
-                self.release_pending(FileIndex(self.flushed_index.0 - 1))?;
-                self.change_volume(reason)?;
+            let flushed = self.writing.flush()?;
+            self.device.state().written_bytes += flushed.bytes;
+            match flushed.full {
+                Some(reason) => self.change_volume(reason)?,
+                None => return Ok(()),
             }
         }
-        self.release_pending(FileIndex(self.flushed_index.0 - 1))
-    }
-
-    /// Hands over the attributes of files up to `whole`: all their data are on Volumes.
-    fn release_pending(&mut self, whole: FileIndex) -> Result<(), AppendError> {
-        let whole = whole.max(FileIndex(0));
-        let ready = self.pending_index.partition_point(|i| *i <= whole);
-        let before = self.pending.len();
-        self.checkpoints.release(&mut self.pending, ready, whole)?;
-        let gone = before - self.pending.len();
-        self.pending_index.drain(..gone);
-        Ok(())
     }
 
     /// The Volume is full: its rows and state are reported, another one is mounted.
     fn change_volume(&mut self, reason: FullReason) -> Result<(), AppendError> {
-        let Some(old) = self.mounted.take() else { return Ok(()) };
-        let is_first = reason == FullReason::Limit && !old.is_closed();
-        if is_first {
-            old.close("Full");
-        }
-        self.checkpoints.make(true)?;
+        let Some(Left { mounted: old, is_first }) = self.writing.leave(reason)? else { return Ok(()) };
         if is_first {
             let info = old.info();
             self.job.outbox.message(
@@ -302,8 +203,12 @@ impl Session<'_> {
             report_volume(self.job, &old)?;
         }
         sys::failpoint::reach("storage-volume-left");
-        let mounting =
-            Mounting { daemon: self.daemon, job: self.job, device: self.device, ordinal: self.volumes + 1 };
+        let mounting = Mounting {
+            daemon: self.daemon,
+            job: self.job,
+            device: self.device,
+            ordinal: self.writing.volumes() + 1,
+        };
         let now = mounting.mount(Some(old.generation))?;
         self.job.outbox.message(
             Kind::Info,
@@ -314,38 +219,20 @@ impl Session<'_> {
                 crate::text::long_time(crate::text::unix_now())
             ),
         );
-        self.use_volume(now.mounted);
+        self.writing.use_volume(now.mounted);
         Ok(())
     }
 
     /// Writes the end of the session, and makes everything durable.
     fn commit(&mut self, status: JobStatus) -> Result<(), AppendError> {
-        // What is in the open block tells where the end label will stand.
-        let end = self.mounted.as_ref().map(|m| m.end()).unwrap_or_default();
-        let ahead = self.builder.as_ref().map_or(0, BlockBuilder::finished_bytes) as u64;
-        let files = match status {
-            JobStatus::Terminated => self.index,
-            _ => FileIndex((self.index.0 - 1).max(0)),
-        };
-        let label = self.label(Some(SessionEnd {
-            files: files.0.cast_unsigned(),
-            bytes: self.bytes,
-            start: self.started_at.unwrap_or(end),
-            end: VolAddr(end.0 + ahead),
-            errors: self.job.errors.load(Ordering::Relaxed),
-            status: status.code(),
-        }));
-        let Some(builder) = &mut self.builder else { return Ok(()) };
-        builder.push_label(label.index(), self.job.spec.id.0, &label.encode());
-        builder.finish_block();
+        if !self.writing.is_open() {
+            return Ok(());
+        }
+        self.writing.finish(status, VolTime(unix_now_us()));
         self.flush()?;
         sys::failpoint::reach("storage-session-written");
-        self.job.files.store(files.0.cast_unsigned(), Ordering::Relaxed);
-        // A checkpoint in the making covers none of what is handed over now: it must be over first.
-        self.checkpoints.wait_made();
-        self.release_pending(files)?;
-        self.checkpoints.make(true)?;
-        if let Some(mounted) = &self.mounted {
+        self.writing.settle(status)?;
+        if let Some(mounted) = self.writing.mounted() {
             self.report_speed();
             report_volume(self.job, mounted)?;
         }
@@ -357,7 +244,7 @@ impl Session<'_> {
         let text = format!(
             "Elapsed time={}, Transfer rate={} Bytes/second",
             clock(seconds),
-            with_suffix(self.bytes / seconds)
+            with_suffix(self.writing.bytes() / seconds)
         );
         self.job.outbox.message(Kind::Info, &text);
     }
@@ -419,7 +306,6 @@ impl Session<'_> {
                 StopRequest::None,
                 AppendError::Client(_)
                 | AppendError::Mount(_)
-                | AppendError::Volume(_)
                 | AppendError::Checkpoint(_)
                 | AppendError::Order { .. },
             ) => JobStatus::FatalError,
@@ -428,22 +314,19 @@ impl Session<'_> {
 
     /// Brings what the job has in whole files onto the Volume and into the journal; `false` if even that fails or nothing is there.
     fn save_what_is_whole(&mut self, error: &AppendError, status: JobStatus) -> bool {
-        if self.builder.is_none() {
+        if !self.writing.is_open() {
             return false;
         }
         let is_volume_sound = match error {
             AppendError::Client(_) | AppendError::Order { .. } => true,
-            AppendError::Mount(_) | AppendError::Volume(_) | AppendError::Checkpoint(_) => false,
+            AppendError::Mount(_) | AppendError::Checkpoint(_) => false,
         };
         let saved = if is_volume_sound {
             self.commit(status).map_err(|e| chain(&e))
         } else {
-            // What is on the Volume already is still good.
-            let whole = FileIndex((self.flushed_index.0 - 1).max(0));
-            self.job.files.store(whole.0.cast_unsigned(), Ordering::Relaxed);
-            let made = self.checkpoints.make(true);
+            let made = self.writing.settle_for_less();
             // A Volume that has failed is reported as it is, so that no other job takes it.
-            let reported = self.mounted.as_ref().map_or(Ok(()), |m| report_volume(self.job, m));
+            let reported = self.writing.mounted().map_or(Ok(()), |m| report_volume(self.job, m));
             made.and(reported).map_err(|e| chain(&e))
         };
         if let Err(error) = saved {
@@ -488,11 +371,6 @@ fn drain(reader: &mut PacketReader) {
         return;
     }
     while Instant::now() < until && reader.recv_ref().is_ok() {}
-}
-
-/// Streams whose records the catalog gets (spec/03 §3.4).
-fn is_for_catalog(stream: i32) -> bool {
-    matches!(stream & 0x7FF, 1 | 5 | 28 | 34 | 36 | 37 | 3 | 10 | 17 | 18 | 39..=41)
 }
 
 /// The line that ends a job (spec/03 §2.5).

@@ -11,6 +11,7 @@ mod restore;
 mod search;
 mod seen;
 mod tail;
+mod writing;
 
 pub use append::end_line;
 pub use append::run_backup;
@@ -27,3 +28,4 @@ pub use report::{report_request, take_report};
 pub use restore::run_restore;
 pub use search::{DriveSeen, Finding, Found, Search, Step};
 pub use tail::end_of_whole_blocks;
+pub use writing::{Flushed, Left, Writing};
