@@ -17,11 +17,13 @@ pub enum Bug {
     AnsweredBeforeDurable,
     /// A journal is read from its beginning at each adoption, and its records are taken for new.
     RecordsTakenTwice,
+    /// `run` is not said again to a Storage Daemon that was lost and is attached to anew.
+    RunNotSaidAgain,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::EpochNotRaised,
         Self::LeaseFromAnswer,
         Self::EpochNotChecked,
@@ -29,5 +31,6 @@ impl Bug {
         Self::AttemptNotClosed,
         Self::AnsweredBeforeDurable,
         Self::RecordsTakenTwice,
+        Self::RunNotSaidAgain,
     ];
 }

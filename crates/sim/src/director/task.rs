@@ -274,7 +274,9 @@ impl World {
             (Stage::Rejoining, Message::Registered(_)) => self.attach(at, job, conn, Stage::Reattaching),
             (Stage::Reattaching, Message::Attached) => {
                 // It may have been lost with the connection.
-                self.say(Pid::Director(at), conn, Message::Run);
+                if self.bug != Some(Bug::RunNotSaidAgain) {
+                    self.say(Pid::Director(at), conn, Message::Run);
+                }
                 self.set_stage(at, job, Stage::Following);
                 self.look_for_end(at, job);
             }

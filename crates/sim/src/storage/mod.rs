@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use storage::daemon::list_line;
 use storage::device::Mounted;
 use storage::disk::Disk;
-use storage::job::{Job, JobPhase, JobSpec, JournalOutbox, NonceGiver, Outbox, StopFlag};
-use storage::journal::{Header, Journal, recover_on};
+use storage::job::{Job, JobPhase, JobSpec, JournalOutbox, JournalWord, NonceGiver, Outbox, StopFlag};
+use storage::journal::{Journal, recover_on};
 use storage::ledger::{
     DirectorKey, DirectorRegistry, Nonces, RegisterError, Registration, next_session_time_on,
 };
@@ -330,18 +330,8 @@ impl World {
         let Some(owner) = daemon.conns.get(&conn).map(|held| held.key.clone()) else { return };
         daemon.next_session += 1;
         let session = VolSession { id: daemon.next_session, time: daemon.session_time };
-        let header = Header {
-            job_id: spec.id,
-            job: spec.job.clone(),
-            attempt: spec.attempt,
-            session,
-            job_type: spec.job_type,
-            level: spec.level,
-            file_set: spec.file_set.clone(),
-            device: String::new(),
-        };
-        let path = StorageDaemon::journals(&owner).join(format!("job-{}.{}.journal", spec.id, spec.attempt));
-        let Ok(journal) = Journal::create_on(&*daemon.disk, &path, &header) else {
+        let path = StorageDaemon::journals(&owner).join(spec.journal_name());
+        let Ok(journal) = Journal::create_on(&*daemon.disk, &path, &spec.journal_header(session)) else {
             // It has one already: a Director that repeats a start gets no second session.
             return self.hang_up(Pid::Storage(at), conn);
         };
@@ -380,15 +370,11 @@ impl World {
         let found = daemon.sessions.iter().find(|(_, session)| session.line == Some(conn));
         let Some((key, session)) = found.map(|(key, session)| (key.clone(), session)) else { return };
         let journal = journal_of(&session.job);
-        let text = String::from_utf8_lossy(packet).into_owned();
-        let mut words = text.splitn(3, ' ');
-        let (word, number) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let seq = number.trim().parse::<u64>().unwrap_or(0);
-        match word {
-            "Ack" => journal.acknowledge(seq, false),
-            "Ans" => journal.answer(seq, words.next().unwrap_or_default().as_bytes()),
-            "Closed" => return self.close_session(at, &key),
-            _ => {}
+        match JournalWord::parse(packet) {
+            Some(JournalWord::Acked { seq, is_replicated }) => journal.acknowledge(seq, is_replicated),
+            Some(JournalWord::Answered { seq, reply }) => journal.answer(seq, reply),
+            Some(JournalWord::Closed(attempt)) if attempt == key.1 => return self.close_session(at, &key),
+            Some(JournalWord::Closed(_) | JournalWord::Unclear) | None => {}
         }
         self.answered(at, &key);
         self.pump(at, &key);

@@ -1,9 +1,12 @@
 //! What the daemon knows of a Director's jobs and Volumes, for a catalog that may have gone back in time (docs/extensions.md §9).
 
+use std::sync::atomic::Ordering;
+
 use types::{JobId, VolumeName};
 use wire::msg::holdfast::{InventoryHead, VolumeEntry};
 
 use super::Daemon;
+use crate::job::{Job, Outbox};
 use crate::ledger::{DirectorKey, Owner, VolumeState};
 use crate::session::chain;
 
@@ -63,4 +66,32 @@ fn entry(daemon: &Daemon, owner: &Owner, name: &VolumeName) -> Result<Option<Vol
         pool: state.pool,
         media_type: state.media_type,
     }))
+}
+
+/// The line of a job in the answer to `jobs` (docs/extensions.md §5); none for one of a stock Director.
+#[must_use]
+pub fn list_line(job: &Job) -> Option<String> {
+    let Outbox::Journaled(journal) = &job.outbox else { return None };
+    let (phase, status) = {
+        let state = job.state();
+        (state.phase, state.status)
+    };
+    Some(format!(
+        "job JobId={} Job={} attempt={} type={} level={} SDid={} SDtime={} state={} status={} files={} bytes={} last={} \
+         acked={} opened={}\n",
+        job.spec.id,
+        job.spec.job,
+        job.spec.attempt,
+        job.spec.job_type,
+        job.spec.level,
+        job.session.id,
+        job.session.time,
+        phase.as_str(),
+        status.code(),
+        job.files.load(Ordering::Relaxed),
+        job.bytes.load(Ordering::Relaxed),
+        journal.last_seq(),
+        journal.acked(),
+        u8::from(job.is_opened.load(Ordering::Relaxed)),
+    ))
 }

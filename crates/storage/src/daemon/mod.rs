@@ -15,8 +15,8 @@ mod start;
 mod status;
 
 pub use context::{Daemon, forget_director};
-pub use director::list_line;
 pub use guard::{OnMedium, PermitError, judge};
+pub use inventory::list_line;
 pub use recovery::found;
 pub(crate) use reserving::{finding, may_take};
 pub use start::{StartError, run};

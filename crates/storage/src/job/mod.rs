@@ -8,6 +8,7 @@ mod outbox;
 mod spec;
 mod state;
 mod table;
+mod word;
 
 pub use direct::{DirectOutbox, Spool};
 pub use journaled::{Batch, JournalOutbox, NonceGiver, NonceSource, Stream, StreamEnd};
@@ -17,3 +18,4 @@ pub use outbox::{Outbox, OutboxError};
 pub use spec::JobSpec;
 pub use state::{Job, JobEnd, JobPhase, JobState, StopFlag, StopRequest};
 pub use table::{EndedJob, JobTable};
+pub use word::JournalWord;

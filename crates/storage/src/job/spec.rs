@@ -1,7 +1,9 @@
 //! The `JobId=` command (spec/03 §2.2).
 
-use types::{Attempt, JobId};
+use types::{Attempt, JobId, VolSession};
 use wire::scan::{Fields, MsgError};
+
+use crate::journal::Header;
 
 /// A job as the Director describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,12 +33,33 @@ pub struct JobSpec {
     /// This SD calls another one: the key in the reply is a placeholder.
     pub is_sd_client: bool,
     /// Session of an incomplete job that is run again.
-    pub rerun: Option<types::VolSession>,
+    pub rerun: Option<VolSession>,
     /// Attempt; 0 from a stock Director.
     pub attempt: Attempt,
 }
 
 impl JobSpec {
+    /// The head of the job's journal.
+    #[must_use]
+    pub fn journal_header(&self, session: VolSession) -> Header {
+        Header {
+            job_id: self.id,
+            job: self.job.clone(),
+            attempt: self.attempt,
+            session,
+            job_type: self.job_type,
+            level: self.level,
+            file_set: self.file_set.clone(),
+            device: String::new(),
+        }
+    }
+
+    /// The journal's file among those of its Director.
+    #[must_use]
+    pub fn journal_name(&self) -> String {
+        format!("job-{}.{}.journal", self.id, self.attempt)
+    }
+
     /// Reads the line.
     ///
     /// # Errors
@@ -49,7 +72,7 @@ impl JobSpec {
         };
         let flag = |key: &'static str| f.get::<bool>(key).unwrap_or(false);
         let rerun = if flag("rerunning") {
-            Some(types::VolSession { id: f.get("VolSessionId")?, time: f.get("VolSessionTime")? })
+            Some(VolSession { id: f.get("VolSessionId")?, time: f.get("VolSessionTime")? })
         } else {
             None
         };
