@@ -19,11 +19,13 @@ pub enum Bug {
     RecordsTakenTwice,
     /// `run` is not said again to a Storage Daemon that was lost and is attached to anew.
     RunNotSaidAgain,
+    /// A Volume that one drive is about to write is given to another.
+    VolumeNotClaimed,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::EpochNotRaised,
         Self::LeaseFromAnswer,
         Self::EpochNotChecked,
@@ -32,5 +34,6 @@ impl Bug {
         Self::AnsweredBeforeDurable,
         Self::RecordsTakenTwice,
         Self::RunNotSaidAgain,
+        Self::VolumeNotClaimed,
     ];
 }

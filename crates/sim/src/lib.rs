@@ -9,14 +9,15 @@
 //! - the catalog: its schema, transactions and typed queries, in SQLite, behind its port;
 //! - the Director's side of a journal and of the choice of Volumes: `director::catreq`; what a list of jobs says, how a job ended and
 //!   its end transaction: `director::jobs::{held, decide, Ending}`; the schedule ledger: `catalog::ledger`;
-//! - the Storage Daemon's epochs, nonces, permits, session numbers, Volume states, labels, blocks, Volumes being written, unowned
-//!   tails, checkpoints, journals, their streams and their recovery: `storage::{ledger, daemon::judge, device, journal, job, session,
-//!   daemon::found}`, over the port [`storage::disk`];
+//! - what a Storage Daemon still holds of jobs that are over: `director::jobs::leftover`;
+//! - the Storage Daemon's epochs, nonces, permits, session numbers, Volume states, labels, blocks, unowned tails, checkpoints,
+//!   journals, their streams and their recovery; which Volume a session asks for, what is done to it and what of the session is on it:
+//!   `storage::{ledger, daemon::judge, device, journal, job, session, daemon::found}`, over the port [`storage::disk`];
 //! - every journal record, request, answer and line of `jobs`, as bytes.
 //!
 //! # What is modelled
 //! - the lease engine's loop around its machine (`lead::lease`), the order of steps of a job's task (`director::jobs::{life, adopt,
-//!   session}`), of a session's thread and of mounting (`storage::session::{append, mount}`), which wait in threads;
+//!   session}`), who waits for what in a session (`storage::session::{append, mount}`), which drive has which Volume;
 //! - the dialogue around journals and requests (registration, `JobId=`, `attach`, `close`), told as values;
 //! - the File Daemon, and schedules: a run is due every so often;
 //! - TCP: connections in order, with delay, that die 10 seconds after nothing comes through.

@@ -80,6 +80,7 @@ pub struct Counts {
     pub refused_permit: u64,
     pub restored: u64,
     pub volumes: u64,
+    pub volumes_in_use: u64,
     pub power_cuts: u64,
 }
 
@@ -101,6 +102,7 @@ impl Counts {
         self.refused_permit += other.refused_permit;
         self.restored += other.restored;
         self.volumes += other.volumes;
+        self.volumes_in_use += other.volumes_in_use;
         self.power_cuts += other.power_cuts;
     }
 }

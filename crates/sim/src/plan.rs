@@ -94,6 +94,8 @@ pub struct Plan {
     pub instances: usize,
     /// Storage Daemons.
     pub storages: usize,
+    /// Drives of each Storage Daemon, all over one directory of Volumes.
+    pub drives: usize,
     /// File Daemons; each has one Job.
     pub clients: usize,
     /// Time between two due runs of a Job, in milliseconds.
@@ -132,6 +134,7 @@ impl Plan {
             seed,
             instances,
             storages,
+            drives: 1,
             clients,
             period: rng.random_range(12_000..40_000),
             files_max: rng.random_range(2..14),
@@ -152,6 +155,7 @@ impl Plan {
             plan.faults.push((at, fault));
         }
         plan.faults.sort_by_key(|(at, _)| *at);
+        plan.drives = if rng.random_bool(0.4) { 2 } else { 1 };
         (plan, rng)
     }
 

@@ -32,6 +32,8 @@ fn check_quarter(quarter: u64) {
         ("stale Directors refused", counts.refused_stale),
         ("permits refused", counts.refused_permit),
         ("power cuts", counts.power_cuts),
+        ("Volumes that another drive has", counts.volumes_in_use),
+        ("jobs closed when they were over", counts.closed_later),
     ] {
         assert!(count > 0, "no {what} in a quarter of {SEEDS} seeds: {counts:?}");
     }
@@ -102,4 +104,28 @@ fn an_answer_before_it_is_durable_is_found() {
 #[test]
 fn records_taken_twice_are_found() {
     check_found(Bug::RecordsTakenTwice);
+}
+
+#[test]
+fn a_volume_on_two_drives_at_once_is_found() {
+    check_found(Bug::VolumeNotClaimed);
+}
+
+/// A world in which `run` is lost with the connection to a Storage Daemon that comes back: one in some thousands.
+const LOST_RUN: u64 = 1869;
+
+#[test]
+fn a_run_that_was_lost_and_is_not_said_again_is_found() {
+    let report = run(LOST_RUN, Some(Bug::RunNotSaidAgain)).unwrap();
+    assert!(report.violations.iter().any(|broken| broken.invariant == "I5"), "{report:?}");
+    check_seeds(LOST_RUN..LOST_RUN + 1);
+}
+
+/// The Director's catalog was away when a job started (620, 936, 4293, 8040); a client had crashed whose session waited for a Volume
+/// (1776, 3103, 4411); `run` was lost (1869, 2079).
+#[test]
+fn seeds_that_once_broke_an_invariant_do_not() {
+    for seed in [620, 936, 4293, 8040, 1776, 3103, 4411, 1869, 2079] {
+        check_seeds(seed..seed + 1);
+    }
 }

@@ -1,6 +1,6 @@
-//! A Storage Daemon. Epochs, nonces, permits, Volume states, journals and their recovery, blocks, checkpoints, and what a stream may
-//! send are the daemon's own, over a virtual disk; told anew are the dialogue with Directors (`storage::daemon::director`) and, in
-//! [`session`] and [`mount`], the order of steps that its threads go through.
+//! A Storage Daemon. Epochs, nonces, permits, Volume states, journals and their recovery, blocks, checkpoints, the search for Volumes
+//! and what a stream may send are the daemon's own, over a virtual disk; told anew are the dialogue with Directors
+//! (`storage::daemon::director`) and, in [`session`] and [`mount`], who waits for what.
 
 mod mount;
 mod session;
@@ -52,8 +52,13 @@ pub(crate) struct StorageDaemon {
     next_session: u32,
     conns: BTreeMap<ConnId, Registration>,
     sessions: BTreeMap<JobKey, Session>,
+    drives: Vec<Drive>,
+}
+
+#[derive(Debug, Default)]
+struct Drive {
     mounted: Option<Arc<Mounted>>,
-    /// How many Volumes were put into the drive.
+    /// How many Volumes were put into it.
     generation: u64,
 }
 
@@ -118,8 +123,7 @@ impl StorageDaemon {
             next_session: 0,
             conns: BTreeMap::new(),
             sessions: BTreeMap::new(),
-            mounted: None,
-            generation: 0,
+            drives: (0..plan.drives).map(|_| Drive::default()).collect(),
         })
     }
 
@@ -174,7 +178,7 @@ impl World {
         });
         daemon.conns.clear();
         daemon.sessions.clear();
-        daemon.mounted = None;
+        daemon.drives.iter_mut().for_each(|drive| drive.mounted = None);
         self.take_up_journals(at);
     }
 
@@ -339,7 +343,8 @@ impl World {
         let outbox = JournalOutbox::new(spec.id, "sd", journal, Arc::clone(&stop), RECONNECT);
         let key = (spec.job.clone(), spec.attempt);
         let job = Arc::new(Job::new(spec, owner, session, String::new(), Outbox::Journaled(outbox), stop));
-        self.storages[at].sessions.insert(key.clone(), Session::new(&job));
+        let drive = job.spec.id.0 as usize % self.plan.drives;
+        self.storages[at].sessions.insert(key.clone(), Session::new(&job, drive));
         crate::invariants::i08::session_begins(self, at, session);
         self.say(Pid::Storage(at), conn, Message::JobStarted(session));
         self.stream_to(at, &key, conn, Seq(1));

@@ -103,12 +103,45 @@ impl World {
 
     fn seen(&self, at: usize, key: &JobKey) -> DriveSeen {
         let daemon = &self.storages[at];
+        let place = self.drive_of(at, key);
         let is_writing = |(other, session): (&JobKey, &super::Session)| {
-            other != key && !session.is_over && session.is_writing
+            other != key && !session.is_over && session.drive == place && session.is_writing
         };
         let is_shared = daemon.sessions.iter().any(is_writing);
-        let shared = daemon.mounted.as_ref().filter(|mounted| is_shared && !mounted.is_closed());
-        DriveSeen { shared: shared.map(|m| (m.volume.clone(), m.generation)), mounts: daemon.generation }
+        let drive = &daemon.drives[place];
+        let shared = drive.mounted.as_ref().filter(|mounted| is_shared && !mounted.is_closed());
+        DriveSeen { shared: shared.map(|m| (m.volume.clone(), m.generation)), mounts: drive.generation }
+    }
+
+    fn drive_of(&self, at: usize, key: &JobKey) -> usize {
+        self.storages[at].sessions.get(key).map_or(0, |session| session.drive)
+    }
+
+    /// Claims a Volume for the session's drive, where no other has it (`storage::daemon::Daemon::claim_volume`).
+    fn may_take(&mut self, at: usize, key: &JobKey, volume: &VolumeName) -> bool {
+        let place = self.drive_of(at, key);
+        let daemon = &mut self.storages[at];
+        let is_in_use = |drive: usize| {
+            let mut there = daemon.sessions.values().filter(|s| !s.is_over && s.drive == drive).peekable();
+            let mounted = daemon.drives[drive].mounted.as_ref();
+            let is_mounted = mounted.is_some_and(|m| m.volume == *volume && !m.is_closed());
+            (is_mounted && there.peek().is_some()) || there.any(|s| s.claim.as_ref() == Some(volume))
+        };
+        let others = (0..daemon.drives.len()).filter(|drive| *drive != place);
+        if self.bug != Some(Bug::VolumeNotClaimed) && others.into_iter().any(is_in_use) {
+            self.oracle.counts.volumes_in_use += 1;
+            return false;
+        }
+        if let Some(session) = daemon.sessions.get_mut(key) {
+            session.claim = Some(volume.clone());
+        }
+        true
+    }
+
+    fn give_back(&mut self, at: usize, key: &JobKey) {
+        if let Some(session) = self.session(at, key) {
+            session.claim = None;
+        }
     }
 
     fn hunt(&mut self, at: usize, key: &JobKey, mut hunt: Hunt) {
@@ -122,7 +155,10 @@ impl World {
             Step::Join(generation) => self.join(at, key, hunt, generation),
             Step::Mount(volume, info) => self.put_in(at, key, hunt, &volume, *info),
             Step::Busy => self.rest(at, key, hunt),
-            Step::Next => self.next_volume(at, key, hunt),
+            Step::Next => {
+                self.give_back(at, key);
+                self.next_volume(at, key, hunt);
+            }
             Step::Nothing => {
                 let mut hunt = hunt;
                 hunt.search.rested();
@@ -153,8 +189,7 @@ impl World {
         match std::mem::replace(&mut session.wait, Wait::Nothing) {
             Wait::Nothing | Wait::Again(_) => {}
             Wait::Search(_, mut hunt) => {
-                // One drive: no other has the Volume.
-                let step = hunt.search.answered(reply, |_| true);
+                let step = hunt.search.answered(reply, |volume| self.may_take(at, key, volume));
                 self.step(at, key, hunt, step);
             }
             Wait::Report(_, mounted, reported) => {
@@ -166,7 +201,7 @@ impl World {
     }
 
     fn join(&mut self, at: usize, key: &JobKey, hunt: Hunt, generation: u64) {
-        let mounted = self.storages[at].mounted.clone();
+        let mounted = self.storages[at].drives[self.drive_of(at, key)].mounted.clone();
         let Some(mounted) = mounted.filter(|m| m.generation == generation && !m.is_closed()) else {
             return self.hunt(at, key, hunt);
         };
@@ -180,14 +215,18 @@ impl World {
         if !hunt.search.is_still_so(&self.seen(at, key)) {
             return self.hunt(at, key, hunt);
         }
+        if !self.may_take(at, key, volume) {
+            return self.next_volume(at, key, hunt);
+        }
         match self.place(at, key, volume, info.clone()) {
             Some(Placed::Mounted(mut mounted)) => {
                 let is_labelled_now = mounted.has_new_label();
-                let daemon = &mut self.storages[at];
-                daemon.generation += 1;
-                mounted.generation = daemon.generation;
+                let place = self.drive_of(at, key);
+                let drive = &mut self.storages[at].drives[place];
+                drive.generation += 1;
+                mounted.generation = drive.generation;
                 let mounted = Arc::new(*mounted);
-                daemon.mounted = Some(Arc::clone(&mounted));
+                drive.mounted = Some(Arc::clone(&mounted));
                 self.oracle.counts.volumes += u64::from(is_labelled_now);
                 self.in_drive(at, key, &mounted, is_labelled_now, hunt.then);
             }
@@ -196,9 +235,13 @@ impl World {
                     self.note(|| format!("Storage Daemon {at}: {refusal}"));
                     self.oracle.counts.refused_permit += 1;
                 }
+                self.give_back(at, key);
                 self.next_volume(at, key, hunt);
             }
-            Some(Placed::Unfit(why)) => self.put_in_error(at, key, hunt, info, &why),
+            Some(Placed::Unfit(why)) => {
+                self.give_back(at, key);
+                self.put_in_error(at, key, hunt, info, &why);
+            }
             None => {}
         }
     }
@@ -272,6 +315,7 @@ impl World {
     ) {
         if let Some(session) = self.session(at, key) {
             session.is_writing = true;
+            session.claim = Some(mounted.volume.clone());
         }
         self.report(at, key, mounted, Reported::Mounted { is_labelled_now, then });
     }

@@ -9,7 +9,7 @@ use attrs::{AttrRecord, FileType};
 use storage::device::{FullReason, Mounted};
 use storage::job::{Job, JobEnd, JobPhase, Stream};
 use storage::session::{Checkpoints, Flushed, Left, Policy, Writing, end_line};
-use types::{FileIndex, JobStatus};
+use types::{FileIndex, JobStatus, VolumeName};
 use volume::BlockFormat;
 
 use super::mount::{Reported, Then, Wait};
@@ -41,11 +41,14 @@ pub(crate) struct Session {
     is_labelled_end: bool,
     /// It has had a Volume, and others may share what it has.
     pub(super) is_writing: bool,
+    pub(super) drive: usize,
+    /// The Volume that is its drive's on its behalf.
+    pub(super) claim: Option<VolumeName>,
     pub(super) is_over: bool,
 }
 
 impl Session {
-    pub(super) fn new(job: &Arc<Job>) -> Self {
+    pub(super) fn new(job: &Arc<Job>, drive: usize) -> Self {
         // What is due is decided by the world's clock.
         let policy = Policy { interval: Duration::from_secs(3600), bytes: u64::MAX, span_bytes: 0 };
         let checkpoints = Arc::new(Checkpoints::new(Arc::clone(job), policy));
@@ -63,13 +66,15 @@ impl Session {
             ending: None,
             is_labelled_end: false,
             is_writing: false,
+            drive,
+            claim: None,
             is_over: false,
         }
     }
 
     /// Of a job that was found on disk.
     pub(super) fn found(job: &Arc<Job>) -> Self {
-        Self { is_over: true, ..Self::new(job) }
+        Self { is_over: true, ..Self::new(job, 0) }
     }
 }
 
