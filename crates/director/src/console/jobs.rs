@@ -117,6 +117,7 @@ impl Session {
             let Ok(id) = id.parse::<JobId>() else {
                 return self.ua.fail(format!("Expected a positive integer, got: {id}\n")).await;
             };
+            sys::failpoint::reach("director-console-waits");
             let _ = self.ua.unless_gone(limit, core.wait(id)).await?;
             return self.report_waited(id).await;
         }
