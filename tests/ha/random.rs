@@ -6,8 +6,8 @@ use holdfast_tests::random::run;
 /// The seed that this test stands for, unless another one is to be replayed.
 fn run_or_replay(seed: u64) -> Result<()> {
     match std::env::var("HOLDFAST_SEED") {
-        Ok(text) => run(text.parse().context("HOLDFAST_SEED is a number")?),
-        Err(_) => run(seed),
+        Ok(text) => run(text.parse().context("HOLDFAST_SEED is a number")?, None),
+        Err(_) => run(seed, None),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -11,6 +11,46 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::{Maker, Site, hosts, program};
 use crate::wait;
+
+/// A console that runs commands. Dropping it kills the console.
+#[derive(Debug)]
+pub struct Talk {
+    child: Child,
+    ended: mpsc::Receiver<Vec<u8>>,
+}
+
+/// What a console printed.
+#[derive(Debug, Clone)]
+pub struct Said {
+    /// Everything, from the greeting on.
+    pub text: String,
+    /// Whether it ended by itself.
+    pub is_whole: bool,
+}
+
+impl Talk {
+    /// Waits for its end; after `bound` it is killed.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn end(mut self, bound: Duration) -> Result<Said> {
+        let received = self.ended.recv_timeout(bound);
+        let is_whole = received.is_ok();
+        if !is_whole {
+            let _ = self.child.kill();
+        }
+        self.child.wait()?;
+        let text = String::from_utf8_lossy(&ended_or(received, &self.ended)).into_owned();
+        Ok(Said { text, is_whole })
+    }
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
 
 impl Site {
     /// Runs commands through the site's console, one a line, and gives what it printed.
@@ -40,6 +80,25 @@ impl Site {
     }
 
     fn console_with(&self, file: &str, commands: &[&str], bound: Duration) -> Result<String> {
+        let (talk, errors) = (self.talk(file, commands)?, self.dir().join("log/console.err"));
+        let text = talk.end(bound)?.text;
+        if text.is_empty() {
+            let errors = std::fs::read_to_string(errors).unwrap_or_default();
+            bail!("the console printed nothing; its errors: {errors}");
+        }
+        ensure!(text.contains("1000 OK"), "the console did not connect:\n{text}");
+        Ok(text)
+    }
+
+    /// Begins to run commands through a console that is connected to one instance of a cluster, and does not wait for its end.
+    ///
+    /// # Errors
+    /// When the console cannot be started.
+    pub fn begin_console_of(&self, instance: &str, commands: &[&str]) -> Result<Talk> {
+        self.talk(&super::config::console_file(instance), commands)
+    }
+
+    fn talk(&self, file: &str, commands: &[&str]) -> Result<Talk> {
         let maker = self.description.console;
         let program = program(maker, "bconsole")?;
         let host = self.host(hosts::CONSOLE);
@@ -69,19 +128,7 @@ impl Site {
         let script = commands.iter().map(|line| format!("{line}\n")).collect::<String>() + "quit\n";
         // A console that ended early closes the pipe; what it printed tells more than that.
         let _ = input.write_all(script.as_bytes());
-        drop(input);
-        let received = ended.recv_timeout(bound);
-        if received.is_err() {
-            let _ = child.kill();
-        }
-        child.wait()?;
-        let text = String::from_utf8_lossy(&ended_or(received, &ended)).into_owned();
-        if text.is_empty() {
-            let errors = std::fs::read_to_string(self.dir().join("log/console.err")).unwrap_or_default();
-            bail!("the console printed nothing; its errors: {errors}");
-        }
-        ensure!(text.contains("1000 OK"), "the console did not connect:\n{text}");
-        Ok(text)
+        Ok(Talk { child, ended })
     }
 
     /// Who makes the console.

@@ -152,6 +152,12 @@ impl Daemon {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// The state is the first word behind the name in brackets, `T` for one that was stopped by a signal.
+    pub(super) fn is_frozen(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+    }
+
     pub(super) fn kill(&mut self) -> Result<()> {
         self.child.kill().with_context(|| format!("kill the {}", self.role.word()))?;
         self.child.wait()?;

@@ -115,12 +115,15 @@ impl Site {
         Ok(())
     }
 
-    /// Freezes an instance (`SIGSTOP`).
+    /// Freezes an instance (`SIGSTOP`); returns when it stands still.
     ///
     /// # Errors
     /// When it is not running.
     pub fn freeze_instance(&mut self, name: &str) -> Result<()> {
-        self.instance(name)?.signal(Signal::STOP)
+        self.instance(name)?.signal(Signal::STOP)?;
+        wait::until("a frozen instance to stand still", wait::START, || {
+            Ok(self.is_instance_frozen(name).then_some(()))
+        })
     }
 
     /// Lets a frozen instance go on (`SIGCONT`).
@@ -153,6 +156,12 @@ impl Site {
     /// Whether the process of an instance runs.
     pub fn is_instance_running(&mut self, name: &str) -> bool {
         self.instances.get_mut(name).is_some_and(Daemon::is_running)
+    }
+
+    /// Whether the process of an instance stands still (`SIGSTOP`).
+    #[must_use]
+    pub fn is_instance_frozen(&self, name: &str) -> bool {
+        self.instances.get(name).is_some_and(Daemon::is_frozen)
     }
 
     /// Takes note that an instance has been ended by another.

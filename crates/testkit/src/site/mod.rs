@@ -29,6 +29,7 @@ mod programs;
 mod tools;
 
 pub use config::Names;
+pub use console::{Said, Talk};
 pub use daemon::{Role, Usage};
 pub use description::{Builder, Maker};
 pub use failpoints::{Act, KNOWN_BUGS};
