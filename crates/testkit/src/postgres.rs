@@ -231,7 +231,11 @@ impl Postgres {
     pub fn kill(&mut self) -> Result<()> {
         // All of its processes: one that is left would hold the folder.
         let Some(running) = self.running.take() else { return Ok(()) };
+        let sessions = running.children();
         running.kill()?;
+        wait::until("the end of the server's sessions", wait::START, || {
+            Ok(sessions.iter().all(|pid| !Path::new("/proc").join(pid).exists()).then_some(()))
+        })?;
         let _ = fs::remove_file(self.data().join("postmaster.pid"));
         Ok(())
     }

@@ -63,6 +63,14 @@ impl Tied {
         Ok(kill_process(self.pid, signal)?)
     }
 
+    /// The numbers of the processes that it has started; none when it has ended.
+    pub(crate) fn children(&self) -> Vec<String> {
+        let pid = self.pid.as_raw_nonzero();
+        let path = format!("/proc/{pid}/task/{pid}/children");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
     /// Kills it and waits for its end.
     ///
     /// # Errors

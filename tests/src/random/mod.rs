@@ -24,6 +24,9 @@ use watch::Watch;
 /// The longest that an event is waited for; when it does not come, the fault strikes all the same.
 const EVENT: Duration = Duration::from_secs(5);
 
+/// What a finding is told apart by from a fault of the driver itself.
+const HEALED: &str = "all was healed, and then";
+
 /// Runs one seed, with a known bug put back where one is named ([`testkit::site::KNOWN_BUGS`]).
 ///
 /// # Errors
@@ -146,7 +149,7 @@ impl Run {
         }
         self.heal()?;
         self.someone_active()?;
-        self.check()
+        self.check().context(HEALED)
     }
 
     /// All is well: every job and console ends, the next jobs end well, and the audit finds nothing.
@@ -236,6 +239,7 @@ pub fn find_bug(
 ) -> Result<(u64, anyhow::Error)> {
     for seed in first..first + count {
         if let Err(found) = run(seed, Some(bug)) {
+            ensure!(format!("{found:#}").contains(HEALED), "seed {seed} did not come to its end: {found:#}");
             run(seed, None).with_context(|| format!("without {bug}, which seed {seed} seemed to find"))?;
             return Ok((seed, found));
         }
