@@ -103,7 +103,8 @@ pub(super) enum Command {
     Truncate,
     Label,
     Reload,
-    Status(&'static str),
+    /// The line as it is.
+    Say(&'static str),
 }
 
 /// A command and what it is about, of which there are more or fewer in each run.
@@ -140,7 +141,7 @@ pub(super) fn order(rng: &mut Rng) -> Order {
         7 => Command::Truncate,
         8 => Command::Label,
         9 => Command::Reload,
-        _ => Command::Status(STATUS[(pick % 5) as usize]),
+        _ => Command::Say(STATUS[(pick % 5) as usize]),
     };
     Order { command, pick }
 }

@@ -33,7 +33,7 @@ impl Run {
             Fault::Freeze(_) => {}
             // It may be refused, with nobody there to take over.
             Fault::Switchover => {
-                self.order(Order { command: Command::Status("cluster switchover"), pick: 0 })?
+                self.order(Order { command: Command::Say("cluster switchover"), pick: 0 })?;
             }
             Fault::Demote => {
                 self.promote()?;
@@ -215,7 +215,7 @@ impl Run {
                 format!("label storage=File1 drive=0 volume=Made-{:04} pool=File slot=0", self.count)
             }
             Command::Reload => "reload".to_owned(),
-            Command::Status(line) => line.to_owned(),
+            Command::Say(line) => line.to_owned(),
         };
         Some(line)
     }
