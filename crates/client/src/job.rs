@@ -52,6 +52,15 @@ pub struct JobIdentity {
     pub errors_max: u64,
 }
 
+impl JobIdentity {
+    /// Whether it is a later attempt of the same job of the same Director.
+    #[must_use]
+    pub fn follows(&self, before: &Self) -> bool {
+        let whose = |job: &Self| (job.id, job.director.clone(), job.catalog);
+        self.catalog.is_some() && whose(self) == whose(before) && self.attempt > before.attempt
+    }
+}
+
 /// Texts of a job for %-codes and status; set as commands come.
 #[derive(Debug, Clone, Default)]
 pub struct JobTexts {

@@ -60,22 +60,27 @@ impl Jobs {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Adds a job; `false` when one of the name runs already.
+    /// Adds a job; `false` when one of the name runs already. An earlier attempt is stopped and its place taken: the Director that
+    /// began it may stand still with its connection open, and the one who follows has closed that attempt.
     pub fn add(&self, job: &Arc<Job>) -> bool {
         let mut state = self.state();
-        if state.running.contains_key(&job.identity.name) {
-            return false;
+        if let Some(before) = state.running.get(&job.identity.name) {
+            if !job.identity.follows(&before.identity) {
+                return false;
+            }
+            before.cancel();
         }
         state.running.insert(job.identity.name.clone(), Arc::clone(job));
         true
     }
 
-    /// Moves a job to the ended ones.
+    /// Moves a job to the ended ones; nothing is kept of an attempt whose place another has taken.
     pub fn end(&self, job: &Arc<Job>) {
         let mut state = self.state();
-        if state.running.remove(&job.identity.name).is_none() {
+        if !state.running.get(&job.identity.name).is_some_and(|running| Arc::ptr_eq(running, job)) {
             return;
         }
+        state.running.remove(&job.identity.name);
         state.run += 1;
         let counts = &job.counters;
         state.last.push_back(EndedJob {
@@ -155,5 +160,47 @@ impl State {
         while self.kept.len() > JOURNALS_MAX {
             self.kept.pop_front();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use types::{Attempt, CatalogId, VolSession};
+
+    use super::*;
+    use crate::job::JobIdentity;
+
+    fn job(director: &str, attempt: u32) -> Arc<Job> {
+        Arc::new(Job::new(JobIdentity {
+            id: JobId(5),
+            name: "One.2026-11-28_12.42.23_02".into(),
+            attempt: Attempt(attempt),
+            session: VolSession::default(),
+            key: None,
+            director: director.into(),
+            catalog: Some(CatalogId(7)),
+            generation: wire::version::Generation::New,
+            daemon: "kit-fd".into(),
+            wanted: Vec::new(),
+            errors_max: 3,
+        }))
+    }
+
+    fn is_canceled(job: &Job) -> bool {
+        job.status() == JobStatus::Canceled
+    }
+
+    /// The Director that began the earlier one was frozen with its connection open.
+    #[test]
+    fn a_later_attempt_takes_the_place_of_the_one_before() {
+        let (jobs, first, second) = (Jobs::default(), job("dc1-dir", 1), job("dc1-dir", 2));
+        assert!(jobs.add(&first) && !jobs.add(&job("dc1-dir", 1)) && !jobs.add(&job("other-dir", 2)));
+        assert!(!is_canceled(&first));
+        assert!(jobs.add(&second) && is_canceled(&first));
+        jobs.end(&first);
+        let running = jobs.running(&second.identity.name).unwrap();
+        assert!(Arc::ptr_eq(&running, &second) && !is_canceled(&second));
+        jobs.end(&second);
+        assert!(jobs.all_running().is_empty() && jobs.last().len() == 1);
     }
 }
