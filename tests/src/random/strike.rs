@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use testkit::site::{Act, Role};
 use testkit::wait;
 
 use super::draw::{Catalog, Command, DIRECTOR_PLACES, Fault, INSTANCES, Late, Order, STORAGE_PLACES, Who};
-use super::{EVENT, Run};
+use super::{EVENT, HEALED, Run};
 
 /// The place at which the answer to a relabel has come.
 const SENT: &str = "director-relabel-answered";
@@ -107,10 +107,16 @@ impl Run {
             if is_unheard || self.has_heard() {
                 self.watch.late.extend(makes);
             }
+            let before = self.contents(&lines)?;
             self.site.arm(SENT, Act::Pass)?;
             self.thaw()?;
             if is_unheard && self.site.is_instance_running(&active) {
                 let _ = self.site.wait_reached(SENT, EVENT);
+                // Whoever follows cannot reach the Storage Daemon, and no job writes a purged Volume.
+                ensure!(
+                    self.contents(&lines)? == before,
+                    "{HEALED}: I4: {lines:?} was done when the lease had run out"
+                );
             }
             let _ = self.site.disarm(SENT);
         }
@@ -119,6 +125,12 @@ impl Run {
             self.watch.is_healed(&self.site)?;
         }
         Ok(())
+    }
+
+    /// What is on the Volume that the first of these lines purges.
+    fn contents(&self, lines: &[String]) -> Result<Option<Vec<u8>>> {
+        let volume = lines.first().and_then(|line| line.strip_prefix("purge volume="));
+        Ok(volume.map(|name| std::fs::read(self.site.volume_file(name))).transpose()?)
     }
 
     /// What the console says, and the Volume that is made of it; nothing where there is no Volume for it.
