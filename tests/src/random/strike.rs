@@ -7,6 +7,7 @@ use testkit::site::{Act, Role};
 use testkit::wait;
 
 use super::draw::{Catalog, Command, DIRECTOR_PLACES, Fault, INSTANCES, Late, Order, STORAGE_PLACES, Who};
+use super::watch::SCHEDULED;
 use super::{EVENT, HEALED, Run};
 
 /// The place at which the answer to a relabel has come.
@@ -51,6 +52,9 @@ impl Run {
                     self.watch.harm(&self.site);
                 }
                 self.site.arm(place, Act::Kill)?;
+                self.order(Order { command: Command::Run(SCHEDULED), pick: 0 })?;
+                // A job comes by, or the place waits for another fault's commands.
+                let _ = self.site.wait_reached(place, EVENT);
             }
             Fault::Late { command, is_unheard } => self.come_too_late(command, is_unheard)?,
             Fault::Catalog => self.strike_catalog()?,
