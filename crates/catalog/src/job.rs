@@ -330,16 +330,15 @@ pub fn get_many(r: &ReadTx<'_>, ids: &[JobId]) -> Result<Vec<JobRow>> {
     Ok(rows)
 }
 
+/// That a row of Job has no end yet.
+pub(crate) const UNFINISHED: &str = "Job.JobStatus NOT IN ('T', 'W', 'E', 'e', 'f', 'A', 'I', 'D')";
+
 /// Jobs that are not over, oldest first: after a start of the Director, those to adopt or to close.
 ///
 /// # Errors
 /// Those of the database; [`CatalogError::BadValue`].
 pub fn list_unfinished(r: &ReadTx<'_>) -> Result<Vec<JobRow>> {
-    r.all(
-        "SELECT * FROM Job WHERE JobStatus NOT IN ('T', 'W', 'E', 'e', 'f', 'A', 'I', 'D') ORDER BY JobId",
-        &[],
-        JobRow::from_row,
-    )
+    r.all(&format!("SELECT * FROM Job WHERE {UNFINISHED} ORDER BY JobId"), &[], JobRow::from_row)
 }
 
 /// What a previous backup must have been, to count for a level decision (spec/04 §4.7).

@@ -20,6 +20,7 @@ mod identity;
 pub mod job;
 pub mod jobmedia;
 pub mod journal;
+pub mod known;
 pub mod leader;
 pub mod lease;
 pub mod ledger;

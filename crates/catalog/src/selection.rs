@@ -1,6 +1,7 @@
 //! What `restore` asks: chains, files by name, names of clients and FileSets (spec/05 §7).
 
 use crate::error::Result;
+use crate::known::id_list;
 use crate::params;
 use crate::tx::ReadTx;
 use types::{FileIndex, JobId, JobLevel, Timestamp};
@@ -93,7 +94,7 @@ pub fn find_file(
         "Client.Name = ?3 AND Job.Type = 'B' AND Job.JobStatus IN ('T', 'W') AND Job.StartTime <= ?4"
             .to_owned()
     } else {
-        format!("Job.JobId IN ({}) AND ?3 = ?3 AND ?4 = ?4", list(jobs))
+        format!("Job.JobId IN ({}) AND ?3 = ?3 AND ?4 = ?4", id_list(jobs))
     };
     let sql = format!(
         "SELECT Job.JobId, File.FileIndex FROM Path JOIN File ON File.PathId = Path.PathId JOIN Job ON Job.JobId = File.JobId \
@@ -119,7 +120,7 @@ pub fn files_in_directory(r: &ReadTx<'_>, jobs: &[JobId], path: &[u8]) -> Result
          ORDER BY Job.JobTDate DESC, Job.JobId DESC) AS Newest FROM Path JOIN File ON File.PathId = Path.PathId \
          JOIN Job ON Job.JobId = File.JobId WHERE Path.Path = ?1 AND File.JobId IN ({})) F \
          WHERE Newest = 1 AND FileIndex > 0 ORDER BY JobId, FileIndex",
-        list(jobs)
+        id_list(jobs)
     );
     r.all(&sql, params![path], |row| Ok((row.at(0)?, row.at(1)?)))
 }
@@ -141,8 +142,4 @@ pub fn without_files(r: &ReadTx<'_>, jobs: &[JobId]) -> Result<Vec<JobId>> {
         }
     }
     Ok(without)
-}
-
-fn list(jobs: &[JobId]) -> String {
-    jobs.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }

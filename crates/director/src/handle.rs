@@ -370,6 +370,31 @@ impl Director {
         written.await.map_err(|error| DirectorError::Catalog(chain(&error)))
     }
 
+    /// Notes that this instance acts by its configuration, where the one that was active last had the same: then the catalog has
+    /// its resources' rows. False where it had another.
+    pub(crate) async fn goes_on_as_before(&self) -> Result<bool, DirectorError> {
+        let configuration = self.configuration();
+        let (director, instance) = (self.config().director.name.clone(), self.guard().instance().to_owned());
+        let written = self.catalog().write(self.epoch(), move |tx| {
+            let last = LastActive::get(tx, &director)?;
+            let is_same = last.is_some_and(|last| last.hash == configuration.hash);
+            if is_same {
+                let now = LastActive { hash: configuration.hash.clone(), instance: instance.clone() };
+                now.set(tx, text::now())?;
+            }
+            Ok(is_same)
+        });
+        written.await.map_err(|error| DirectorError::Catalog(chain(&error)))
+    }
+
+    /// Makes rows of resources anew that somebody has deleted.
+    pub(crate) async fn mend_resources(&self) {
+        let _turn = self.inner.reloading.lock().await;
+        if let Err(error) = self.sync_resources(&self.configuration()).await {
+            tracing::warn!(error = %chain(&error), "the rows of the configuration's resources were not looked through");
+        }
+    }
+
     /// Serves the catalog requests of jobs by the rules of the configuration as it is now.
     pub(crate) fn catalog_service(&self) -> CatalogService {
         let reconciliation = Arc::clone(&self.inner.reconciliation);

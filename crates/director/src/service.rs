@@ -607,7 +607,11 @@ async fn prepare(
 /// What an active instance does first.
 async fn take_over(director: &Director, configuration: &Arc<Configuration>) -> Result<(), DirectorError> {
     sys::failpoint::reach("director-activated");
-    director.sync_resources(configuration).await?;
+    // Consoles wait for all this: what can follow later does.
+    let goes_on = director.goes_on_as_before().await?;
+    if !goes_on {
+        director.sync_resources(configuration).await?;
+    }
     recall(director).await?;
     director.spawn(write_log(director.clone()));
     reconcile::begin(director, director.doubt()).await?;
@@ -615,6 +619,10 @@ async fn take_over(director: &Director, configuration: &Arc<Configuration>) -> R
     director.spawn(reconcile::run(director.clone()));
     jobs::leftover::look_everywhere(director);
     director.spawn(scheduler::run(director.clone()));
+    if goes_on {
+        let of = director.clone();
+        director.spawn(async move { of.mend_resources().await });
+    }
     Ok(())
 }
 

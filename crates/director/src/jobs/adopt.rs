@@ -24,6 +24,7 @@ use catalog::job::JobRow;
 use catalog::journal::{self, JournalKey};
 use catalog::plan::PlanRow;
 use policy::plan::StoragePlan;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -44,13 +45,15 @@ struct Left {
 /// # Errors
 /// [`DirectorError::Catalog`].
 pub(crate) async fn take_up(director: &Director) -> Result<(), DirectorError> {
+    // Few statements: nobody is served before, and each is a way to the server and back.
     let read = director.catalog().read(|r| {
-        let mut left = Vec::new();
-        for row in catalog::job::list_unfinished(r)? {
-            let (id, plan) = (row.id, catalog::plan::load(r, row.id)?);
-            left.push(Left { row, plan, attempt: catalog::attempt::open_of(r, id)? });
-        }
-        Ok(left)
+        let plans = catalog::plan::list_unfinished(r)?.into_iter().map(|plan| (plan.job_id, plan));
+        let open = catalog::attempt::list_open(r)?.into_iter().map(|attempt| (attempt.job_id, attempt));
+        let (mut plans, mut open): (HashMap<_, _>, HashMap<_, _>) = (plans.collect(), open.collect());
+        let rows = catalog::job::list_unfinished(r)?.into_iter();
+        Ok(rows
+            .map(|row| Left { plan: plans.remove(&row.id), attempt: open.remove(&row.id), row })
+            .collect::<Vec<_>>())
     });
     let left = read.await.map_err(|error| DirectorError::Catalog(chain(&error)))?;
     for job in left {

@@ -11,9 +11,9 @@ use catalog::media::{self, MediaRow};
 use catalog::operator::{self, Setting};
 use catalog::pool::PoolRow;
 use catalog::volume_state::{self, VolumeState};
-use catalog::{ReadTx, WriteTx, attempt, highwater, journal};
+use catalog::{ReadTx, WriteTx, highwater, known};
 use policy::reconcile::{
-    Doubt, HeldJob, Inventory, Recorded, RecordedJob, RecordedVolume, Sign, VolumeStep, plan, sign,
+    Doubt, Inventory, Recorded, RecordedJob, RecordedVolume, Sign, VolumeStep, plan, sign,
 };
 use types::{JobId, Timestamp, VolStatus, VolTime};
 use wire::msg::holdfast::VolumeEntry;
@@ -146,20 +146,14 @@ fn recorded(r: &ReadTx<'_>, inventory: &Inventory, baseline: Option<JobId>) -> c
         None => highest_job(r)?,
     };
     let mut recorded = Recorded { highest_job, ..Recorded::default() };
-    for HeldJob { id, .. } in &inventory.jobs {
-        let Some(row) = catalog::job::get(r, *id)? else { continue };
-        let mut job = RecordedJob { name: row.unique_name, ..RecordedJob::default() };
-        for row in attempt::list(r, *id)? {
-            let key = journal::JournalKey { job_id: *id, attempt: row.attempt, storage: row.storage };
-            job.attempts.insert(row.attempt, journal::position(r, &key)?);
-        }
-        recorded.jobs.insert(*id, job);
+    let ids: Vec<JobId> = inventory.jobs.iter().map(|held| held.id).collect();
+    for (id, job) in known::jobs(r, &ids)? {
+        recorded.jobs.insert(id, RecordedJob { name: job.name, attempts: job.attempts });
     }
-    for volume in &inventory.volumes {
-        let Some(row) = media::get_by_name(r, &volume.name)? else { continue };
-        let state = volume_state::get(r, row.id)?;
+    let names: Vec<&str> = inventory.volumes.iter().map(|volume| volume.name.as_str()).collect();
+    for (name, state) in known::volumes(r, &names)? {
         let known = RecordedVolume { label_time: VolTime(state.label_date), seq: state.state_seq };
-        recorded.volumes.insert(volume.name.clone(), known);
+        recorded.volumes.insert(name, known);
     }
     Ok(recorded)
 }
