@@ -235,7 +235,15 @@ impl Candidate {
             fence: fencing.fence,
         };
         let session = catalog.lease_session(lease_time / 3);
+        // Before it could take over with another configuration than the last.
+        if let Err(RunError::OtherConfiguration(other)) = same_as_last(&catalog, &seat.configuration()).await
+        {
+            seat.expect_configuration(&other.last_whole, &other.instance);
+        }
         let lease = LeaseCandidate::start(session, terms, fencers(&config), &config.director.name);
+        if seat.held_back().borrow().is_held() {
+            lease.hold_back(true).await;
+        }
         Ok(Some(Self::Lease { catalog, lease: Arc::new(lease) }))
     }
 
