@@ -1,6 +1,8 @@
 //! Backup and restore with Holdfast in every position, on trees with every kind of entry.
 
 mod accurate;
+mod copy;
+mod copy_restore;
 mod daemons;
 mod faults;
 mod latency;
@@ -8,6 +10,7 @@ mod levels;
 mod media;
 mod options;
 mod postgres;
+mod replication;
 mod restore;
 mod schedule;
 mod scripts;

@@ -6,6 +6,7 @@ mod back;
 mod catalog;
 mod config;
 mod console;
+mod copy;
 mod failpoints;
 mod faults;
 mod fence;

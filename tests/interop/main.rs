@@ -4,10 +4,11 @@ use std::fs;
 
 use anyhow::{Result, ensure};
 use holdfast_tests::{
-    expect_good, full_incremental_restore_list, our_site, ours, scratch, tree_of_every_kind,
+    compare_restored, copies, expect_good, full_incremental_restore_list, our_site, ours, scratch,
+    tree_of_every_kind,
 };
 use testkit::compare::Compare;
-use testkit::site::{Maker, Site};
+use testkit::site::{Builder, Maker, Site};
 
 #[test]
 fn only_the_file_daemon_is_real() -> Result<()> {
@@ -86,4 +87,53 @@ fn we_restore_from_a_volume_that_bacula_wrote() -> Result<()> {
     let listed = site.bls("Vol-0001", &["-j"])?;
     ensure!(listed.contains(&format!("JobId={}", full.id)) && listed.contains("JobId=3"), "{listed}");
     site.finish()
+}
+
+/// A copy from the first Storage Daemon to the far one, and a restore from it with the original gone.
+fn copies_between(builder: Builder) -> Result<()> {
+    let dir = scratch()?;
+    let tree = tree_of_every_kind(dir.path())?;
+    let site = builder.tree(&tree).extra(copies::jobs("Far")).start()?;
+    expect_good(&site.backup("Full")?)?;
+    let full = site.job(1)?;
+    expect_good(&copies::run(&site, "CopyAll")?)?;
+    let made = copies::of_type(&site, 'C')?;
+    ensure!(made.len() == 1, "{made:?}\n{}", site.job_log());
+    expect_good(&made[0])?;
+    ensure!(made[0].files() == full.files(), "{made:?} {full:?}");
+    ensure!(site.job_log().contains("Termination:            Copying OK"), "{}", site.job_log());
+    fs::remove_file(site.volumes().join("Vol-0001"))?;
+    expect_good(&site.restore_jobs(&[made[0].id], &site.restored())?)?;
+    compare_restored(&site, &tree)?.expect_equal()?;
+    site.finish()
+}
+
+#[test]
+fn copies_from_a_real_storage_daemon_to_ours() -> Result<()> {
+    copies_between(our_site().storage(Maker::Bacula9).far_storage(ours()))
+}
+
+#[test]
+fn copies_from_our_storage_daemon_to_a_real_one() -> Result<()> {
+    copies_between(our_site().far_storage(Maker::Bacula9))
+}
+
+#[test]
+fn copies_between_real_storage_daemons() -> Result<()> {
+    copies_between(our_site().storage(Maker::Bacula9).far_storage(Maker::Bacula9))
+}
+
+#[test]
+fn a_real_director_copies_between_our_storage_daemons() -> Result<()> {
+    copies_between(our_site().director(Maker::Bacula9).far_storage(ours()))
+}
+
+#[test]
+fn a_real_director_copies_from_our_storage_daemon_to_a_real_one() -> Result<()> {
+    copies_between(our_site().director(Maker::Bacula9).far_storage(Maker::Bacula9))
+}
+
+#[test]
+fn a_real_director_copies_from_a_real_storage_daemon_to_ours() -> Result<()> {
+    copies_between(our_site().director(Maker::Bacula9).storage(Maker::Bacula9).far_storage(ours()))
 }

@@ -1,6 +1,7 @@
 //! What the groups of whole-system tests share.
 
 pub mod audit;
+pub mod copies;
 pub mod held;
 pub mod load;
 pub mod random;

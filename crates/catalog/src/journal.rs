@@ -130,6 +130,20 @@ pub fn forget_answers(tx: &WriteTx<'_>, key: &JournalKey) -> Result<()> {
     .map(drop)
 }
 
+/// Forgets position and answers of one journal that is over, all of it being in the catalog: the same Storage may then begin another
+/// one for the same attempt, as in a restore that comes back to it.
+///
+/// # Errors
+/// Those of the database.
+pub fn forget_one(tx: &WriteTx<'_>, key: &JournalKey) -> Result<()> {
+    forget_answers(tx, key)?;
+    tx.execute(
+        "DELETE FROM hf_journal WHERE JobId = ?1 AND Attempt = ?2 AND Storage = ?3",
+        params![key.job_id, key.attempt, &key.storage],
+    )
+    .map(drop)
+}
+
 /// Forgets the positions and answers of a job, once its journals are gone from every Storage.
 ///
 /// # Errors

@@ -11,6 +11,7 @@
 pub mod attempt;
 pub mod bvfs;
 pub mod client;
+pub mod copies;
 pub mod counter;
 mod error;
 pub mod file;

@@ -190,7 +190,7 @@ pub fn copies(r: &ReadTx<'_>, of: &[JobId], limit: Option<u32>) -> Result<Listin
     let sql = format!(
         "SELECT DISTINCT Job.PriorJobId AS JobId, Job.Job, Job.JobId AS CopyJobId, Media.MediaType \
          FROM Job JOIN JobMedia ON JobMedia.JobId = Job.JobId JOIN Media ON Media.MediaId = JobMedia.MediaId \
-         WHERE Job.Type = 'C'{narrowed} ORDER BY Job.PriorJobId DESC{limit}"
+         WHERE Job.Type = 'C' AND Job.JobStatus IN ('T', 'W'){narrowed} ORDER BY Job.PriorJobId DESC{limit}"
     );
     query(r, &sql, &[])
 }

@@ -5,6 +5,8 @@
 #[path = "postgres/settings.rs"]
 mod settings;
 
+mod copies;
+
 use catalog::attempt::{self, AttemptState, Totals};
 use catalog::file::{self, Ingest, NewFile};
 use catalog::jobmedia::{self, Piece};
@@ -52,6 +54,9 @@ async fn conforms<F: Future<Output = Catalog>>(fresh: impl Fn() -> F) {
     rows_of_resources_are_kept(&new().await).await;
     a_deleted_job_promotes_its_copy(&new().await).await;
     a_deleted_volume_takes_its_jobs_with_it(&new().await).await;
+    copies::a_pool_tells_what_may_be_copied(&new().await).await;
+    copies::a_copy_is_compared_and_completed(&new().await).await;
+    copies::a_migrated_job_loses_its_files_or_itself(&new().await).await;
 }
 
 struct Fixture {

@@ -1,7 +1,8 @@
 //! Numbers of a running job that several threads count.
 
-use std::sync::Mutex;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Counts of a job. Bytes are as the End Job line has them (spec/02 §7.0).
 #[derive(Debug, Default)]
@@ -22,9 +23,32 @@ pub struct Counters {
     pub bandwidth: AtomicU64,
     /// The entry being worked on.
     current: Mutex<Vec<u8>>,
+    /// Restored files that were not right, with the errors counted for each; at most [`SPOILED_MAX`].
+    spoiled: Mutex<BTreeMap<Vec<u8>, u64>>,
 }
 
+/// Files remembered that were not right.
+const SPOILED_MAX: usize = 4096;
+
 impl Counters {
+    /// Remembers the errors that were counted for a restored file.
+    pub fn note_spoiled(&self, path: &[u8], errors: u64) {
+        let mut spoiled = self.spoiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if spoiled.len() < SPOILED_MAX || spoiled.contains_key(path) {
+            *spoiled.entry(path.to_vec()).or_default() += errors;
+        }
+    }
+
+    /// The file came once more and is right: its errors are taken back. Whether there were any.
+    pub fn note_mended(&self, path: &[u8]) -> bool {
+        let mended = self.spoiled.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
+        let Some(mended) = mended else { return false };
+        let less = |errors: u64| Some(errors.saturating_sub(mended));
+        // The closure always gives a value.
+        let _ = self.errors.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        true
+    }
+
     /// Adds to a count.
     pub fn add(counter: &AtomicU64, value: u64) {
         counter.fetch_add(value, Ordering::Relaxed);

@@ -277,7 +277,7 @@ impl Parser<'_> {
 
     /// Warns of jobs that are known and cannot be run yet: they would fail when they are started.
     fn check_unsupported_jobs(&mut self) {
-        const TYPES: &[&str] = &["Verify", "Copy", "Migrate"];
+        const TYPES: &[&str] = &["Verify"];
         const LEVELS: &[&str] = &["VirtualFull"];
         let mut warnings = Vec::new();
         for job in self.resources.iter().filter(|r| r.table.kind == ResourceKind::Job) {

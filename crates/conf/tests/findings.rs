@@ -140,13 +140,13 @@ fn findings_are_rendered_with_the_text_underlined() {
 #[test]
 fn what_is_ignored_or_not_in_effect_is_said() {
     let text =
-        format!("{REST}Pool {{ Name = a; Pool Type = Backup; Label Format = a- b\n Copy Pool = po }}\n");
+        format!("{REST}Pool {{ Name = a; Pool Type = Backup; Label Format = a- b\n Cleaning Prefix = X }}\n");
     let mut loader = TextLoader::new("t.conf", text);
     let loaded = load::<DirectorConfig>("t.conf", &mut loader).unwrap();
     assert!(loaded.warnings.list.iter().all(|w| w.severity == Severity::Warning));
     expect![[r#"
         t.conf:9:56: warning: this text is ignored; put the value in quotes if it belongs to it
-        t.conf:10:14: warning: `Copy Pool` is not yet in effect"#]]
+        t.conf:10:20: warning: `Cleaning Prefix` is not yet in effect"#]]
     .assert_eq(&loaded.warnings.to_string());
 }
 
@@ -180,7 +180,6 @@ Director { Name = e; Password = p; Query File = q; Working Directory = /tmp; Pid
             9:89: error: TLS has nothing to check certificates against; add `TLS CA Certificate File`
             10:1: error: Job "cp" has no Storage, nor has its Pool; add `Storage = name` to the Job or to the Pool
             10:1: error: Job "cp" lacks `Selection Type`; add `Selection Type = PoolUncopiedJobs` or another one
-            10:25: warning: Job "cp": jobs of Type Copy are not yet in effect
             11:1: error: there is more than one Director resource; the daemon is described by exactly one; remove this one
             11:111: error: `Dir Port` cannot stand beside `Dir Addresses`; put the address and port into the block
             12:93: error: addr or port, each once, is expected here"#]],

@@ -27,6 +27,7 @@ pub(super) fn quiet(site: &Site, findings: &mut Findings) -> Result<()> {
             Role::Director => "status dir",
             Role::Storage => "status storage=File1",
             Role::Client => "status client=kit-fd",
+            Role::FarStorage => "status storage=Far",
         };
         let mut said = String::new();
         let idle = wait::until("a daemon to have no job", crate::NOTICE, || {

@@ -391,15 +391,17 @@ impl<'a> Restorer<'a> {
     /// Closes the entry: checks, then owner, mode and times, then ACLs and attributes.
     fn finish_current(&mut self) {
         let Some(mut current) = self.current.take() else { return };
+        let mut wrong = 0;
         if let Some(writer) = current.data.take() {
             let end = writer.end;
             match writer.finish() {
                 Ok(digests) => current.digests = digests,
                 Err(error) => self.data_error(&mut current, &error),
             }
-            self.check_size(&current, end);
+            wrong += u64::from(!self.check_size(&current, end));
         }
-        self.check_digest(&current);
+        wrong += u64::from(!self.check_digest(&current));
+        self.settle(&current, wrong);
         let Current { path, place, stat, file_type, later, .. } = &current;
         if *file_type != FileType::HardLink {
             self.meta.attributes(path, place, stat, *file_type);
@@ -414,32 +416,45 @@ impl<'a> Restorer<'a> {
         }
     }
 
-    fn check_size(&self, current: &Current, end: u64) {
+    /// A file that was not right and came once more, right, from another Volume is no error any more.
+    fn settle(&self, current: &Current, wrong: u64) {
+        if wrong > 0 {
+            self.counters.note_spoiled(&current.path, wrong);
+        } else if !current.broken && self.counters.note_mended(&current.path) {
+            let path = path_text(&current.path);
+            self.log.message(MessageKind::Info, &format!("{path} came once more and is right now.\n"));
+        }
+    }
+
+    /// Whether the size is right.
+    fn check_size(&self, current: &Current, end: u64) -> bool {
         let size = current.stat.size;
         if current.file_type == FileType::Regular && !current.broken && size > 0 && end != size {
             let (path, want, got) = (path_text(&current.path), commas(size), commas(end));
             self.error(&format!(
                 "File size of restored file {path} not correct. Original {want}, restored {got}.\n"
             ));
+            return false;
         }
+        true
     }
 
     /// Bacula checks nothing here (spec/02 §7.7 9); a restored file that is not what was saved must not pass as good.
-    fn check_digest(&mut self, current: &Current) {
+    fn check_digest(&mut self, current: &Current) -> bool {
         if current.file_type == FileType::HardLink || current.broken {
-            return;
+            return true;
         }
         let Some((kind, expected)) = &current.expected else {
             if current.had_data {
                 self.digest_plan.learn(None);
             }
-            return;
+            return true;
         };
         self.digest_plan.learn(Some(*kind));
         // Version 15.0 writes the 128-bit value under both numbers.
         let computed_as = if *kind == DigestKind::Xxh3x64 { DigestKind::Xxh3x128 } else { *kind };
         let found = current.digests.iter().find(|(have, _)| *have == *kind || *have == computed_as);
-        let Some((_, computed)) = found else { return };
+        let Some((_, computed)) = found else { return true };
         if computed != expected && !(expected.len() < computed.len() && computed.ends_with(expected)) {
             let path = path_text(&current.path);
             let (want, got) = (attrs::base64_encode(expected), attrs::base64_encode(computed));
@@ -447,7 +462,9 @@ impl<'a> Restorer<'a> {
                 "{} digest of restored file {path} not correct. Original {want}, restored {got}.\n",
                 kind.name()
             ));
+            return false;
         }
+        true
     }
 }
 

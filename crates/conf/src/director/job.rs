@@ -85,7 +85,7 @@ macro_rules! job_resource {
                 /// Pool when the level is Differential in the end.
                 "Differential Backup Pool" => differential_backup_pool: Option<String> = Kind::Ref(ResourceKind::Pool);
                 /// Copies each backup there as soon as it ends.
-                "Copy Pool" => copy_pool: Option<String> = Kind::Ref(ResourceKind::Pool), since("Holdfast"), pending();
+                "Copy Pool" => copy_pool: Option<String> = Kind::Ref(ResourceKind::Pool), since("Holdfast");
                 /// When it starts by itself; only by hand when absent.
                 "Schedule" => schedule: Option<String> = Kind::Ref(ResourceKind::Schedule), example("WeeklyCycle");
                 /// The job whose newest backup a Verify checks.
@@ -145,7 +145,7 @@ macro_rules! job_resource {
                 /// Allow pruning of Volumes for this job whatever the Pool says.
                 "Prune Volumes" => prune_volumes: bool = Kind::Bool, default("no");
                 /// Delete a migrated job instead of keeping its record.
-                "Purge Migration Job" => purge_migration_job: bool = Kind::Bool, default("no"), pending();
+                "Purge Migration Job" => purge_migration_job: bool = Kind::Bool, default("no");
                 /// No: not started by its Schedule.
                 "Enabled" => enabled: bool = Kind::Bool, default("yes");
                 /// Accepted for old files: the Storage Daemon's journal takes the place of attribute spooling.
@@ -164,7 +164,7 @@ macro_rules! job_resource {
                 /// Instances of this job at once.
                 "Maximum Concurrent Jobs" => maximum_concurrent_jobs: u32 = Kind::Uint, default("1");
                 /// Jobs that one Copy or Migration Job may start.
-                "Maximum Spawned Jobs" => maximum_spawned_jobs: u32 = Kind::Uint, default("600"), pending();
+                "Maximum Spawned Jobs" => maximum_spawned_jobs: u32 = Kind::Uint, default("600");
                 /// Start a failed job again.
                 "Reschedule On Error" => reschedule_on_error: bool = Kind::Bool, default("no");
                 /// Start an incomplete job again.

@@ -87,7 +87,7 @@ resource! {
         /// Pool that new Volumes come from; the Pool named Scratch when absent.
         "Scratch Pool" => scratch_pool: Option<String> = Kind::Ref(ResourceKind::Pool);
         /// Copies each backup to these Pools as soon as it ends.
-        "Copy Pool" => copy_pool: Vec<String> = Kind::RefList(ResourceKind::Pool), pending();
+        "Copy Pool" => copy_pool: Vec<String> = Kind::RefList(ResourceKind::Pool);
         /// Catalog of the Pool.
         "Catalog" => catalog: Option<String> = Kind::Ref(ResourceKind::Catalog);
         /// How long file records are kept; 0 leaves it to the Client.

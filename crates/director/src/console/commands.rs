@@ -107,7 +107,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         "Report status",
         "all | dir=<dir-name> | director | client=<client-name> |\n\tstorage=<storage-name> |\n\tschedule \
          [job=<job-name>] [client=<cli-name>] [schedule=<sched-name>] [days=<nn>] [limit=<nn>]\n\t\t\
-         [time=<universal-time-specification>]",
+         [time=<universal-time-specification>] |\n\treplication",
     ),
     command("stop", "Stop a job", "jobid=<number-list> job=<job-name> ujobid=<unique-jobid> all"),
     command(

@@ -27,6 +27,7 @@ mod list;
 mod owners;
 mod progress;
 mod prune;
+mod replication;
 mod restore;
 mod run;
 mod schedule;

@@ -31,6 +31,7 @@ impl Session {
                 let storage = self.pick(Pick::Storage, args, &["storage", "store", "sd"]).await?;
                 self.status_storage(&storage).await
             }
+            "replication" => self.status_replication().await,
             "schedule" | "scheduled" | "sched" => self.status_schedule(args).await,
             "" => self.status_menu(args).await,
             other => {

@@ -14,7 +14,7 @@ use super::machine::Step;
 use super::outcome::Wish;
 use super::readback::{self, Found};
 use super::session::{Fail, Flow, SdSession, attach_storage};
-use super::{aftermath, backup, cancel, create, leftover, rejoin};
+use super::{aftermath, backup, cancel, copy, create, leftover, rejoin};
 use crate::error::DirectorError;
 use crate::handle::Director;
 use crate::peer::{StorageConn, chain};
@@ -23,8 +23,8 @@ use catalog::attempt::{AttemptRow, AttemptState, Totals};
 use catalog::job::JobRow;
 use catalog::journal::{self, JournalKey};
 use catalog::plan::PlanRow;
-use policy::plan::StoragePlan;
-use std::collections::HashMap;
+use policy::plan::{CopyPlan, StoragePlan};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -56,8 +56,9 @@ pub(crate) async fn take_up(director: &Director) -> Result<(), DirectorError> {
             .collect::<Vec<_>>())
     });
     let left = read.await.map_err(|error| DirectorError::Catalog(chain(&error)))?;
+    let open: BTreeSet<u32> = left.iter().map(|job| job.row.id.get()).collect();
     for job in left {
-        take(director, job).await?;
+        take(director, job, &open).await?;
     }
     aftermath::take_up(director).await
 }
@@ -73,15 +74,24 @@ pub(crate) async fn take_up_one(director: &Director, id: JobId) -> Result<(), Di
         Ok(Some(Left { row, plan, attempt: catalog::attempt::open_of(r, id)? }))
     });
     match read.await.map_err(|error| DirectorError::Catalog(chain(&error)))? {
-        Some(left) => take(director, left).await,
+        Some(left) => take(director, left, &std::collections::BTreeSet::new()).await,
         None => Ok(()),
     }
 }
 
-async fn take(director: &Director, left: Left) -> Result<(), DirectorError> {
+/// `open`: the jobs that are not over.
+async fn take(
+    director: &Director,
+    left: Left,
+    open: &BTreeSet<u32>,
+) -> Result<(), DirectorError> {
     let Left { row, plan, attempt } = left;
     let Some(plan) = plan else { return close_without_plan(director, &row).await };
     let plan = create::parse(&plan)?;
+    if let Some(CopyPlan::Written { control }) = plan.copy {
+        // Its control job takes it up.
+        return if open.contains(&control) { Ok(()) } else { copy::give_up(director, row.id).await };
+    }
     // A known bug that tests put back: what runs of the job is not asked for, and another attempt starts beside it.
     let attempt = attempt.filter(|_| !sys::failpoint::is_on("bug-attempt-not-closed"));
     match attempt {
@@ -108,7 +118,7 @@ async fn close_without_plan(director: &Director, row: &JobRow) -> Result<(), Dir
 }
 
 /// What the daemons of a job hold.
-enum Standing {
+pub(super) enum Standing {
     /// The SD has it: the job goes on.
     Taken(Box<SdSession>),
     /// The SD has it, and all of it was confirmed before: the job had ended, and the catalog has lost that.
@@ -138,6 +148,9 @@ async fn adopt(director: Director, job: Arc<Job>, row: JobRow, attempt: AttemptR
         pool: row.pool_id,
         ..Ground::default()
     };
+    if copy::is_control(&job.plan()) {
+        return Box::pin(adopt_copy(&director, &job, course, &attempt)).await;
+    }
     let held = tokio::select! {
         held = ask_storage(&director, &job, &attempt) => held,
         _ = job.wished() => Ok(Standing::Lost("the job was canceled before its Storage daemon answered".to_owned())),
@@ -176,6 +189,16 @@ async fn adopt(director: Director, job: Arc<Job>, row: JobRow, attempt: AttemptR
     if let Some(storage) = left_with {
         leftover::look(&director, &storage);
     }
+}
+
+/// The same of the control job of a copy.
+async fn adopt_copy(director: &Director, job: &Arc<Job>, mut course: Course, attempt: &AttemptRow) {
+    let led = match copy::adopt::adopt(director, job, &mut course, attempt).await {
+        Ok(copy::adopt::Left::Anew) => return Box::pin(start_anew(director, job, attempt.attempt)).await,
+        Ok(copy::adopt::Left::Ended) => Ok(()),
+        Err(fail) => Err(fail),
+    };
+    life::close(director, job, course, led).await;
 }
 
 /// Ends a job, or starts it anew, as was found on its daemons.
@@ -220,7 +243,11 @@ async fn start_anew(director: &Director, job: &Arc<Job>, attempt: Attempt) {
 }
 
 /// Asks the SD that holds the attempt until it answers, at most for the configured time.
-async fn ask_storage(director: &Director, job: &Arc<Job>, attempt: &AttemptRow) -> Result<Standing, Fail> {
+pub(super) async fn ask_storage(
+    director: &Director,
+    job: &Arc<Job>,
+    attempt: &AttemptRow,
+) -> Result<Standing, Fail> {
     let plan = job.plan();
     let storages: Vec<StoragePlan> = plan.write_storages.iter().chain(&plan.read_storages).cloned().collect();
     let Some(storage) = storages.iter().find(|storage| storage.name == attempt.storage) else {
@@ -319,7 +346,12 @@ async fn close_attempt(job: &Job, attempt: Attempt, mut conn: StorageConn) -> Re
 }
 
 /// A reservation whose session is not in the catalog; an SD that does not answer frees it by itself.
-async fn give_up_reservation(director: &Director, job: &Job, attempt: Attempt, storage: &StoragePlan) {
+pub(super) async fn give_up_reservation(
+    director: &Director,
+    job: &Job,
+    attempt: Attempt,
+    storage: &StoragePlan,
+) {
     let asked = tokio::time::timeout(Duration::from_secs(5), async {
         let conn = reach(director, job, storage).await?;
         if conn.holdfast {

@@ -53,7 +53,11 @@ pub(crate) async fn follow(
     written: &Written,
 ) -> Option<Timestamp> {
     let plan = job.plan();
-    reporting::report(director, job, &plan, course, written);
+    if super::copy::is_control(&plan) {
+        super::copy::report(director, job, course, written).await;
+    } else {
+        reporting::report(director, job, &plan, course, written);
+    }
     follow_report(director, job, course, written).await
 }
 
@@ -71,6 +75,9 @@ async fn follow_report(
     let is_replayed = director.reconciliation().is_replayed(job.id);
     if plan.job_type == JobType::Backup && written.status.is_success() && !is_replayed {
         bootstrap::write(director, job, &codes, written.session, written.end).await;
+    }
+    if !is_replayed {
+        super::copy::replicate(director, job, written.status, written.bytes).await;
     }
     if written.status.is_success() {
         auto_prune::run(director, job, &plan, written.end).await;
@@ -111,8 +118,9 @@ async fn plan_again(director: &Director, job: &Job, plan: &JobPlan, written: &Wr
         && !written.status.is_success()
         && !matches!(written.status, JobStatus::Canceled | JobStatus::Incomplete);
     let left = rules.times == 0 || rules.done < rules.times;
-    let wanted =
-        plan.job_type == JobType::Backup && (incomplete || failed) && left && job.wish() == super::Wish::GoOn;
+    let is_copy = super::copy::is_control(plan);
+    let may = plan.job_type == JobType::Backup || (is_copy && plan.target_job.is_some());
+    let wanted = may && (incomplete || failed) && left && job.wish() == super::Wish::GoOn;
     if !wanted {
         return None;
     }
@@ -124,7 +132,7 @@ async fn plan_again(director: &Director, job: &Job, plan: &JobPlan, written: &Wr
         rules.interval_s,
         text::report_time(at)
     ));
-    let mut next = plan.clone();
+    let mut next = if is_copy { super::copy::again(plan) } else { plan.clone() };
     next.reschedule.done += 1;
     next.not_before = Some(at);
     let (id, now) = (job.id, text::now());

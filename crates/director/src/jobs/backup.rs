@@ -92,7 +92,7 @@ pub(crate) async fn run(
 }
 
 /// Starts the job on the first Storage that has a device free, or waits on the first of all.
-async fn reserve(
+pub(crate) async fn reserve(
     director: &Director,
     job: &Arc<Job>,
     attempt: Attempt,

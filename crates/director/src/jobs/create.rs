@@ -10,7 +10,7 @@ use catalog::job::NewJob;
 use catalog::ledger::{self, DueRun, Outcome};
 use catalog::plan::PlanRow;
 use catalog::{CatalogError, WriteTx};
-use policy::plan::{JobPlan, JobRequest, Origin, Rerun, plan_job};
+use policy::plan::{CopyPlan, JobPlan, JobRequest, Origin, Rerun, plan_job};
 use std::sync::Arc;
 use types::{JobId, JobLevel, JobStatus, JobType, Timestamp};
 
@@ -89,32 +89,7 @@ async fn store(
         {
             return Ok(None);
         }
-        let mut unique = drawn.clone();
-        for _ in 0..NAME_TRIES {
-            if catalog::job::get_by_unique_name(tx, &unique)?.is_none() {
-                break;
-            }
-            unique = naming.names().draw(&plan.job, now);
-        }
-        let client = config.client(&plan.client.name);
-        let client_id = match client {
-            Some(client) => catalog::client::ensure(tx, &crate::catreq::resources::client_row(client))?,
-            None => types::ClientId(0),
-        };
-        let id = catalog::job::create(
-            tx,
-            &NewJob {
-                unique_name: unique.clone(),
-                name: plan.job.clone(),
-                job_type: plan.job_type,
-                level: row_level(&plan),
-                client_id,
-                sched_time: plan.sched_time,
-                created: now,
-                prior_job_id: JobId(0),
-                comment: plan.comment.clone(),
-            },
-        )?;
+        let (id, unique) = insert(tx, &naming, &config, &plan, &drawn, now)?;
         catalog::plan::store(tx, &PlanRow { job_id: id, format: plan.format, body: body.clone() })?;
         if let Some(due) = &due {
             ledger::settle(tx, due, Outcome::Started(id))?;
@@ -131,6 +106,74 @@ async fn store(
         .map_err(|error| DirectorError::Catalog(chain(&error)))
 }
 
+/// Makes the row of a job.
+fn insert(
+    tx: &WriteTx<'_>,
+    director: &Director,
+    config: &conf::DirectorConfig,
+    plan: &JobPlan,
+    drawn: &str,
+    now: Timestamp,
+) -> Result<(JobId, String), CatalogError> {
+    let mut unique = drawn.to_owned();
+    for _ in 0..NAME_TRIES {
+        if catalog::job::get_by_unique_name(tx, &unique)?.is_none() {
+            break;
+        }
+        unique = director.names().draw(&plan.job, now);
+    }
+    let client = config.client(&plan.client.name);
+    let client_id = match client {
+        Some(client) => catalog::client::ensure(tx, &crate::catreq::resources::client_row(client))?,
+        None => types::ClientId(0),
+    };
+    let id = catalog::job::create(
+        tx,
+        &NewJob {
+            unique_name: unique.clone(),
+            name: plan.job.clone(),
+            job_type: plan.job_type,
+            level: row_level(plan),
+            client_id,
+            sched_time: plan.sched_time,
+            created: now,
+            prior_job_id: JobId(0),
+            comment: plan.comment.clone(),
+        },
+    )?;
+    Ok((id, unique))
+}
+
+/// Stores the plan of a control job that has chosen, and the further control jobs that it starts, all at once: whoever is the Director
+/// next finds all of them or none. Gives these jobs in their order.
+///
+/// # Errors
+/// [`DirectorError::Catalog`], [`DirectorError::Plan`].
+pub(crate) async fn store_spawned(
+    director: &Director,
+    parent: JobId,
+    own: &JobPlan,
+    spawned: &[JobPlan],
+) -> Result<Vec<(JobId, String, JobPlan)>, DirectorError> {
+    let own = plan_row(parent, own).map_err(DirectorError::Plan)?;
+    let (config, naming, now) = (director.config(), director.clone(), text::now());
+    let drawn: Vec<(JobPlan, String)> =
+        spawned.iter().map(|plan| (plan.clone(), director.names().draw(&plan.job, now))).collect();
+    let work = move |tx: &WriteTx<'_>| -> Result<Vec<(JobId, String, JobPlan)>, CatalogError> {
+        let mut made = Vec::with_capacity(drawn.len());
+        for (plan, name) in &drawn {
+            let (id, unique) = insert(tx, &naming, &config, plan, name, now)?;
+            let row = plan_row(id, plan).map_err(CatalogError::Refused)?;
+            catalog::plan::store(tx, &row)?;
+            made.push((id, unique, plan.clone()));
+        }
+        catalog::plan::store(tx, &own)?;
+        Ok(made)
+    };
+    let written = director.catalog().write(director.epoch(), work).await;
+    written.map_err(|error| DirectorError::Catalog(chain(&error)))
+}
+
 /// Rows of restores carry the level of a Full (spec/04 §4.2).
 pub(crate) fn row_level(plan: &JobPlan) -> JobLevel {
     match plan.job_type {
@@ -144,6 +187,11 @@ pub(crate) fn row_level(plan: &JobPlan) -> JobLevel {
 /// Lets a stored job live.
 pub(crate) fn begin(director: &Director, id: JobId, unique: String, plan: JobPlan) {
     let job = known(director, id, unique, plan);
+    live(director, job);
+}
+
+/// Lets a job live that is in the registry already.
+pub(crate) fn live(director: &Director, job: Arc<Job>) {
     director.spawn(life::live(director.clone(), job));
 }
 
@@ -222,6 +270,9 @@ pub(crate) async fn resume(
     }
     let plan = plan.ok_or_else(|| DirectorError::Plan(format!("JobId {id} has no plan; start it anew")))?;
     let mut plan = parse(&plan)?;
+    if plan.is_written_copy() {
+        return resume_copy(director, &plan, at).await;
+    }
     plan.not_before = at;
     plan.rerun = Some(Rerun {
         session: row.session,
@@ -233,6 +284,27 @@ pub(crate) async fn resume(
     save_plan(director, id, &plan).await?;
     begin(director, id, row.unique_name, plan);
     Ok(())
+}
+
+/// Starts a control job that goes on with a copy that was cut off.
+async fn resume_copy(
+    director: &Director,
+    written: &JobPlan,
+    at: Option<Timestamp>,
+) -> Result<(), DirectorError> {
+    let Some(CopyPlan::Written { control }) = written.copy else { return Ok(()) };
+    let found = director.catalog().read(move |r| catalog::plan::load(r, JobId(control))).await;
+    let row = found.map_err(|error| DirectorError::Catalog(chain(&error)))?;
+    let row = row.ok_or_else(|| {
+        DirectorError::Plan(format!(
+            "the job JobId {control} that made this copy is no longer in the catalog; run the Copy Job with jobid={}",
+            written.target_job.unwrap_or(0)
+        ))
+    })?;
+    let mut plan = super::copy::again(&parse(&row)?);
+    plan.target_job = written.target_job;
+    plan.not_before = at;
+    create_planned(director, plan).await.map(drop)
 }
 
 /// A stored plan.

@@ -168,13 +168,13 @@ pub fn last_file(r: &ReadTx<'_>, id: JobId) -> catalog::Result<FileIndex> {
     Ok(FileIndex(r.scalar(sql, &[catalog::Value::Int(i64::from(id.get()))])?.unwrap_or(0)))
 }
 
-fn stored_files(tx: &WriteTx<'_>, id: JobId) -> catalog::Result<u64> {
+pub(super) fn stored_files(tx: &WriteTx<'_>, id: JobId) -> catalog::Result<u64> {
     let sql = "SELECT count(DISTINCT FileIndex) FROM File WHERE JobId = ?1 AND FileIndex > 0";
     Ok(tx.scalar(sql, &[catalog::Value::Int(i64::from(id.get()))])?.unwrap_or(0))
 }
 
 /// Sums of the attempts before this one.
-fn sums(tx: &WriteTx<'_>, id: JobId, this: Attempt) -> catalog::Result<Totals> {
+pub(super) fn sums(tx: &WriteTx<'_>, id: JobId, this: Attempt) -> catalog::Result<Totals> {
     let attempts = attempt::list(tx, id)?;
     Ok(attempts.iter().filter(|row| row.attempt < this).fold(Totals::default(), |sum, row| Totals {
         files: sum.files + row.totals.files,

@@ -11,10 +11,11 @@ use crate::catreq::CatalogSession;
 use crate::handle::Director;
 use crate::peer::chain;
 use crate::text;
+use catalog::journal::{self, JournalKey};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use types::{JobStatus, Timestamp, VolSession};
+use types::{Attempt, JobStatus, Timestamp, VolSession};
 
 /// How long the rest of a job that has failed may take to end on its daemons.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -30,6 +31,9 @@ pub(crate) struct Finished {
 
 /// Ends what a failed job has left open on its daemons. A Holdfast SD would else keep the job for the next Director.
 pub(crate) async fn drain(director: &Director, job: &Job, course: &mut Course) {
+    if let Some(writing) = course.reached.copy.as_mut() {
+        super::copy::drain(director, writing).await;
+    }
     let reached = &mut course.reached;
     let sd_open = reached.sd.is_some() && reached.ends.sd.is_none();
     let fd_open = reached.fd.is_some() && reached.ends.fd.is_none();
@@ -54,8 +58,8 @@ pub(crate) async fn drain(director: &Director, job: &Job, course: &mut Course) {
     reached.ends.sd = reached.ends.sd.take().or(ends.sd);
 }
 
-/// Ends a session with an SD whose part is over, its last records committed.
-pub(crate) async fn let_go(job: &Job, sd: Option<SdSession>) {
+/// Ends a session with an SD whose part of a restore is over, its last records committed. It may get another part.
+pub(crate) async fn let_go(director: &Director, job: &Job, attempt: Attempt, sd: Option<SdSession>) {
     let Some(mut sd) = sd else { return };
     if let Some(mut session) = take_session(&mut sd).await {
         match session.flush().await {
@@ -66,6 +70,11 @@ pub(crate) async fn let_go(job: &Job, sd: Option<SdSession>) {
         }
     }
     sd.peer.terminate().await;
+    let key = JournalKey { job_id: job.id, attempt, storage: sd.storage.name.clone() };
+    let forgotten = director.catalog().write(director.epoch(), move |tx| journal::forget_one(tx, &key));
+    if let Err(error) = forgotten.await {
+        job.messages.error(&chain(&error));
+    }
 }
 
 /// The catalog's side of the session; the reader gives it back when the SD has ended or is lost.
@@ -88,6 +97,12 @@ pub(crate) fn session_of(course: &Course) -> VolSession {
 /// The end transaction, with the SD's last records in it; tried again without them when they are the trouble.
 async fn write_end(director: &Director, job: &Arc<Job>, course: &mut Course) -> Written {
     let end = ending_of(job, course);
+    if let Some(writing) = course.reached.copy.take() {
+        return super::copy::write_end(director, job, course, end, writing).await;
+    }
+    if super::copy::is_control(&job.plan()) {
+        super::copy::give_up_left(director, job).await;
+    }
     let mut sd = course.reached.sd.take();
     let session = match sd.as_mut() {
         Some(sd) => take_session(sd).await,

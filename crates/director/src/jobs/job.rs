@@ -8,7 +8,7 @@ use crate::messages::JobMessages;
 use crate::peer::{ClientLink, StorageLink};
 use policy::plan::JobPlan;
 use policy::queue::{Entry, StorageSlot};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::sync::{oneshot, watch};
 use types::{Attempt, JobId, JobStatus, JobType, Timestamp, VolAddr};
@@ -55,6 +55,8 @@ pub(crate) struct Job {
     admitted: Mutex<Option<Admitted>>,
     /// What its Volumes did not give, of a restore.
     lost: Mutex<Vec<Lost>>,
+    /// Some of that no copy gave either.
+    unfound: AtomicBool,
     /// Where Volumes end, as a stock SD says while they are read back.
     volume_ends: Mutex<Vec<(String, VolAddr)>>,
     files: AtomicU64,
@@ -87,6 +89,7 @@ impl Job {
             storages: Mutex::default(),
             admitted: Mutex::default(),
             lost: Mutex::default(),
+            unfound: AtomicBool::new(false),
             volume_ends: Mutex::default(),
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -147,6 +150,16 @@ impl Job {
 
     pub(crate) fn take_lost(&self) -> Vec<Lost> {
         std::mem::take(&mut *lock(&self.lost))
+    }
+
+    /// Notes that a restore lacks something for good.
+    pub(crate) fn note_unfound(&self) {
+        self.unfound.store(true, Ordering::Relaxed);
+    }
+
+    /// See [`Self::note_unfound`].
+    pub(crate) fn has_unfound(&self) -> bool {
+        self.unfound.load(Ordering::Relaxed)
     }
 
     pub(crate) fn note_volume_end(&self, volume: String, end: VolAddr) {

@@ -8,7 +8,7 @@ use super::outcome::Wish;
 use super::readback::ReadBack;
 use super::session::{Ends, Fail, FdSession, SdSession};
 use super::view::WaitReason;
-use super::{aftermath, backup, leftover, restore, scripts};
+use super::{aftermath, backup, copy, leftover, restore, scripts};
 use crate::handle::Director;
 use crate::messages::Codes;
 use catalog::job::JobStart;
@@ -26,6 +26,8 @@ pub(crate) struct Reached {
     pub(crate) ends: Ends,
     /// Data has flowed.
     pub(crate) data: bool,
+    /// The written job of a copy or migration; `sd` is its reading side.
+    pub(crate) copy: Option<copy::Writing>,
     /// Sums of sessions that ended before the last one (restore from several Storages).
     pub(crate) sd_files: u64,
     pub(crate) sd_bytes: u64,
@@ -86,11 +88,16 @@ pub(crate) async fn close(director: &Director, job: &Arc<Job>, mut course: Cours
         ending::drain(director, job, &mut course).await;
     }
     job.step(&Step::Finish);
-    let lost = course.reached.sd.as_ref().filter(|sd| sd.holdfast && course.reached.ends.sd.is_none());
-    let lost = lost.map(|sd| sd.storage.name.clone());
+    let lost = [Some(&course.reached), course.reached.copy.as_ref().map(|writing| &*writing.reached)];
+    let lost: Vec<String> = lost
+        .into_iter()
+        .flatten()
+        .filter_map(|reached| reached.sd.as_ref().filter(|sd| sd.holdfast && reached.ends.sd.is_none()))
+        .map(|sd| sd.storage.name.clone())
+        .collect();
     let finished = ending::finish(director, job, course).await;
     over(director, job, finished).await;
-    if let Some(storage) = lost {
+    for storage in lost {
         leftover::look(director, &storage);
     }
 }
@@ -108,6 +115,9 @@ async fn lead(director: &Director, job: &Arc<Job>, course: &mut Course) -> Resul
     // The level is needed for duplicates; it is decided again when the job starts.
     level::settle(director, job).await?;
     check_duplicates(director, job).await?;
+    if copy::is_control(&job.plan()) {
+        copy::choose(director, job).await?;
+    }
     wait_for_turn(director, job).await?;
     course.ground = level::settle(director, job).await?;
     start(director, job, course).await?;
@@ -134,15 +144,19 @@ async fn perform(director: &Director, job: &Arc<Job>, course: &mut Course) -> Re
             unless_wished(job, restore::run(director, job, attempt, reached)).await?;
             course.outcome = backup::outcome(&plan, &course.reached);
             course.outcome.may_be_incomplete = false;
+            if job.has_unfound() && course.outcome.failed.is_none() {
+                course.outcome.failed = Some(JobStatus::ErrorTerminated);
+            }
             Ok(())
         }
         JobType::Admin => {
             job.messages.info(&format!("Start Admin JobId {}, Job={}", job.id, job.unique));
             Ok(())
         }
+        JobType::Copy | JobType::Migrate => {
+            unless_wished(job, Box::pin(copy::run(director, job, attempt, reached))).await
+        }
         JobType::Verify
-        | JobType::Copy
-        | JobType::Migrate
         | JobType::JobCopy
         | JobType::MigratedJob
         | JobType::Console

@@ -18,8 +18,8 @@ const NAMES_MAX: u32 = 1000;
 /// Files of one session that are damaged or missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Lost {
-    session: VolSession,
-    indexes: RangeInclusive<i32>,
+    pub(super) session: VolSession,
+    pub(super) indexes: RangeInclusive<i32>,
 }
 
 impl Lost {
@@ -35,9 +35,8 @@ impl Lost {
     }
 }
 
-/// Says the names of what was lost in this job so far.
-pub(crate) async fn report(director: &Director, job: &Job) {
-    let lost = job.take_lost();
+/// Says the names of what was lost in this job and not found elsewhere.
+pub(crate) async fn report(director: &Director, job: &Job, lost: Vec<Lost>) {
     if lost.is_empty() {
         return;
     }

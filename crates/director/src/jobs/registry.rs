@@ -81,7 +81,8 @@ impl Registry {
         // Deciding and admitting under one lock: two callers must not fill the same room.
         let jobs = self.lock();
         let entries = |wanted: &dyn Fn(&Job) -> bool| -> Vec<Entry> {
-            jobs.values().filter(|job| wanted(job)).map(|job| job.entry()).collect()
+            let queued = jobs.values().filter(|job| !job.plan().is_written_copy());
+            queued.filter(|job| wanted(job)).map(|job| job.entry()).collect()
         };
         let waiting = entries(&|job| job.in_line());
         let running = entries(&|job| !job.in_line() && job.state().is_running());

@@ -3,12 +3,13 @@
 use super::job::Job;
 use super::life::Reached;
 use super::machine::Step;
-use super::scripts;
 use super::session::{Ends, Fail, FdSession, Flow, SdSession, open_client, open_storage};
+use super::{detour, scripts};
 use crate::handle::Director;
 use policy::plan::{JobPlan, RestorePlan, StoragePlan};
+use std::collections::VecDeque;
 use std::sync::Arc;
-use types::{Attempt, JobStatus, bash_spaces};
+use types::{Attempt, JobStatus, Replace, bash_spaces};
 
 /// Runs a restore to its end.
 pub(crate) async fn run(
@@ -17,19 +18,20 @@ pub(crate) async fn run(
     attempt: Attempt,
     reached: &mut Reached,
 ) -> Result<(), Fail> {
+    job.messages.info(&format!("Start Restore Job {}", job.unique));
+    detour::around_storages(director, job).await?;
     let plan = job.plan();
     let Some(restore) = &plan.restore else {
         return Err(Fail::fatal("the plan of this job has nothing to restore"));
     };
-    job.messages.info(&format!("Start Restore Job {}", job.unique));
     if !restore.job_ids.is_empty() {
         let ids: Vec<String> = restore.job_ids.iter().map(ToString::to_string).collect();
         job.messages.info(&format!("Restoring files from JobId(s) {}", ids.join(",")));
     }
     let parts = parts(director, &plan, restore)?;
     job.step(&Step::Connect);
-    let mut parts = parts.into_iter();
-    let Some((storage, text)) = parts.next() else {
+    let mut parts = VecDeque::from(parts);
+    let Some((storage, text)) = parts.pop_front() else {
         return Err(Fail::fatal("the bootstrap selects nothing"));
     };
     let (sd, fd) = tokio::try_join!(
@@ -43,10 +45,9 @@ pub(crate) async fn run(
     if let Some(sd) = &reached.sd {
         super::backup::note_session(director, job, attempt, sd, fd).await?;
     }
-    let mut first = true;
+    let (mut first, mut replace) = (true, restore.replace);
     let mut next = Some(text);
     while let Some(text) = next.take() {
-        let following = parts.next();
         let Some(sd) = &mut reached.sd else { break };
         hand_over(&plan, sd, fd, &text).await?;
         if std::mem::take(&mut first) {
@@ -56,7 +57,7 @@ pub(crate) async fn run(
             job.step(&Step::Run);
             reached.data = true;
         }
-        order(fd, restore).await?;
+        order(fd, restore, replace).await?;
         let mut flow = Flow {
             job,
             sd: Some(&mut sd.peer),
@@ -65,17 +66,56 @@ pub(crate) async fn run(
             limit: None,
         };
         reached.ends = flow.wait().await;
-        super::lost::report(director, job).await;
-        let Some((storage, text)) = following.filter(|_| good(&reached.ends)) else { break };
+        let found = find_lost(director, job, fd, &reached.ends, replace).await?;
+        let is_found = !found.is_empty();
+        if is_found {
+            // What a damaged Volume has left of a file is in the way of the file itself.
+            replace = if replace == Replace::Never { replace } else { Replace::Always };
+            found.into_iter().rev().for_each(|part| parts.push_front(part));
+        }
+        if !(is_found || good(&reached.ends)) {
+            break;
+        }
+        let Some((storage, text)) = parts.pop_front() else { break };
         if let Some(end) = &reached.ends.sd {
             reached.sd_files += end.files;
             reached.sd_bytes += end.bytes;
         }
-        super::ending::let_go(job, reached.sd.take()).await;
+        super::ending::let_go(director, job, attempt, reached.sd.take()).await;
         reached.sd = Some(open_reader(director, job, attempt, &plan, &storage).await?);
         next = Some(text);
     }
     finish_client(job, reached).await
+}
+
+/// Parts with what the session's Volumes did not give and copies have; what they have not is named. Only an FD that waits for a
+/// further Storage can be given more.
+async fn find_lost(
+    director: &Director,
+    job: &Arc<Job>,
+    fd: &FdSession,
+    ends: &Ends,
+    replace: Replace,
+) -> Result<Vec<(StoragePlan, String)>, Fail> {
+    let lost = job.take_lost();
+    if lost.is_empty() {
+        return Ok(Vec::new());
+    }
+    let is_open = fd.version.has_several_storages() && ends.fd.is_none() && ends.sd.is_some();
+    let (found, rest) = if is_open && ends.refused.is_none() && job.wish() == super::Wish::GoOn {
+        detour::for_lost(director, job, lost).await?
+    } else {
+        (Vec::new(), lost)
+    };
+    if !found.is_empty() && replace == Replace::Never {
+        job.messages.warning("Files that exist are not replaced: those that were restored in part stay so.");
+    }
+    if !rest.is_empty() {
+        super::lost::report(director, job, rest).await;
+        // What was found all the same is restored, but the job is not a good one.
+        job.note_unfound();
+    }
+    Ok(found)
 }
 
 /// Whether the session that has ended allows the next one.
@@ -174,7 +214,7 @@ async fn before_data(
     Ok(())
 }
 
-async fn order(fd: &mut FdSession, restore: &RestorePlan) -> Result<(), Fail> {
+async fn order(fd: &mut FdSession, restore: &RestorePlan, replace: Replace) -> Result<(), Fail> {
     let files = if fd.version.has_restore_files() {
         format!("files={} ", restore.files_expected)
     } else {
@@ -186,7 +226,7 @@ async fn order(fd: &mut FdSession, restore: &RestorePlan) -> Result<(), Fail> {
     };
     let line = format!(
         "restore {files}replace={} prelinks={} {place}\n",
-        restore.replace.letter(),
+        replace.letter(),
         u8::from(restore.prefix_links)
     );
     let said = fd.peer.command(line, "2000 OK restore").await;

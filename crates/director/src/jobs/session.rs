@@ -99,7 +99,7 @@ pub(crate) async fn context(
         job_id: job.id,
         unique_name: job.unique.clone(),
         name: plan.job.clone(),
-        job_type: plan.job_type,
+        job_type: if plan.is_written_copy() { JobType::Backup } else { plan.job_type },
         level: plan.level,
         attempt,
         client: plan.client.name.clone(),
@@ -239,17 +239,23 @@ fn job_line(job: &Job, plan: &JobPlan, attempt: Attempt, holdfast: bool) -> Stri
     let rerun = plan.rerun.filter(|rerun| rerun.session != VolSession::default());
     let session = rerun.map(|rerun| rerun.session).unwrap_or_default();
     let md5 = if plan.job_type == JobType::Restore { "**Dummy**" } else { &plan.fileset.md5 };
-    let no_attributes = u8::from(plan.job_type == JobType::Backup && !plan.pool.catalog_files);
-    let attempt = if holdfast { format!(" attempt={attempt}") } else { String::new() };
+    // The written job of a copy is a backup to its Storage Daemon, which calls another one (spec/03 §7.1).
+    let written = plan.job_type == JobType::JobCopy;
+    let job_type = if written { JobType::Backup } else { plan.job_type };
+    let no_attributes = u8::from(job_type == JobType::Backup && !plan.pool.catalog_files);
+    let mut more = if holdfast { format!(" attempt={attempt}") } else { String::new() };
+    if holdfast && plan.copy.is_some() && plan.bandwidth_bytes_per_s > 0 {
+        more.push_str(&format!(" bandwidth={}", plan.bandwidth_bytes_per_s));
+    }
     format!(
         "JobId={} job={} job_name={} client_name={} type={} level={} FileSet={} NoAttr={no_attributes} SpoolAttr={} \
          FileSetMD5={md5} SpoolData={} WritePartAfterJob={} PreferMountedVols={} SpoolSize={} rerunning={} \
-         VolSessionId={} VolSessionTime={} sd_client=0 Authorization=dummy{attempt}\n",
+         VolSessionId={} VolSessionTime={} sd_client={} Authorization=dummy{more}\n",
         job.id,
         bash_spaces(&job.unique),
         bash_spaces(&plan.job),
         bash_spaces(&plan.client.name),
-        plan.job_type.code(),
+        job_type.code(),
         plan.level.code(),
         bash_spaces(&plan.fileset.name),
         u8::from(plan.spool_attributes),
@@ -260,6 +266,7 @@ fn job_line(job: &Job, plan: &JobPlan, attempt: Attempt, holdfast: bool) -> Stri
         u8::from(rerun.is_some()),
         session.id,
         session.time,
+        u8::from(written),
     )
 }
 

@@ -1,9 +1,11 @@
 //! Reports at the end of a job, in Bacula's layout (spec/04 §9.4, fixtures `mail-*.txt`). Pure.
 
 mod backup;
+mod copy;
 mod others;
 
 pub(crate) use backup::{BackupReport, Compression};
+pub(crate) use copy::CopyReport;
 pub(crate) use others::{AdminReport, RestoreReport};
 
 use crate::text;

@@ -31,6 +31,26 @@ pub fn bootstrap_by_storage(bootstrap: &str) -> Vec<(Option<String>, String)> {
     parts
 }
 
+/// The sections of a bootstrap, each with its lines. A section begins with its `Storage=` line or, without one, with its
+/// `Volume=` line.
+#[must_use]
+pub fn bootstrap_sections(bootstrap: &str) -> Vec<String> {
+    let mut sections: Vec<String> = Vec::new();
+    let mut is_named = false;
+    for line in bootstrap.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let key = line.split('=').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let begins = key == "storage" || (key == "volume" && !is_named);
+        is_named = key == "storage" || (is_named && key != "volume");
+        if begins || sections.is_empty() {
+            sections.push(String::new());
+        }
+        if let Some(section) = sections.last_mut() {
+            push(section, line);
+        }
+    }
+    sections
+}
+
 fn push(text: &mut String, line: &str) {
     text.push_str(line);
     text.push('\n');

@@ -1,15 +1,19 @@
 //! From the configuration and a request to a plan (spec/04 §4.4).
 
 use super::{
-    ClientPlan, DuplicateRules, FileSetBlock, FileSetOptions, FileSetPlan, JobPlan, JobRequest,
-    LevelIntervals, LevelPools, Limits, Origin, PLAN_FORMAT, PoolPlan, PrunePlan, RawText, Reschedule,
-    RestorePlan, ScriptAction, ScriptPlan, ScriptTarget, ScriptWhen, Selection, Since, StoragePlan,
+    ClientPlan, ControlPlan, CopyPlan, DuplicateRules, FileSetBlock, FileSetOptions, FileSetPlan, JobPlan,
+    JobRequest, LevelIntervals, LevelPools, Limits, Origin, PLAN_FORMAT, PoolPlan, PrunePlan, RawText,
+    Reschedule, RestorePlan, ScriptAction, ScriptPlan, ScriptTarget, ScriptWhen, Selection, Since,
+    StoragePlan,
 };
 use conf::DirectorConfig;
 use conf::director::{Client, Job, Pool, Storage};
 use conf::fileset::{FileSet, Include, Options};
 use conf::runscript::{RunScript, RunsWhen, Script, Target};
 use types::{JobLevel, JobType, Timestamp};
+
+/// Seconds until a copy that a Copy Pool asks for is tried again.
+const COPY_AGAIN_S: u64 = 300;
 
 /// Why a request cannot become a plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,6 +83,8 @@ impl<'a> Builder<'a> {
 
     fn plan(&self, now: Timestamp) -> Result<JobPlan, PlanError> {
         let (job, over) = (self.job, &self.request.overrides);
+        let (job_type, copy_to) = (self.job_type(), over.copy_to.as_ref());
+        let is_copy = matches!(job_type, JobType::Copy | JobType::Migrate);
         let level = self.level()?;
         let (write_storages, read_storages) = self.storages()?;
         let sched_time = match &self.request.origin {
@@ -87,8 +93,9 @@ impl<'a> Builder<'a> {
         };
         Ok(JobPlan {
             format: PLAN_FORMAT,
-            job: job.name.clone(),
-            job_type: job.job_type,
+            // Of what a Copy Pool asks for any number may run beside the Job itself.
+            job: copy_to.map_or_else(|| job.name.clone(), |pool| format!("Copy-{pool}")),
+            job_type,
             level_asked: level,
             level,
             since: over.since.map(|time| Since { time, prior_job: String::new() }),
@@ -106,7 +113,11 @@ impl<'a> Builder<'a> {
             next_pool: self.next_pool()?,
             write_storages,
             read_storages,
-            scripts: job.run_scripts.iter().filter_map(script).collect(),
+            scripts: if copy_to.is_some() {
+                Vec::new()
+            } else {
+                job.run_scripts.iter().filter_map(script).collect()
+            },
             restore: self.restore(),
             target_job: over.target_job,
             verify_job: over.verify_job.clone().or_else(|| job.verify_job.clone()),
@@ -117,20 +128,18 @@ impl<'a> Builder<'a> {
             spool_bytes_max: job.spool_size,
             prefer_mounted: job.prefer_mounted_volumes,
             write_part_after_job: over.write_part_after_job.unwrap_or(job.write_part_after_job),
-            bandwidth_bytes_per_s: bandwidth(job.maximum_bandwidth, self.client.maximum_bandwidth_per_job),
-            write_bootstrap: job.write_bootstrap.clone(),
-            clones: job.run.clone(),
+            bandwidth_bytes_per_s: bandwidth(
+                job.maximum_bandwidth,
+                // The client has no part in a copy.
+                if is_copy { 0 } else { self.client.maximum_bandwidth_per_job },
+            ),
+            write_bootstrap: job.write_bootstrap.clone().filter(|_| copy_to.is_none()),
+            clones: if copy_to.is_some() { Vec::new() } else { job.run.clone() },
             duplicates: self.duplicates(),
             limits: self.limits(),
-            reschedule: Reschedule {
-                on_error: job.reschedule_on_error,
-                incomplete: job.reschedule_incomplete_jobs,
-                interval_s: job.reschedule_interval.as_secs(),
-                times: job.reschedule_times,
-                done: 0,
-            },
+            reschedule: self.reschedule(),
             prune: self.prune(),
-            max_concurrent: job.maximum_concurrent_jobs,
+            max_concurrent: if copy_to.is_some() { u32::MAX } else { job.maximum_concurrent_jobs },
             rerun: None,
             comment: over.comment.clone().unwrap_or_default(),
             intervals: LevelIntervals {
@@ -143,12 +152,36 @@ impl<'a> Builder<'a> {
                 kind: format!("{kind:?}"),
                 pattern: job.selection_pattern.clone().unwrap_or_default(),
             }),
+            copy: is_copy.then_some(CopyPlan::Control(ControlPlan {
+                is_chosen: false,
+                written: None,
+                spawned_max: job.maximum_spawned_jobs,
+                skip_copied: copy_to.is_some(),
+                purge_original: job.purge_migration_job,
+            })),
         })
+    }
+
+    fn job_type(&self) -> JobType {
+        if self.request.overrides.copy_to.is_some() { JobType::Copy } else { self.job.job_type }
+    }
+
+    /// What a Copy Pool asks for is tried until it is done.
+    fn reschedule(&self) -> Reschedule {
+        let job = self.job;
+        let is_policy = self.request.overrides.copy_to.is_some();
+        Reschedule {
+            on_error: job.reschedule_on_error || is_policy,
+            incomplete: job.reschedule_incomplete_jobs,
+            interval_s: if is_policy { COPY_AGAIN_S } else { job.reschedule_interval.as_secs() },
+            times: if is_policy { 0 } else { job.reschedule_times },
+            done: 0,
+        }
     }
 
     fn level(&self) -> Result<JobLevel, PlanError> {
         let asked = self.request.overrides.level.or(self.job.level);
-        let level = match self.job.job_type {
+        let level = match self.job_type() {
             // Neither has a level; the word of the resource means nothing (spec/04 §4.2).
             JobType::Restore | JobType::Admin => return Ok(JobLevel::None),
             JobType::Verify => asked.unwrap_or(JobLevel::VerifyCatalog),
@@ -162,7 +195,7 @@ impl<'a> Builder<'a> {
                 | JobLevel::VerifyDisk
                 | JobLevel::VerifyData
         );
-        if of_verify == (self.job.job_type == JobType::Verify) {
+        if of_verify == (self.job_type() == JobType::Verify) {
             return Ok(level);
         }
         // A level taken over from JobDefs of another type is not the operator's word.
@@ -231,7 +264,11 @@ impl<'a> Builder<'a> {
     }
 
     fn next_pool(&self) -> Result<Option<PoolPlan>, PlanError> {
-        let over = &self.request.overrides.next_pool;
+        let over = &self.request.overrides;
+        if let Some(name) = &over.copy_to {
+            return self.named_pool(name, "Copy Pool".to_owned()).map(Some);
+        }
+        let over = &over.next_pool;
         let (name, source) = match (over, &self.job.next_pool, &self.pool.next_pool) {
             (Some(name), _, _) => (name, self.pool_source(true, "NextPool", "")),
             (None, Some(name), _) => (name, "Job's NextPool resource".to_owned()),
@@ -243,13 +280,12 @@ impl<'a> Builder<'a> {
 
     /// Storages to write to and to read from, by the job's type.
     fn storages(&self) -> Result<(Vec<StoragePlan>, Vec<StoragePlan>), PlanError> {
-        match self.job.job_type {
+        match self.job_type() {
             JobType::Admin => Ok((Vec::new(), Vec::new())),
             JobType::Restore => Ok((Vec::new(), self.restore_storages()?)),
             JobType::Verify => Ok((Vec::new(), self.job_storages().unwrap_or_default())),
+            JobType::Copy | JobType::Migrate => Ok((self.next_storages()?, self.job_storages()?)),
             JobType::Backup
-            | JobType::Copy
-            | JobType::Migrate
             | JobType::JobCopy
             | JobType::MigratedJob
             | JobType::Console
@@ -257,6 +293,13 @@ impl<'a> Builder<'a> {
             | JobType::Archive
             | JobType::Scan => Ok((self.job_storages()?, Vec::new())),
         }
+    }
+
+    /// Storages of the Next Pool; none where there is no such Pool, which the job itself reports.
+    fn next_storages(&self) -> Result<Vec<StoragePlan>, PlanError> {
+        let Some(next) = self.next_pool()? else { return Ok(Vec::new()) };
+        let pool = self.config.pool(&next.name).ok_or_else(|| no_such("Pool", &next.name))?;
+        pool.storage.iter().map(|name| self.storage(name, &next.source)).collect()
     }
 
     fn job_storages(&self) -> Result<Vec<StoragePlan>, PlanError> {

@@ -10,7 +10,7 @@ mod letters;
 mod raw;
 mod request;
 
-pub use bootstrap::bootstrap_by_storage;
+pub use bootstrap::{bootstrap_by_storage, bootstrap_sections};
 pub use build::{PlanError, plan_job, storage_plan};
 pub use raw::RawText;
 pub use request::{JobRequest, Origin, Overrides, RestoreRequest};
@@ -146,6 +146,9 @@ pub struct JobPlan {
     /// `Selection Type` and `Selection Pattern` of Copy and Migrate.
     #[serde(default)]
     pub selection: Option<Selection>,
+    /// Its part in a copy or migration; `None` for other types.
+    #[serde(default)]
+    pub copy: Option<CopyPlan>,
 }
 
 fn yes() -> bool {
@@ -175,6 +178,21 @@ impl JobPlan {
             | JobType::Archive
             | JobType::Scan => false,
         }
+    }
+
+    /// The control job's part in a copy or migration.
+    #[must_use]
+    pub const fn control(&self) -> Option<ControlPlan> {
+        match self.copy {
+            Some(CopyPlan::Control(control)) => Some(control),
+            Some(CopyPlan::Written { .. }) | None => None,
+        }
+    }
+
+    /// Whether another job drives this one: it never stands in the queue.
+    #[must_use]
+    pub const fn is_written_copy(&self) -> bool {
+        matches!(self.copy, Some(CopyPlan::Written { .. }))
     }
 
     /// The Storage that is written to first, or that is read first.
@@ -475,6 +493,34 @@ pub struct LevelIntervals {
     pub virtual_full_s: u64,
     /// `Max Diff Interval`.
     pub differential_s: u64,
+}
+
+/// What a job does in a copy or migration, which takes two: one reads and decides, the other is what is written (spec/04 §6.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CopyPlan {
+    /// The control job, of type Copy or Migrate; `target_job` of the plan is what it takes.
+    Control(ControlPlan),
+    /// The written job; `target_job` of the plan is its original.
+    Written {
+        /// JobId of the control job that drives it.
+        control: u32,
+    },
+}
+
+/// A control job's part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ControlPlan {
+    /// The selection was made: `target_job` is final, even where there is none.
+    pub is_chosen: bool,
+    /// JobId of the written job, once there is one.
+    pub written: Option<u32>,
+    /// `Maximum Spawned Jobs`.
+    pub spawned_max: u32,
+    /// `Purge Migration Job`.
+    pub purge_original: bool,
+    /// Nothing is done where a good copy is in the Pool already (`Copy Pool`: the job may be asked for more than once).
+    #[serde(default)]
+    pub skip_copied: bool,
 }
 
 /// `Selection Type` and `Selection Pattern`.

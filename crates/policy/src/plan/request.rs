@@ -90,6 +90,8 @@ pub struct Overrides {
     pub since: Option<Timestamp>,
     /// `jobid=` of Verify, Copy, Migrate.
     pub target_job: Option<u32>,
+    /// Copies to this Pool what the Job has saved (`Copy Pool`), instead of doing what the Job does.
+    pub copy_to: Option<String>,
     /// `verifyjob=`.
     pub verify_job: Option<String>,
     /// `ignoreduplicatecheck=yes`.

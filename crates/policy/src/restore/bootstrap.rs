@@ -36,6 +36,8 @@ pub enum Wanted {
     All,
     /// These, ascending and each once.
     Files(Vec<FileIndex>),
+    /// These, from first to last.
+    Ranges(Vec<(FileIndex, FileIndex)>),
     /// Those whose name matches (jobs whose file rows were pruned).
     Regex(String),
 }
@@ -96,6 +98,7 @@ pub fn plan_bootstrap(jobs: &[JobSelection]) -> BootstrapPlan {
             let (ranges, regex) = match &job.wanted {
                 Wanted::All => (vec![(piece.first_index, piece.last_index)], None),
                 Wanted::Regex(regex) => (vec![(piece.first_index, piece.last_index)], Some(regex.clone())),
+                Wanted::Ranges(ranges) => (clip_ranges(ranges, piece.first_index, piece.last_index), None),
                 Wanted::Files(indexes) => (clip(indexes, piece.first_index, piece.last_index), None),
             };
             if !ranges.is_empty() {
@@ -124,6 +127,16 @@ fn files_of(job: &JobSelection, sections: &[Section]) -> u64 {
     }
     debug_assert!(!matches!(&job.wanted, Wanted::Files(indexes) if count > indexes.len() as u64));
     count
+}
+
+/// The parts of ranges that are within `first..=last`.
+fn clip_ranges(
+    ranges: &[(FileIndex, FileIndex)],
+    first: FileIndex,
+    last: FileIndex,
+) -> Vec<(FileIndex, FileIndex)> {
+    let clipped = ranges.iter().map(|&(from, to)| (from.max(first), to.min(last)));
+    clipped.filter(|(from, to)| from <= to).collect()
 }
 
 /// Runs of consecutive indexes within `first..=last`.

@@ -333,6 +333,7 @@ impl World {
             is_sd_client: false,
             rerun: None,
             attempt: task.attempt,
+            bandwidth_bytes_per_s: 0,
         };
         self.say(Pid::Director(at), conn, Message::StartJob(Box::new(spec)));
     }

@@ -32,6 +32,8 @@ impl Console<'_> {
             status::dot_status(self.daemon, self.line, text);
         } else if is("status") {
             status::full_status(self.daemon, self.line);
+        } else if is("setbandwidth=") {
+            self.set_bandwidth(text);
         } else if is("setdebug=") {
             self.set_debug(text);
         } else if is("autochanger") {
@@ -89,6 +91,20 @@ impl Console<'_> {
         self.daemon.notify_devices();
         let what = if request == StopRequest::Stop { "stopped" } else { "canceled" };
         self.say(&format!("3000 JobId={} Job=\"{name}\" marked to be {what}.\n", job.spec.id));
+    }
+
+    /// `setbandwidth=<bytes/s> Job=<name>`, as a File Daemon has it: for the reading job of a copy.
+    fn set_bandwidth(&self, text: &str) {
+        let f = Fields::new(text.as_bytes());
+        let name = f.raw("Job").map(|v| String::from_utf8_lossy(v).into_owned()).unwrap_or_default();
+        let Ok(limit) = f.get::<u64>("setbandwidth") else {
+            return self.say(&format!("3991 Bad setbandwidth command: {}\n", text.trim_end()));
+        };
+        match self.daemon.jobs.of_director(&self.key, &name) {
+            Some(job) => job.bandwidth_bytes_per_s.store(limit, Ordering::Relaxed),
+            None => self.say(&format!("3904 Job {name} not found.\n")),
+        }
+        self.say("3000 OK Bandwidth\n");
     }
 
     fn set_debug(&self, text: &str) {

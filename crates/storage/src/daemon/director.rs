@@ -175,6 +175,8 @@ impl Session {
             self.bootstrap(reader);
         } else if line.starts_with(b"client ") {
             self.client_address(line);
+        } else if line.starts_with(b"storage address=") {
+            self.storage_address(line);
         } else if line.starts_with(b"run") {
             return self.run_command();
         } else if line.starts_with(b"sendprogress") {

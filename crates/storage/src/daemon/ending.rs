@@ -9,7 +9,7 @@ use wire::Signal;
 use super::Daemon;
 use crate::job::message::Kind;
 use crate::job::{EndedJob, Job, JobEnd, JobPhase, Outbox, StopRequest};
-use crate::session::{chain, end_line, load_state, run_backup, run_restore, say_started};
+use crate::session::{chain, end_line, load_state, run_backup, run_copy_source, run_restore, say_started};
 
 /// Runs a job on its own thread: waits for the client, moves the data, ends.
 pub(crate) fn run_job(daemon: &Arc<Daemon>, job: &Arc<Job>) {
@@ -30,8 +30,8 @@ fn run_to_end(daemon: &Arc<Daemon>, job: &Arc<Job>) -> JobEnd {
     let Some(place) = append.or(read) else {
         return fatal("The job has no device: \"use storage\" was not answered with OK.".to_owned());
     };
-    if append.is_some() && read.is_some() || job.spec.is_sd_client {
-        return fatal("Jobs without a client (copy, migration, virtual full) are not served yet.".to_owned());
+    if append.is_some() && read.is_some() {
+        return fatal("A Virtual Full backup is not served yet.".to_owned());
     }
     job.set_status(JobPhase::Waiting, JobStatus::WaitFd);
     let Some(conn) = job.wait_client(daemon.config().storage.client_connect_wait) else {
@@ -40,7 +40,9 @@ fn run_to_end(daemon: &Arc<Daemon>, job: &Arc<Job>) -> JobEnd {
     say_started(job);
     let device = &daemon.devices[place];
     let run = || {
-        if is_restore {
+        if is_restore && job.spec.is_copy_source() {
+            run_copy_source(daemon, job, device, conn)
+        } else if is_restore {
             run_restore(daemon, job, device, conn)
         } else {
             run_backup(daemon, job, device, conn)
@@ -58,7 +60,11 @@ fn no_client(job: &Job) -> JobEnd {
         StopRequest::Stop => JobStatus::Incomplete,
         StopRequest::None => JobStatus::FatalError,
     };
-    let message = format!("The client \"{}\" did not connect.", job.spec.client);
+    let message = if job.spec.is_copy_source() || job.spec.is_sd_client {
+        "There is no connection with the other Storage Daemon of the copy.".to_owned()
+    } else {
+        format!("The client \"{}\" did not connect.", job.spec.client)
+    };
     if status == JobStatus::FatalError {
         job.outbox.message(Kind::Fatal, &message);
     }

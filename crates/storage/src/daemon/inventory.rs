@@ -82,7 +82,7 @@ pub fn list_line(job: &Job) -> Option<String> {
         job.spec.id,
         job.spec.job,
         job.spec.attempt,
-        job.spec.job_type,
+        job.spec.listed_type(),
         job.spec.level,
         job.session.id,
         job.session.time,

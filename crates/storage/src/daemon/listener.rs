@@ -68,14 +68,12 @@ fn recognise(daemon: &Daemon, hello: &HelloLine) -> Option<Caller> {
             let director = config.directors.iter().find(|d| d.name.eq_ignore_ascii_case(name))?;
             Some(Caller::Director(Box::new(director.clone())))
         }
-        Hello::ClientToStorage { job, .. } => {
+        Hello::ClientToStorage { job, .. } | Hello::StorageToStorage { job, .. } => {
             let job = daemon.jobs.by_name(job)?;
             let is_open = job.state().phase != JobPhase::Ended && !job.has_client.load(Ordering::Acquire);
             is_open.then_some(Caller::Client { job })
         }
-        // Copying between Storage Daemons comes with a later version.
-        Hello::StorageToStorage { .. }
-        | Hello::Console { .. }
+        Hello::Console { .. }
         | Hello::ClientCalls { .. }
         | Hello::DirectorToClient { .. }
         | Hello::StorageCalls { .. }

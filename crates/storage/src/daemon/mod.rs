@@ -1,5 +1,6 @@
 //! The daemon: what all sessions share, who may connect, what Directors command.
 
+mod calling;
 mod command;
 mod context;
 mod director;

@@ -163,6 +163,7 @@ fn spec_of(header: &Header) -> JobSpec {
         is_sd_client: false,
         rerun: None,
         attempt: header.attempt,
+        bandwidth_bytes_per_s: 0,
     }
 }
 

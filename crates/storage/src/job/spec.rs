@@ -36,6 +36,8 @@ pub struct JobSpec {
     pub rerun: Option<VolSession>,
     /// Attempt; 0 from a stock Director.
     pub attempt: Attempt,
+    /// `bandwidth=` of a Holdfast Director, for the reading job of a copy: bytes per second, 0 = no limit.
+    pub bandwidth_bytes_per_s: u64,
 }
 
 impl JobSpec {
@@ -47,7 +49,7 @@ impl JobSpec {
             job: self.job.clone(),
             attempt: self.attempt,
             session,
-            job_type: self.job_type,
+            job_type: self.listed_type(),
             level: self.level,
             file_set: self.file_set.clone(),
             device: String::new(),
@@ -91,6 +93,7 @@ impl JobSpec {
             is_sd_client: flag("sd_client"),
             rerun,
             attempt: Attempt(f.get::<u32>("attempt").unwrap_or(0)),
+            bandwidth_bytes_per_s: f.get::<u64>("bandwidth").unwrap_or(0),
         })
     }
 
@@ -98,6 +101,18 @@ impl JobSpec {
     #[must_use]
     pub fn is_backup(&self) -> bool {
         self.job_type == u32::from(b'B')
+    }
+
+    /// Type in lists and journals: a copy that is being written is told from a backup, which it is not before its Director says so.
+    #[must_use]
+    pub fn listed_type(&self) -> u32 {
+        if self.is_sd_client && self.is_backup() { u32::from(b'C') } else { self.job_type }
+    }
+
+    /// Whether the job reads for another that writes: the control job of a copy or migration.
+    #[must_use]
+    pub fn is_copy_source(&self) -> bool {
+        self.job_type == u32::from(b'c') || self.job_type == u32::from(b'g')
     }
 }
 

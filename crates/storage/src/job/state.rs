@@ -145,6 +145,8 @@ pub struct Job {
     pub bytes: AtomicU64,
     /// Errors.
     pub errors: AtomicU32,
+    /// Bytes per second that the job may send; 0 = no limit.
+    pub bandwidth_bytes_per_s: AtomicU64,
     /// Whether a client has authenticated; a second one is refused.
     pub has_client: AtomicBool,
     /// Its client has opened a session: the Director gave it the order to save or restore.
@@ -178,6 +180,7 @@ impl Job {
             volume: String::new(),
             reserve_reasons: Vec::new(),
         };
+        let bandwidth_bytes_per_s = AtomicU64::new(spec.bandwidth_bytes_per_s);
         Self {
             spec,
             owner,
@@ -190,6 +193,7 @@ impl Job {
             files: AtomicU32::new(0),
             bytes: AtomicU64::new(0),
             errors: AtomicU32::new(0),
+            bandwidth_bytes_per_s,
             has_client: AtomicBool::new(false),
             is_opened: AtomicBool::new(false),
             state: Mutex::new(state),

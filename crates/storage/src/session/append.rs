@@ -1,4 +1,4 @@
-//! A backup: the dialogue with its client, whose records [`Writing`] puts on Volumes.
+//! A backup, or the writing job of a copy: the dialogue with its client or with the Storage Daemon that is copied from, whose records [`Writing`] puts on Volumes.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use net::blocking::{Conn, PacketReader, PacketWriter};
 use types::{FileIndex, JobStatus, VolTime};
+use wire::hello::Hello;
 use wire::{PacketRef, Signal};
 
 use super::checkpoint::{Checkpoints, Policy};
-use super::client::{ClientError, expect, recv_line, say_failed};
+use super::client::{ClientError, expect, hear_out, recv_line, say_failed};
 use super::mount::{MountError, Mounting, chain, format_of};
 use super::report::report_volume;
 use super::writing::{Left, Writing};
@@ -39,8 +40,21 @@ enum AppendError {
     Order { got: i32, before: i32 },
 }
 
-/// Runs a backup job whose client is connected.
+/// Who sends the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// A File Daemon, in a session of commands.
+    Client,
+    /// The Storage Daemon that a copy is read from; one of ours keeps the files' numbers, which then may have gaps.
+    Storage { keeps_numbers: bool },
+}
+
+/// Runs a job that writes and whose client, or the Storage Daemon that it copies from, is connected.
 pub fn run_backup(daemon: &Arc<Daemon>, job: &Arc<Job>, device: &Arc<Device>, conn: Conn) -> JobEnd {
+    let source = match conn.peer().hello {
+        Hello::StorageToStorage { .. } => Source::Storage { keeps_numbers: conn.peer().holdfast > 0 },
+        _ => Source::Client,
+    };
     let (mut reader, mut writer, _peer, closer) = conn.split();
     let policy = Policy {
         interval: daemon.config().storage.checkpoint_interval,
@@ -56,6 +70,7 @@ pub fn run_backup(daemon: &Arc<Daemon>, job: &Arc<Job>, device: &Arc<Device>, co
         daemon,
         job,
         device,
+        source,
         checkpoints: &checkpoints,
         writing: Writing::new(Arc::clone(job), Arc::clone(&checkpoints)),
         last_flush: Instant::now(),
@@ -75,6 +90,7 @@ struct Session<'a> {
     daemon: &'a Arc<Daemon>,
     job: &'a Arc<Job>,
     device: &'a Arc<Device>,
+    source: Source,
     checkpoints: &'a Arc<Checkpoints>,
     writing: Writing,
     last_flush: Instant,
@@ -83,12 +99,21 @@ struct Session<'a> {
 
 impl Session<'_> {
     fn dialogue(&mut self, reader: &mut PacketReader, writer: &mut PacketWriter) -> Result<(), AppendError> {
-        expect(reader, "append open session")?;
-        self.job.is_opened.store(true, Ordering::Relaxed);
-        let ticket = self.job.session.id;
-        let open = writer.send(format!("3000 OK open ticket = {ticket}\n"));
-        open.map_err(ClientError::from)?;
-        expect(reader, "append data ")?;
+        match self.source {
+            Source::Client => {
+                expect(reader, "append open session")?;
+                self.job.is_opened.store(true, Ordering::Relaxed);
+                let ticket = self.job.session.id;
+                let open = writer.send(format!("3000 OK open ticket = {ticket}\n"));
+                open.map_err(ClientError::from)?;
+                expect(reader, "append data ")?;
+            }
+            // Between Storage Daemons both only say that they are ready (spec/03 §7.1).
+            Source::Storage { .. } => {
+                self.job.is_opened.store(true, Ordering::Relaxed);
+                expect(reader, "3000 OK data")?;
+            }
+        }
         self.open()?;
         writer.send(b"3000 OK data\n").map_err(ClientError::from)?;
         self.began = Instant::now();
@@ -144,7 +169,8 @@ impl Session<'_> {
         }
         let before = self.writing.index().0;
         let is_first_of_rerun = before == 0 && self.job.spec.rerun.is_some();
-        if !(index == before || index == before + 1 || is_first_of_rerun) {
+        let may_skip = self.source == Source::Storage { keeps_numbers: true } && index > before;
+        if !(index == before || index == before + 1 || is_first_of_rerun || may_skip) {
             return Err(AppendError::Order { got: index, before });
         }
         if index != before {
@@ -258,7 +284,10 @@ impl Session<'_> {
     ) -> JobEnd {
         let error = match result {
             Ok(()) => {
-                farewell(reader, writer);
+                match self.source {
+                    Source::Client => farewell(reader, writer),
+                    Source::Storage { .. } => hear_out(reader),
+                }
                 return JobEnd { status: JobStatus::Terminated, message: String::new() };
             }
             Err(error) => error,

@@ -2,6 +2,8 @@
 
 use net::NetError;
 use net::blocking::{Conn, PacketReader, PacketWriter};
+use wire::hello::Hello;
+use wire::version::{FdVersion, SdVersion};
 use wire::{PacketRef, Signal};
 
 /// Why a client's session ended before its time.
@@ -58,5 +60,31 @@ pub(crate) fn call_client(
     is_canceled: impl Fn() -> bool,
 ) -> Result<Conn, NetError> {
     let stream = net::blocking::connect(target, is_canceled)?;
-    net::blocking::call_client(stream, job, wire::version::SdVersion::CURRENT, session)
+    net::blocking::call_client(stream, job, SdVersion::CURRENT, session)
+}
+
+/// Calls the other Storage Daemon of a copy (spec/01 §2.7); `job` is the job's name over there.
+pub(crate) fn call_storage(
+    session: &net::Session,
+    job: &str,
+    target: &net::Target,
+    is_canceled: impl Fn() -> bool,
+) -> Result<Conn, NetError> {
+    let stream = net::blocking::connect(target, is_canceled)?;
+    let hello = Hello::StorageToStorage {
+        job: job.to_owned(),
+        fd_version: FdVersion::CURRENT,
+        version: SdVersion::CURRENT,
+    };
+    net::blocking::open(stream, hello, session)
+}
+
+/// Reads what a peer still says until it hangs up: a File Daemon of 15 writes once more after the data, and counts it as an
+/// error of its job when the connection is gone by then; the reading side of a copy must get the last answer.
+pub(crate) fn hear_out(reader: &mut PacketReader) {
+    const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(1);
+    const PACKETS_MAX: usize = 16;
+    if reader.set_timeout(Some(LAST_WORDS)).is_ok() {
+        let _ = (0..PACKETS_MAX).find(|_| reader.recv_ref().is_err());
+    }
 }

@@ -1,4 +1,11 @@
 //! A restore: the records that a bootstrap selects go to the client; what is damaged is named and never sent as good.
+//!
+//! The reading job of a copy ([`run_copy_source`]) is the same with another Storage Daemon in the client's place.
+
+mod copy;
+mod passes;
+
+pub use copy::run_copy_source;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -13,7 +20,7 @@ use volume::{
 };
 use wire::Signal;
 
-use super::client::{ClientError, expect, recv_line};
+use super::client::{ClientError, expect, hear_out, recv_line};
 use super::mount::chain;
 use super::seen::Seen;
 use crate::daemon::Daemon;
@@ -42,26 +49,23 @@ enum RestoreError {
 /// Runs a job that reads: restore, verify of a Volume.
 pub fn run_restore(daemon: &Arc<Daemon>, job: &Arc<Job>, device: &Arc<Device>, conn: Conn) -> JobEnd {
     let (mut reader, writer, _peer, closer) = conn.split();
-    let mut session = match Session::new(daemon, job, device, writer) {
+    let mut session = match Session::new(daemon, job, device, writer, Sink::Client) {
         Ok(session) => session,
         Err(error) => return failed(job, &error),
     };
     let result = session.dialogue(&mut reader);
-    let end = match result {
-        Ok(()) if session.damaged_files > 0 => {
-            let message =
-                format!("{} files could not be restored because Volumes are damaged", session.damaged_files);
-            JobEnd { status: JobStatus::ErrorTerminated, message }
-        }
-        Ok(()) if job.errors.load(Ordering::Relaxed) > 0 => JobEnd {
-            status: JobStatus::ErrorTerminated,
-            message: "some files could not be restored".to_owned(),
-        },
-        Ok(()) => JobEnd { status: JobStatus::Terminated, message: String::new() },
-        Err(error) => failed(job, &error),
-    };
+    let end = session.end(result, "restored");
     closer.close();
     end
+}
+
+/// Who gets the records.
+#[derive(Debug)]
+enum Sink {
+    /// A File Daemon that restores.
+    Client,
+    /// The Storage Daemon that writes a copy.
+    Storage(copy::Runs),
 }
 
 fn failed(job: &Job, error: &RestoreError) -> JobEnd {
@@ -107,6 +111,7 @@ struct Session<'a> {
     header: Vec<u8>,
     files: u32,
     last_file: Option<(VolSession, FileIndex)>,
+    sink: Sink,
 }
 
 impl<'a> Session<'a> {
@@ -115,6 +120,7 @@ impl<'a> Session<'a> {
         job: &'a Arc<Job>,
         device: &'a Arc<Device>,
         writer: PacketWriter,
+        sink: Sink,
     ) -> Result<Self, RestoreError> {
         let bsr = job.state().bsr.clone().ok_or(RestoreError::NoBootstrap)?;
         let selector = Selector::new(&bsr)?;
@@ -132,7 +138,25 @@ impl<'a> Session<'a> {
             header: Vec::new(),
             files: 0,
             last_file: None,
+            sink,
         })
+    }
+
+    /// How the job ended; `done` says what was to be done with the files.
+    fn end(&self, result: Result<(), RestoreError>, done: &str) -> JobEnd {
+        match result {
+            Ok(()) if self.damaged_files > 0 => {
+                let message =
+                    format!("{} files could not be {done} because Volumes are damaged", self.damaged_files);
+                JobEnd { status: JobStatus::ErrorTerminated, message }
+            }
+            Ok(()) if self.job.errors.load(Ordering::Relaxed) > 0 => JobEnd {
+                status: JobStatus::ErrorTerminated,
+                message: format!("some files could not be {done}"),
+            },
+            Ok(()) => JobEnd { status: JobStatus::Terminated, message: String::new() },
+            Err(error) => failed(self.job, &error),
+        }
     }
 
     fn dialogue(&mut self, reader: &mut PacketReader) -> Result<(), RestoreError> {
@@ -174,13 +198,21 @@ impl<'a> Session<'a> {
     }
 
     fn read_volumes(&mut self) -> Result<(), RestoreError> {
-        let volumes: Vec<BsrVolume> = self.bsr.volumes().into_iter().cloned().collect();
-        for volume in volumes {
+        for pass in passes::passes(&self.bsr) {
+            self.selector = Selector::new(&pass)?;
+            self.seen = Seen::default();
+            self.read_pass(&pass)?;
+        }
+        Ok(())
+    }
+
+    fn read_pass(&mut self, pass: &Bsr) -> Result<(), RestoreError> {
+        for volume in pass.volumes() {
             if self.selector.is_done() {
                 break;
             }
             if self.selector.wants_volume(&volume.name) {
-                self.read_volume(&volume)?;
+                self.read_volume(volume)?;
             }
             self.selector.finish_volume(&volume.name);
         }
@@ -469,6 +501,9 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         self.count(record);
+        if let Sink::Storage(runs) = &mut self.sink {
+            return runs.put(self.job, &mut self.writer, record);
+        }
         use std::io::Write as _;
         self.header.clear();
         let _ = write!(
@@ -520,16 +555,6 @@ impl<'a> Session<'a> {
                 section.session_times.first().copied().unwrap_or(0)
             ));
         }
-    }
-}
-
-/// Reads what a client still says until it hangs up: a File Daemon of 15 writes once more after the data, and counts it as an
-/// error of its job when the connection is gone by then.
-fn hear_out(reader: &mut PacketReader) {
-    const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(1);
-    const PACKETS_MAX: usize = 16;
-    if reader.set_timeout(Some(LAST_WORDS)).is_ok() {
-        let _ = (0..PACKETS_MAX).find(|_| reader.recv_ref().is_err());
     }
 }
 

@@ -6,7 +6,12 @@ use crate::site::{Site, eventually};
 use volume::{Assembler, Integrity, VolumeBlock, VolumeReader};
 
 /// Runs a backup to its end.
-fn back_up(site: &Site, director: &mut Director, id: u32, files: &[TestFile]) -> (Heard, (u32, u32)) {
+pub(crate) fn back_up(
+    site: &Site,
+    director: &mut Director,
+    id: u32,
+    files: &[TestFile],
+) -> (Heard, (u32, u32)) {
     let mut heard = Heard::default();
     let name = format!("J.{id}");
     let (session, time, key) = director.start_job(id, &name, 'B');
@@ -22,7 +27,12 @@ fn back_up(site: &Site, director: &mut Director, id: u32, files: &[TestFile]) ->
 }
 
 /// Restores by bootstrap; gives what came and how it ended.
-fn restore(site: &Site, director: &mut Director, id: u32, bsr: &str) -> (Vec<(i32, i32, Vec<u8>)>, Heard) {
+pub(crate) fn restore(
+    site: &Site,
+    director: &mut Director,
+    id: u32,
+    bsr: &str,
+) -> (Vec<(i32, i32, Vec<u8>)>, Heard) {
     let mut heard = Heard::default();
     let name = format!("R.{id}");
     let (_, _, key) = director.start_job(id, &name, 'R');
@@ -39,7 +49,7 @@ fn restore(site: &Site, director: &mut Director, id: u32, bsr: &str) -> (Vec<(i3
     (records, heard)
 }
 
-fn bsr(volume: &str, session: (u32, u32), count: usize) -> String {
+pub(crate) fn bsr(volume: &str, session: (u32, u32), count: usize) -> String {
     format!(
         "Volume=\"{volume}\"\nMediaType=\"File\"\nVolSessionId={}\nVolSessionTime={}\nFileIndex=1-{count}\nCount={count}\n",
         session.0, session.1
@@ -47,7 +57,10 @@ fn bsr(volume: &str, session: (u32, u32), count: usize) -> String {
 }
 
 /// All records of a Volume by session.
-fn sessions_on(site: &Site, volume: &str) -> std::collections::BTreeMap<u32, Vec<(i32, i32, Vec<u8>)>> {
+pub(crate) fn sessions_on(
+    site: &Site,
+    volume: &str,
+) -> std::collections::BTreeMap<u32, Vec<(i32, i32, Vec<u8>)>> {
     let mut reader = VolumeReader::new(std::fs::read(site.volume(volume)).unwrap(), volume::Verify::Checksum);
     let mut assembler = Assembler::new();
     let mut out: std::collections::BTreeMap<u32, Vec<_>> = Default::default();
@@ -74,7 +87,7 @@ fn data_of(records: &[(i32, i32, Vec<u8>)], index: usize) -> Vec<u8> {
     records.iter().filter(of).flat_map(|r| r.2.clone()).collect()
 }
 
-fn assert_all(records: &[(i32, i32, Vec<u8>)], files: &[TestFile]) {
+pub(crate) fn assert_all(records: &[(i32, i32, Vec<u8>)], files: &[TestFile]) {
     for (n, file) in files.iter().enumerate() {
         assert_eq!(data_of(records, n + 1), file.data, "{}", file.name);
     }

@@ -4,6 +4,7 @@
 
 mod backup;
 mod commands;
+mod copy;
 mod damage;
 mod site;
 mod takeover;

@@ -42,9 +42,11 @@ pub(super) fn write(site: &Site) -> Result<()> {
         "log",
         "director",
         "storage",
+        "far-storage",
         "client",
         "volumes/file1",
         "volumes/file2",
+        "volumes/far",
         "restored",
         "run",
         "failpoints",
@@ -68,6 +70,9 @@ pub(super) fn write(site: &Site) -> Result<()> {
         }
     }
     put(Role::Storage.config(), storage(site, &lines(&d.storage_daemon), &d.device.join("\n  "))?)?;
+    if d.far_storage.is_some() {
+        put(Role::FarStorage.config(), far_storage(site))?;
+    }
     put(Role::Client.config(), client(site)?)?;
     put("bconsole.conf", console(site, Role::Director.word(), Role::Director.port()))?;
     for (index, name) in d.instances.iter().enumerate() {
@@ -185,6 +190,7 @@ Pool {{ Name = Scratch; Pool Type = Backup }}
         lines(&d.pool),
     )?;
     text.push_str(&file_set(site)?);
+    text.push_str(&far_resources(site));
     text.push_str(&cluster(site));
     if d.own_files {
         let _ = writeln!(text, "@{EXTRA}");
@@ -195,6 +201,20 @@ Pool {{ Name = Scratch; Pool Type = Backup }}
         text.push('\n');
     }
     Ok(text)
+}
+
+/// The Director's resources of the second Storage Daemon.
+fn far_resources(site: &Site) -> String {
+    if site.description.far_storage.is_none() {
+        return String::new();
+    }
+    let (address, port) = (site.address_of(Role::FarStorage.word()), Role::FarStorage.port());
+    let at_once = site.description.jobs_at_once.unwrap_or(10);
+    format!(
+        r#"Storage {{ Name = Far; Address = {address}; SDPort = {port}; Password = "storage-password"; Device = FarDev; Media Type = Far; Maximum Concurrent Jobs = {at_once} }}
+Pool {{ Name = Far; Pool Type = Backup; Storage = Far; Label Format = "Far-"; Maximum Volumes = 100; Recycle = yes; AutoPrune = no; Volume Retention = 365 days }}
+"#
+    )
 }
 
 fn cluster(site: &Site) -> String {
@@ -286,6 +306,42 @@ Messages {{ Name = Standard; director = kit-dir = all }}
         )?;
     }
     Ok(text)
+}
+
+fn far_storage(site: &Site) -> String {
+    let (dir, port) = (site.dir().display(), Role::FarStorage.port());
+    let address = site.address_of(Role::FarStorage.word());
+    let d = &site.description;
+    let at_once = d.jobs_at_once.unwrap_or(10);
+    // Both Storage Daemons have the same directives, but for those that only ours knows.
+    let is_stock = d.far_storage.is_some_and(super::Maker::is_bacula);
+    let more = if is_stock { String::new() } else { lines(&d.storage_daemon) };
+    let device = if is_stock { String::new() } else { d.device.join("\n  ") };
+    format!(
+        r#"Storage {{
+  Name = far-sd
+  SDPort = {port}
+  SDAddress = {address}
+  WorkingDirectory = "{dir}/far-storage"
+  Pid Directory = "{dir}/run"
+  Maximum Concurrent Jobs = 20{more}
+}}
+Director {{ Name = kit-dir; Password = "storage-password" }}
+Messages {{ Name = Standard; director = kit-dir = all }}
+Device {{
+  Name = FarDev
+  Media Type = Far
+  Archive Device = "{dir}/volumes/far"
+  LabelMedia = yes
+  Random Access = yes
+  AutomaticMount = yes
+  RemovableMedia = no
+  AlwaysOpen = no
+  Maximum Concurrent Jobs = {at_once}
+  {device}
+}}
+"#
+    )
 }
 
 fn client(site: &Site) -> Result<String> {

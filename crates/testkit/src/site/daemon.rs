@@ -25,6 +25,8 @@ pub enum Role {
     Storage,
     /// The File Daemon.
     Client,
+    /// A second Storage Daemon, where a site has one ([`super::Builder::far_storage`]).
+    FarStorage,
 }
 
 impl Role {
@@ -33,6 +35,7 @@ impl Role {
             Self::Director => "director",
             Self::Storage => "storage",
             Self::Client => "client",
+            Self::FarStorage => "far-storage",
         }
     }
 
@@ -40,7 +43,7 @@ impl Role {
     pub(super) const fn program(self) -> &'static str {
         match self {
             Self::Director => "bacula-dir",
-            Self::Storage => "bacula-sd",
+            Self::Storage | Self::FarStorage => "bacula-sd",
             Self::Client => "bacula-fd",
         }
     }
@@ -50,6 +53,7 @@ impl Role {
             Self::Director => "bacula-dir.conf",
             Self::Storage => "bacula-sd.conf",
             Self::Client => "bacula-fd.conf",
+            Self::FarStorage => "bacula-sd-far.conf",
         }
     }
 
@@ -60,6 +64,7 @@ impl Role {
             Self::Director => 21_101,
             Self::Client => 21_102,
             Self::Storage => 21_103,
+            Self::FarStorage => 21_104,
         }
     }
 }

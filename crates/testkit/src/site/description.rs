@@ -37,6 +37,7 @@ impl Maker {
 pub(crate) struct Description {
     pub(crate) director: Maker,
     pub(crate) storage: Maker,
+    pub(crate) far_storage: Option<Maker>,
     pub(crate) client: Maker,
     pub(crate) console: Maker,
     pub(crate) files: Vec<String>,
@@ -69,8 +70,9 @@ pub(crate) struct Description {
 const CATALOG_VARIABLE: &str = "HOLDFAST_TEST_CATALOG";
 
 impl Description {
-    pub(crate) const fn maker(&self, role: Role) -> Maker {
+    pub(crate) fn maker(&self, role: Role) -> Maker {
         match role {
+            Role::FarStorage => self.far_storage.unwrap_or_default(),
             Role::Director => self.director,
             Role::Storage => self.storage,
             Role::Client => self.client,
@@ -111,6 +113,14 @@ impl Builder {
     #[must_use]
     pub const fn storage(mut self, maker: Maker) -> Self {
         self.0.storage = maker;
+        self
+    }
+
+    /// Adds a second Storage Daemon, and who makes it. The Director has it as the Storage `Far` with a Pool `Far` whose Volumes are
+    /// `Far-0001`, …
+    #[must_use]
+    pub const fn far_storage(mut self, maker: Maker) -> Self {
+        self.0.far_storage = Some(maker);
         self
     }
 

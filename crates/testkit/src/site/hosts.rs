@@ -12,6 +12,8 @@ use crate::network::{Host, Network};
 pub const CATALOG: &str = "catalog";
 /// Of the Storage Daemon.
 pub const STORAGE: &str = Role::Storage.word();
+/// Of the second Storage Daemon.
+pub const FAR_STORAGE: &str = Role::FarStorage.word();
 /// Of the File Daemon.
 pub const CLIENT: &str = Role::Client.word();
 /// Of a Director that is no cluster.
@@ -25,8 +27,12 @@ pub(super) fn network(description: &Description) -> Result<Option<Network>> {
         return Ok(None);
     }
     let others = [CATALOG, STORAGE, CLIENT, DIRECTOR, CONSOLE];
-    let hosts: Vec<&str> =
-        others.into_iter().chain(description.instances.iter().map(String::as_str)).collect();
+    let far_storage = description.far_storage.map(|_| FAR_STORAGE);
+    let hosts: Vec<&str> = others
+        .into_iter()
+        .chain(far_storage)
+        .chain(description.instances.iter().map(String::as_str))
+        .collect();
     let far = description.far.as_ref();
     let far = far.map(|(names, line)| (names.iter().map(String::as_str).collect::<Vec<_>>(), *line));
     let far = far.as_ref().map(|(names, line)| (names.as_slice(), *line));

@@ -68,6 +68,7 @@ pub struct Site {
     instances: BTreeMap<String, Daemon>,
     preferred: Option<String>,
     storage: Option<Daemon>,
+    far_storage: Option<Daemon>,
     client: Option<Daemon>,
     database: Database,
     /// Behind all that runs at its hosts.
@@ -120,6 +121,7 @@ impl Site {
             instances: BTreeMap::new(),
             preferred: None,
             storage: None,
+            far_storage: None,
             client: None,
             database: Database::File,
             network,
@@ -133,6 +135,9 @@ impl Site {
         }
         for role in [Role::Storage, Role::Client] {
             site.start_role(role)?;
+        }
+        if site.description.far_storage.is_some() {
+            site.start_role(Role::FarStorage)?;
         }
         if site.description.instances.is_empty() {
             site.start_role(Role::Director)?;
@@ -150,7 +155,7 @@ impl Site {
 
     /// Who makes a daemon of this site.
     #[must_use]
-    pub const fn maker(&self, role: Role) -> Maker {
+    pub fn maker(&self, role: Role) -> Maker {
         self.description.maker(role)
     }
 
@@ -170,6 +175,12 @@ impl Site {
     #[must_use]
     pub fn volumes(&self) -> PathBuf {
         self.dir().join("volumes/file1")
+    }
+
+    /// Where the second Storage Daemon keeps its Volumes.
+    #[must_use]
+    pub fn far_volumes(&self) -> PathBuf {
+        self.dir().join("volumes/far")
     }
 
     /// Where restores go by default.
@@ -249,6 +260,7 @@ impl Site {
             Role::Director => &mut self.director,
             Role::Storage => &mut self.storage,
             Role::Client => &mut self.client,
+            Role::FarStorage => &mut self.far_storage,
         }
     }
 
@@ -373,7 +385,7 @@ impl Site {
     /// # Errors
     /// When one of them does not.
     pub fn finish(mut self) -> Result<()> {
-        for role in [Role::Director, Role::Client, Role::Storage] {
+        for role in [Role::Director, Role::Client, Role::Storage, Role::FarStorage] {
             if self.slot(role).is_none() {
                 continue;
             }
@@ -394,7 +406,10 @@ impl Site {
     /// The end of every log, for the report of a failed test.
     fn print_logs(&self) {
         let instances = self.description.instances.iter().map(|name| format!("director-{name}"));
-        let names = ["director", "storage", "client", "jobs"].into_iter().map(str::to_owned).chain(instances);
+        let names = ["director", "storage", "far-storage", "client", "jobs"]
+            .into_iter()
+            .map(str::to_owned)
+            .chain(instances);
         for name in names {
             let path = self.dir().join("log").join(format!("{name}.log"));
             let text =

@@ -10,6 +10,7 @@ use wire::scan::Fields;
 use wire::{PacketRef, Signal};
 
 use super::{Next, Session};
+use crate::daemon::calling::{StorageAddress, call_storage};
 use crate::daemon::context::RegistrationNonces;
 use crate::daemon::ending::{end_job, run_job, shelve};
 use crate::daemon::reserving::{StorageGroup, reserve};
@@ -18,6 +19,7 @@ use crate::job::{
     StopRequest, StreamEnd,
 };
 use crate::journal::Journal;
+use crate::ledger::DirectorKey;
 use crate::session::chain;
 
 /// Time between attempts to call a client.
@@ -143,6 +145,7 @@ impl Session {
                 self.daemon.jobs.remove(&old);
             }
         }
+        self.forget_earlier_part(&owner, &spec);
         let session = spec.rerun.unwrap_or_else(|| self.daemon.next_session());
         let stop = Arc::new(StopFlag::default());
         let outbox = match self.outbox(&spec, session, &stop) {
@@ -159,6 +162,19 @@ impl Session {
         self.say(&answer);
         self.stream(&job, 1);
         self.job = Some(job);
+    }
+
+    /// A restore that comes back to this daemon starts its job once more; all of the part before is in the catalog.
+    fn forget_earlier_part(&self, owner: &DirectorKey, spec: &JobSpec) {
+        let old = self.daemon.jobs.of_director(owner, &spec.job);
+        let old = old.filter(|old| old.spec.attempt == spec.attempt && !spec.is_backup());
+        let Some(old) = old.filter(|old| old.state().phase == JobPhase::Ended) else { return };
+        if let Outbox::Journaled(journal) = &old.outbox
+            && journal.settled().0
+        {
+            journal.close_attempt();
+            shelve(&self.daemon, &old);
+        }
     }
 
     fn outbox(
@@ -288,6 +304,15 @@ impl Session {
                 Err(error) => job.error(&format!("Could not call the client: {error}")),
             }
         });
+    }
+
+    /// `storage address=`: the SD calls the other one of a copy (spec/03 §2.8).
+    pub(super) fn storage_address(&mut self, line: &[u8]) {
+        let (Some(to), Some(job)) = (StorageAddress::parse(line), self.job.clone()) else {
+            return self.say("2902 Bad storage\n");
+        };
+        let (daemon, line) = (Arc::clone(&self.daemon), Arc::clone(&self.line));
+        self.spawn("call-storage", move || call_storage(&daemon, &job, &line, &to));
     }
 
     /// `run` (spec/03 §2.5). A stock Director's connection is the job's from here on.

@@ -248,10 +248,19 @@ impl Director {
 
     /// `JobId=`; gives the session (id, time) and the key.
     pub fn start_job(&mut self, id: u32, name: &str, kind: char) -> (u32, u32, String) {
+        self.start_job_with(id, name, kind, "")
+    }
+
+    /// The same with more at the end of the line; ` sd_client=1` makes the job one that calls another daemon.
+    pub fn start_job_with(&mut self, id: u32, name: &str, kind: char, more: &str) -> (u32, u32, String) {
+        let (sd_client, more) = match more.strip_prefix(" sd_client=1") {
+            Some(rest) => (1, rest),
+            None => (0, more),
+        };
         self.send(&format!(
             "JobId={id} job={name} job_name=J client_name=fd type={} level=70 FileSet=FS NoAttr=0 SpoolAttr=0 FileSetMD5=x SpoolData=0 \
-             WritePartAfterJob=1 PreferMountedVols=1 SpoolSize=0 rerunning=0 VolSessionId=0 VolSessionTime=0 sd_client=0 \
-             Authorization=dummy attempt=1\n",
+             WritePartAfterJob=1 PreferMountedVols=1 SpoolSize=0 rerunning=0 VolSessionId=0 VolSessionTime=0 sd_client={sd_client} \
+             Authorization=dummy attempt=1{more}\n",
             kind as u32
         ));
         let answer = self.line();

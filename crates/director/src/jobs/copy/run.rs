@@ -1,0 +1,199 @@
+//! The course of a control job: both Storage Daemons are called, the writing one calls the reading one, both end.
+
+use super::super::backup;
+use super::super::cancel;
+use super::super::job::Job;
+use super::super::life::Reached;
+use super::super::machine::Step;
+use super::super::outcome::Wish;
+use super::super::rejoin;
+use super::super::session::{AFTER_LOSS, Ends, Fail, SdSession, open_storage};
+use super::source::{self, Original};
+use super::words;
+use super::written::{self, Writing};
+use crate::handle::Director;
+use std::sync::Arc;
+use tokio::time::Instant;
+use types::{Attempt, FileIndex, JobId};
+
+/// Runs a copy or migration to the end of its data. What was reached is in `reached` whatever happens.
+pub(crate) async fn run(
+    director: &Director,
+    job: &Arc<Job>,
+    attempt: Attempt,
+    reached: &mut Reached,
+) -> Result<(), Fail> {
+    let plan = job.plan();
+    let words = words(&plan);
+    let Some(target) = plan.target_job else { return Ok(()) };
+    super::check_place(&plan)?;
+    job.messages.info(&format!("Start {} JobId {}, Job={}", words.doing, job.id, job.unique));
+    let original = source::find(director, &plan, JobId(target)).await?;
+    if let Some(earlier) = plan.control().unwrap_or_default().written {
+        // Of an attempt that did not get as far as its data.
+        written::give_up(director, JobId(earlier)).await?;
+    }
+    job.step(&Step::Connect);
+    let reader = open_storage(director, job, attempt, &original.storage).await?;
+    let may_go_on = reader.holdfast;
+    let reader = reached.sd.insert(reader);
+    let writing = written::prepare(director, job, &original, may_go_on).await?;
+    let writing = reached.copy.insert(writing);
+    open(director, job, attempt, &original, reader, writing).await?;
+    start(job, reached).await?;
+    job.step(&Step::Run);
+    reached.data = true;
+    follow(director, job, attempt, reached).await;
+    Ok(())
+}
+
+/// Reserves both drives and notes which sessions the job has.
+async fn open(
+    director: &Director,
+    job: &Arc<Job>,
+    attempt: Attempt,
+    original: &Original,
+    reader: &mut SdSession,
+    writing: &mut Writing,
+) -> Result<(), Fail> {
+    let plan = job.plan();
+    let written = Arc::clone(&writing.job);
+    let stored = written::stored(director, writing).await?;
+    // With all files there and the end missing, the last one comes once more.
+    let after = if stored >= original.last_file() { FileIndex(original.last_file().0 - 1) } else { stored };
+    let Some(bootstrap) = original.bootstrap(after) else {
+        return Err(Fail::fatal(format!("JobId {} has no files that could be read", original.row.id)));
+    };
+    reader.bootstrap(&bootstrap).await?;
+    match reader.reserve(&plan.pool, false, true).await? {
+        Ok(device) => job.messages.info(&format!("Using Device \"{device}\" to read.")),
+        Err(said) => return Err(Fail::fatal(format!("Storage daemon didn't accept Device: {said}"))),
+    }
+    written.step(&Step::Connect);
+    if let Some(admitted) = job.admitted() {
+        written.set_admitted(admitted);
+    }
+    let (writer, device) = backup::reserve(director, &written, writing.attempt, &written.plan()).await?;
+    writing.session = writer.session;
+    let writer = writing.reached.sd.insert(writer);
+    written.messages.info(&format!("Using Device \"{device}\" to write."));
+    if writing.rerun.is_some() && !writer.holdfast {
+        return Err(Fail::fatal(format!(
+            "Storage daemon {} cannot go on with the copy JobId {}; delete that job, and the copy is made anew",
+            writer.storage.name, written.id
+        )));
+    }
+    let sessions = [
+        (job.id, attempt, reader.storage.name.clone(), reader.session),
+        (written.id, writing.attempt, writer.storage.name.clone(), writer.session),
+    ];
+    let noted = director.catalog().write(director.epoch(), move |tx| {
+        for (id, attempt, storage, session) in &sessions {
+            catalog::attempt::set_session(tx, *id, *attempt, storage, *session)?;
+            catalog::job::set_session(tx, *id, *session)?;
+        }
+        Ok(())
+    });
+    Ok(noted.await?)
+}
+
+/// Gives the orders. After the last one neither needs a Director.
+async fn start(job: &Job, reached: &mut Reached) -> Result<(), Fail> {
+    let (Some(reader), Some(writing)) = (&mut reached.sd, &mut reached.copy) else { return Ok(()) };
+    let Some(writer) = &mut writing.reached.sd else { return Ok(()) };
+    job.step(&Step::Prepare);
+    writing.job.step(&Step::Prepare);
+    reader.peer.send("run").await?;
+    let line = format!(
+        "storage address={} port={} ssl={} Job={} Authentication={}\n",
+        reader.storage.address, reader.storage.port, reader.ssl, job.unique, reader.key
+    );
+    writer.peer.command(line, "2000 OK storage").await.map_err(|error| {
+        Fail::fatal(format!(
+            "Storage daemon {} could not reach Storage daemon {}: {error}",
+            writer.storage.name, reader.storage.name
+        ))
+    })?;
+    sys::failpoint::reach("director-copy-prepared");
+    writer.peer.send("run").await?;
+    sys::failpoint::reach("director-copy-ordered");
+    writing.job.step(&Step::Run);
+    writing.reached.data = true;
+    Ok(())
+}
+
+/// Waits until both have ended. One that is left alone by the other is told to end, too.
+pub(super) async fn follow(director: &Director, job: &Arc<Job>, attempt: Attempt, reached: &mut Reached) {
+    let Some(mut writing) = reached.copy.take() else { return };
+    let (written, its_attempt) = (Arc::clone(&writing.job), writing.attempt);
+    // A reading side that is not there has nothing to say; the writing side ends by itself.
+    let has_reader = reached.sd.is_some();
+    let (read, wrote) = {
+        let reading = rejoin::wait(director, job, attempt, reached);
+        let taking = rejoin::wait(director, &written, its_attempt, &mut writing.reached);
+        tokio::pin!(reading, taking);
+        let (mut read, mut wrote): (Option<Ends>, Option<Ends>) = (None, None);
+        let mut deadline: Option<Instant> = None;
+        let (mut told, mut passed_on) = (false, false);
+        while read.is_none() || wrote.is_none() {
+            tokio::select! {
+                ends = &mut reading, if read.is_none() => {
+                    // After a good end the writer may take its time to make everything safe.
+                    if has_reader && !is_good(&ends) {
+                        deadline = Some(Instant::now() + AFTER_LOSS);
+                    }
+                    read = Some(ends);
+                }
+                ends = &mut taking, if wrote.is_none() => {
+                    deadline = Some(Instant::now() + AFTER_LOSS);
+                    wrote = Some(ends);
+                }
+                wish = either_wished(job, &written), if !passed_on => {
+                    passed_on = true;
+                    pass_on(director, [job, &written], wish).await;
+                }
+                () = until(deadline), if deadline.is_some() => {
+                    if told {
+                        break;
+                    }
+                    told = true;
+                    deadline = Some(Instant::now() + AFTER_LOSS);
+                    let left = if read.is_none() { job } else { &written };
+                    cancel::tell_all(director, left).await;
+                }
+            }
+        }
+        (read, wrote)
+    };
+    reached.ends = read.unwrap_or_default();
+    writing.reached.ends = wrote.unwrap_or_default();
+    reached.copy = Some(writing);
+}
+
+fn is_good(ends: &Ends) -> bool {
+    ends.sd.as_ref().is_some_and(|end| end.status.is_success())
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn either_wished(job: &Job, written: &Job) -> Wish {
+    tokio::select! {
+        wish = job.wished() => wish,
+        wish = written.wished() => wish,
+    }
+}
+
+/// Who cancels one of the two means both.
+async fn pass_on(director: &Director, jobs: [&Arc<Job>; 2], wish: Wish) {
+    for job in jobs {
+        if job.wish() == Wish::GoOn {
+            // One that has ended meanwhile needs no cancelling.
+            let _ = cancel::cancel(director, job.id, wish).await;
+        }
+    }
+}
