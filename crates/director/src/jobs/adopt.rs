@@ -74,17 +74,13 @@ pub(crate) async fn take_up_one(director: &Director, id: JobId) -> Result<(), Di
         Ok(Some(Left { row, plan, attempt: catalog::attempt::open_of(r, id)? }))
     });
     match read.await.map_err(|error| DirectorError::Catalog(chain(&error)))? {
-        Some(left) => take(director, left, &std::collections::BTreeSet::new()).await,
+        Some(left) => take(director, left, &BTreeSet::new()).await,
         None => Ok(()),
     }
 }
 
 /// `open`: the jobs that are not over.
-async fn take(
-    director: &Director,
-    left: Left,
-    open: &BTreeSet<u32>,
-) -> Result<(), DirectorError> {
+async fn take(director: &Director, left: Left, open: &BTreeSet<u32>) -> Result<(), DirectorError> {
     let Left { row, plan, attempt } = left;
     let Some(plan) = plan else { return close_without_plan(director, &row).await };
     let plan = create::parse(&plan)?;
