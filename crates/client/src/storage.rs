@@ -1,10 +1,10 @@
 //! The session with the Storage Daemon (spec/02 §1).
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use net::NetError;
-use net::blocking::Conn;
+use net::blocking::{Conn, Throttle};
 use types::{JobStatus, VolSession};
 use wire::frame::{Packet, PacketRef, Signal};
 use wire::msg::fd_sd::{Answer, Command, RecordHeader};
@@ -215,7 +215,7 @@ impl StorageSession {
 
     /// Where the data path writes to.
     pub fn sink<'s>(&'s mut self, job: &'s Job) -> StorageSink<'s> {
-        StorageSink { session: self, job, window: Window::new() }
+        StorageSink { session: self, job, throttle: Throttle::default() }
     }
 }
 
@@ -228,44 +228,15 @@ fn unexpected(command: &'static str, wanted: &'static str, got: &Answer) -> Stor
 pub struct StorageSink<'s> {
     session: &'s mut StorageSession,
     job: &'s Job,
-    window: Window,
+    throttle: Throttle,
 }
 
 impl FrameSink for StorageSink<'_> {
     fn write_frames(&mut self, framed: &[u8], payload_bytes: u64) -> io::Result<()> {
         let rate = Counters::get(&self.job.counters.bandwidth);
-        if rate > 0 {
-            self.window.pause(rate, framed.len() as u64, || self.job.stop.is_canceled());
-        }
+        let wait = self.throttle.due_in(rate, framed.len() as u64);
+        // A cancelled job finds out by itself what that means for its stream.
+        let _ = self.throttle.pause(wait, || self.job.stop.is_canceled());
         self.session.conn.writer.raw(framed, payload_bytes).map_err(|error| io::Error::other(chain(&error)))
-    }
-}
-
-/// Bytes sent in the current stretch of time.
-struct Window {
-    start: Instant,
-    bytes: u64,
-    rate: u64,
-}
-
-impl Window {
-    fn new() -> Self {
-        Self { start: Instant::now(), bytes: 0, rate: 0 }
-    }
-
-    /// Waits until `bytes` more fit under `rate` bytes per second.
-    fn pause(&mut self, rate: u64, bytes: u64, is_canceled: impl Fn() -> bool) {
-        if rate != self.rate || self.start.elapsed() > Duration::from_secs(10) {
-            *self = Self { start: Instant::now(), bytes: 0, rate };
-        }
-        self.bytes += bytes;
-        let due = Duration::from_secs_f64(self.bytes as f64 / rate as f64);
-        while let Some(left) = due.checked_sub(self.start.elapsed()).filter(|left| !left.is_zero()) {
-            if is_canceled() {
-                return;
-            }
-            // No event: a sleep is what a bandwidth limit is; it is cut so that a cancelled job ends soon.
-            std::thread::sleep(left.min(Duration::from_millis(200)));
-        }
     }
 }

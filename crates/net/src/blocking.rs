@@ -18,10 +18,12 @@ mod drive;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod tls;
 mod writer;
 
 pub use reader::PacketReader;
+pub use throttle::Throttle;
 pub use writer::PacketWriter;
 
 /// An open session. Take it apart with [`Conn::split`] to read and write from two threads.

@@ -11,6 +11,7 @@ use crate::catreq::CatalogSession;
 use crate::handle::Director;
 use crate::peer::chain;
 use crate::text;
+use catalog::WriteTx;
 use catalog::journal::{self, JournalKey};
 use std::sync::Arc;
 use std::time::Duration;
@@ -135,24 +136,28 @@ async fn write_end(director: &Director, job: &Arc<Job>, course: &mut Course) -> 
 }
 
 async fn write_alone(director: &Director, job: &Job, end: &Ending) -> Written {
-    let mut wait = Duration::from_millis(200);
     let mut end = end.clone();
     // Nothing of a failed end transaction is in the catalog; records that were lost with it make the job a failed one.
     if end.had_sd && end.facts.failed.is_none() && end.facts.sd == Some(Some(JobStatus::Terminated)) {
         end.facts.failed = Some(JobStatus::FatalError);
     }
+    store(director, job, move |tx| end.clone().write(tx, text::now())).await
+}
+
+/// Writes an end, again and again until it is in the catalog. It does not return once this Director may not write any more: the next one
+/// finds the job open and ends it.
+pub(crate) async fn store<T, F>(director: &Director, job: &Job, write: F) -> T
+where
+    T: Send + 'static,
+    F: Fn(&WriteTx<'_>) -> catalog::Result<T> + Clone + Send + 'static,
+{
+    let mut wait = Duration::from_millis(200);
     loop {
-        let ending = end.clone();
-        match director
-            .catalog()
-            .write(director.epoch(), move |tx| ending.clone().write(tx, text::now()))
-            .await
-        {
+        match director.catalog().write(director.epoch(), write.clone()).await {
             Ok(written) => return written,
             Err(error) => {
                 tracing::error!(job = %job.id, error = %chain(&error), "the end of the job is not in the catalog yet");
                 if error.is_epoch_over() || director.stop_token().is_cancelled() {
-                    // The next Director finds the job open and ends it.
                     std::future::pending::<()>().await;
                 }
             }

@@ -27,7 +27,7 @@ mod lost;
 mod machine;
 pub(crate) mod names;
 mod outcome;
-mod pieces;
+pub(crate) mod pieces;
 mod readback;
 mod registry;
 mod rejoin;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use policy::plan::JobRequest;
-use policy::restore::{BootstrapPlan, JobSelection, Piece, Wanted, plan_bootstrap};
+use policy::restore::{BootstrapPlan, JobSelection, Wanted, plan_bootstrap};
 use types::JobId;
 
 use super::super::fmt::commas;
@@ -16,6 +16,7 @@ use super::super::ua::{Done, Halt};
 use super::keywords::Keywords;
 use super::pick_jobs::join;
 use super::{Chosen, Selection};
+use crate::jobs::pieces::piece_somewhere;
 
 /// Number of the last bootstrap file of this process.
 static BOOTSTRAPS: AtomicU32 = AtomicU32::new(0);
@@ -65,26 +66,7 @@ impl Session {
         let mut selections = Vec::with_capacity(rows.len());
         let mut wanted = wanted;
         for (job_id, session, pieces) in rows {
-            let pieces = pieces.into_iter().map(|row| {
-                let storage = storages.iter().find(|s| s.id == row.storage_id).map(|s| s.name.clone());
-                // A Volume that another program wrote may name no Storage: any with its media type will do.
-                let storage = storage.or_else(|| {
-                    config.storages.iter().find(|s| s.media_type == row.media_type).map(|s| s.name.clone())
-                });
-                let device = storage.as_ref().and_then(|s| config.storage(s)).and_then(|s| s.device.first());
-                Piece {
-                    device: device.cloned(),
-                    storage,
-                    volume: row.volume_name,
-                    media_type: row.media_type,
-                    slot: u32::try_from(row.slot).unwrap_or(0),
-                    in_changer: row.in_changer,
-                    first_index: row.piece.first_index,
-                    last_index: row.piece.last_index,
-                    start: row.piece.start,
-                    end: row.piece.end,
-                }
-            });
+            let pieces = pieces.into_iter().map(|row| piece_somewhere(&config, &storages, row));
             let pieces = pieces.collect();
             let wanted = wanted.remove(&job_id).unwrap_or(Wanted::All);
             selections.push(JobSelection { job_id, session, pieces, wanted });
@@ -234,7 +216,7 @@ fn needs(plan: &BootstrapPlan) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use policy::restore::Section;
+    use policy::restore::{Piece, Section};
     use types::{FileIndex, VolAddr, VolSession};
 
     #[test]

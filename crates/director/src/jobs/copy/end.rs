@@ -12,7 +12,6 @@ use crate::handle::Director;
 use crate::peer::chain;
 use crate::text;
 use std::sync::Arc;
-use std::time::Duration;
 use types::{JobStatus, JobType};
 use wire::frame::Signal;
 
@@ -115,24 +114,7 @@ async fn write_alone(director: &Director, job: &Job, mut ending: CopyEnding) -> 
     if ending.facts.sd == Some(Some(JobStatus::Terminated)) {
         ending.facts.sd = Some(None);
     }
-    let mut wait = Duration::from_millis(200);
-    loop {
-        let this = ending.clone();
-        let written =
-            director.catalog().write(director.epoch(), move |tx| this.clone().write(tx, text::now()));
-        match written.await {
-            Ok(ended) => return ended,
-            Err(error) => {
-                tracing::error!(job = %job.id, error = %chain(&error), "the end of the copy is not in the catalog yet");
-                if error.is_epoch_over() || director.stop_token().is_cancelled() {
-                    // The next Director finds both jobs open and ends them.
-                    std::future::pending::<()>().await;
-                }
-            }
-        }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(Duration::from_secs(30));
-    }
+    ending::store(director, job, move |tx| ending.clone().write(tx, text::now())).await
 }
 
 fn ending_of(job: &Job, course: &Course, mut control: Ending, writing: &Writing) -> CopyEnding {
@@ -166,6 +148,7 @@ fn ending_of(job: &Job, course: &Course, mut control: Ending, writing: &Writing)
         migrate: (plan.job_type == JobType::Migrate)
             .then(|| plan.control().is_some_and(|control| control.purge_original)),
         is_rerun: writing.rerun.is_some(),
+        keeps_rows: writing.job.plan().pool.catalog_files,
         facts,
         files: end.map_or(0, |end| end.files),
         bytes: end.map_or(0, |end| end.bytes),

@@ -19,6 +19,8 @@ pub(super) struct CopyEnding {
     /// A migration, and whether the original goes altogether.
     pub(super) migrate: Option<bool>,
     pub(super) is_rerun: bool,
+    /// File rows of the copy are kept: `Catalog Files` of its Pool.
+    pub(super) keeps_rows: bool,
     /// What decides the written job's status: `sd` the writing side, `fd` the reading side.
     pub(super) facts: Facts,
     /// As the writing side said, of this attempt.
@@ -44,7 +46,7 @@ impl CopyEnding {
         let stored = stored_files(tx, self.written)?;
         self.facts.kept_files = stored;
         let mut status = decide(&self.facts);
-        let problem = if status.is_success() { self.problem(tx, stored)? } else { None };
+        let problem = if status.is_success() { self.problem(tx)? } else { None };
         if problem.is_some() {
             status = JobStatus::ErrorTerminated;
         }
@@ -67,11 +69,11 @@ impl CopyEnding {
     }
 
     /// A copy is good when the catalog has of it, row by row, what it has of the original: attributes and digests came from the
-    /// new Volume's Storage Daemon, after it had stored the data.
-    fn problem(&self, tx: &WriteTx<'_>, stored: u64) -> catalog::Result<Option<String>> {
+    /// new Volume's Storage Daemon, after it had stored the data. Only where no rows are kept the number of files decides.
+    fn problem(&self, tx: &WriteTx<'_>) -> catalog::Result<Option<String>> {
         let Some(original) = catalog::job::get(tx, self.original.id)? else { return Ok(None) };
         let has_rows = !original.purged_files && catalog::file::count(tx, original.id)? > 0;
-        if has_rows && stored > 0 {
+        if has_rows && self.keeps_rows {
             let differences = copies::count_differences(tx, original.id, self.written)?;
             return Ok((differences > 0).then(|| {
                 format!("{differences} file records of the copy differ from those of JobId {}", original.id)

@@ -3,9 +3,9 @@
 use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use net::blocking::{Conn, PacketReader, PacketWriter};
+use net::blocking::{Conn, PacketReader, PacketWriter, Throttle};
 use types::{FileIndex, VolSession};
 use volume::Record;
 use wire::Signal;
@@ -15,8 +15,8 @@ use crate::daemon::Daemon;
 use crate::device::Device;
 use crate::job::{Job, JobEnd, StopRequest};
 
-/// Longest sleep of a job whose bandwidth is limited, so that a cancel is seen.
-const NAP_MAX: Duration = Duration::from_millis(100);
+/// A wait that is worth a flush and a sleep.
+const WAIT_MIN: Duration = Duration::from_millis(25);
 
 /// Runs the reading job of a copy whose writing side is connected.
 pub fn run_copy_source(daemon: &Arc<Daemon>, job: &Arc<Job>, device: &Arc<Device>, conn: Conn) -> JobEnd {
@@ -69,20 +69,12 @@ pub(super) struct Runs {
     open: Option<(VolSession, FileIndex, i32)>,
     last_number: i32,
     header: Vec<u8>,
-    began: Instant,
-    sent_bytes: u64,
+    throttle: Throttle,
 }
 
 impl Runs {
     fn new(keeps_numbers: bool) -> Self {
-        Self {
-            keeps_numbers,
-            open: None,
-            last_number: 0,
-            header: Vec::new(),
-            began: Instant::now(),
-            sent_bytes: 0,
-        }
+        Self { keeps_numbers, open: None, last_number: 0, header: Vec::new(), throttle: Throttle::default() }
     }
 
     /// Sends a record, no faster than the job may.
@@ -125,27 +117,15 @@ impl Runs {
     }
 
     fn pace(&mut self, job: &Job, writer: &mut PacketWriter, bytes: u64) -> Result<(), RestoreError> {
-        let limit = job.bandwidth_bytes_per_s.load(Ordering::Relaxed);
-        if limit == 0 {
-            (self.began, self.sent_bytes) = (Instant::now(), 0);
-            return Ok(());
-        }
-        self.sent_bytes += bytes;
-        let due = Duration::from_micros(self.sent_bytes.saturating_mul(1_000_000) / limit);
-        if due <= self.began.elapsed() + NAP_MAX / 4 {
+        let wait = self.throttle.due_in(job.bandwidth_bytes_per_s.load(Ordering::Relaxed), bytes);
+        if wait < WAIT_MIN {
             return Ok(());
         }
         writer.flush().map_err(ClientError::from)?;
-        loop {
-            let left = due.saturating_sub(self.began.elapsed());
-            if left.is_zero() {
-                return Ok(());
-            }
-            if job.stop.get() != StopRequest::None {
-                return Err(RestoreError::Stopped);
-            }
-            // No event: it is the time itself that is waited for.
-            std::thread::sleep(left.min(NAP_MAX));
+        if self.throttle.pause(wait, || job.stop.get() != StopRequest::None) {
+            Ok(())
+        } else {
+            Err(RestoreError::Stopped)
         }
     }
 }
