@@ -158,12 +158,14 @@ impl Run {
             let said = talk.end(wait::JOB)?;
             ensure!(said.is_whole, "a console hangs that said “{lines}”; it printed\n{}", said.text);
         }
+        self.watch.check_due_runs(&self.site)?;
+        // No job comes while the site is looked at.
+        self.site.console(&["disable schedule=EveryMinute"])?;
         wait::until("the end of every job", wait::JOB, || {
             let open = self.site.sql("SELECT count(*) FROM Job WHERE JobStatus IN ('C', 'R')")?;
             Ok((open == [["0"]]).then_some(()))
         })?;
         self.watch.check(&self.site)?;
-        self.watch.check_due_runs(&self.site)?;
         for name in JOBS {
             let id = self.site.run(&format!("run job={name} level=Full yes"))?;
             expect_good(&self.site.wait_job(id, wait::JOB)?)?;

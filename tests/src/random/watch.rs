@@ -60,8 +60,9 @@ impl Watch {
 
     /// From now on until [`Self::is_healed`] a job may fail. A catalog that is away does not tell which there are: all.
     pub(super) fn harm(&mut self, site: &Site) {
-        let open = numbers(site, OPEN).unwrap_or_default();
+        // In this order: a job that comes between is counted twice, and not left out.
         let above = numbers(site, HIGHEST).ok().and_then(|one| one.first().copied()).unwrap_or(0);
+        let open = numbers(site, OPEN).unwrap_or_default();
         let harm = self.harm.get_or_insert(Harm { open: Vec::new(), above });
         harm.open.extend(open);
     }
