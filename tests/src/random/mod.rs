@@ -60,6 +60,8 @@ struct Run {
     count: u32,
     is_demoted: bool,
     is_catalog_away: bool,
+    /// Places at which the Storage Daemon is to end.
+    armed: Vec<&'static str>,
     is_failed_over: bool,
     /// Holds the trees.
     _dir: tempfile::TempDir,
@@ -118,6 +120,7 @@ impl Run {
             count: 0,
             is_demoted: false,
             is_catalog_away: false,
+            armed: Vec::new(),
             is_failed_over: false,
             _dir: dir,
         };

@@ -50,6 +50,7 @@ impl Run {
             Fault::Place(place) => {
                 if STORAGE_PLACES.contains(&place) {
                     self.watch.harm(&self.site);
+                    self.armed.push(place);
                 }
                 self.site.arm(place, Act::Kill)?;
                 self.order(Order { command: Command::Run(SCHEDULED), pick: 0 })?;
@@ -260,8 +261,16 @@ impl Run {
 
     /// Everything runs again, and no fault waits for its event any more.
     pub(super) fn heal(&mut self) -> Result<()> {
-        for place in DIRECTOR_PLACES.iter().chain(&STORAGE_PLACES) {
+        for place in &DIRECTOR_PLACES {
             let _ = self.site.disarm(place);
+        }
+        for place in std::mem::take(&mut self.armed) {
+            if !self.site.disarm(place) {
+                // It has come there, and may have yet to end of it.
+                wait::until("the Storage Daemon to end", wait::START, || {
+                    Ok((!self.site.is_running(Role::Storage)).then_some(()))
+                })?;
+            }
         }
         self.revive_catalog()?;
         self.thaw()?;
