@@ -128,6 +128,10 @@ fn an_old_primary_that_comes_back_writable_is_refused() -> Result<()> {
         Ok((timeline(&held.site)? == 2).then_some(()))
     })?;
     held.site.thaw_instance("b")?;
+    // Who has never seen the new one, with only the old one in reach, learns of it from the Storage Daemons.
+    wait::until("b to compare its servers", wait::START, || {
+        Ok(held.site.instance_log("b")?.contains("two of its servers can be written").then_some(()))
+    })?;
     held.site.wait_active("b", "a", wait::START)?;
     held.site.postgres().context("the new primary")?.kill()?;
     for name in ["a", "b"] {

@@ -95,7 +95,7 @@ fn a_canceled_reader_ends_both_and_keeps_what_was_checkpointed() {
     let dir = tempfile::tempdir().unwrap();
     let site = Site::start_with(dir.path(), "", "Checkpoint Interval = 1; Checkpoint Bytes = 1");
     let rows = Catalog::default();
-    let files = files(40, 300_000, 5);
+    let files = files(40, 60_000, 5);
     let (_, session) = back_up(&site, &mut Director::ours(site.port, &rows, 3), 1, &files);
     let volume = rows.names()[0].clone();
     rows.change(&volume, |row| row.status = "Full".into());
@@ -105,7 +105,7 @@ fn a_canceled_reader_ends_both_and_keeps_what_was_checkpointed() {
         (&site, &mut reader, &mut reading),
         (&mut writer, &mut writing),
         &bsr(&volume, session, 40),
-        1_000_000,
+        50_000,
     );
     let port = site.port;
     std::thread::scope(|scope| {
