@@ -23,6 +23,8 @@ use crate::session;
 
 /// How long running jobs may take to end at a stop, before they are cancelled.
 const STOP_WAIT: Duration = Duration::from_secs(60);
+/// How long Directors may take then to receive what is left to tell.
+const LAST_WORDS_WAIT: Duration = Duration::from_secs(10);
 /// Heap arenas: a few threads run per job, and each arena keeps what it once held.
 const HEAP_ARENAS: u16 = 2;
 /// Callers served at once, authenticated or not.
@@ -186,6 +188,11 @@ pub async fn run(
     }
     acceptors.shutdown().await;
     stop_jobs(&daemon).await;
+    // A job has ended before its last messages and its end line are delivered.
+    let told = async { while sessions.join_next().await.is_some() {} };
+    if tokio::time::timeout(LAST_WORDS_WAIT, told).await.is_err() {
+        tracing::warn!(sessions = sessions.len(), "not everything could be told to every Director");
+    }
     Ok(())
 }
 
@@ -206,7 +213,7 @@ async fn accept_all(listener: Listener, calls: tokio::sync::mpsc::Sender<Incomin
     }
 }
 
-/// Ends running jobs behind their current file, and waits until they have told their Directors.
+/// Ends running jobs behind their current file, and waits until they have.
 async fn stop_jobs(daemon: &Daemon) {
     for job in daemon.jobs.all_running() {
         tracing::info!(job = %job.identity.name, "the daemon stops: the job ends as Incomplete");
@@ -266,9 +273,12 @@ fn resolve(address: &ListenAddress) -> Result<Vec<SocketAddr>, StartError> {
 /// Serves one caller.
 async fn serve(daemon: Arc<Daemon>, mut call: Incoming) {
     let address = call.address();
-    let line = match call.first_packet().await {
-        Ok(line) => line,
-        Err(error) => return tracing::debug!(%address, %error, "no Hello"),
+    let line = tokio::select! {
+        () = daemon.stop.cancelled() => return,
+        line = call.first_packet() => match line {
+            Ok(line) => line,
+            Err(error) => return tracing::debug!(%address, %error, "no Hello"),
+        },
     };
     let hello = match HelloLine::parse(&line, At::Client) {
         Ok(hello) => hello,
