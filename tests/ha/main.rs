@@ -4,6 +4,7 @@ mod auditor;
 mod away;
 mod back;
 mod catalog;
+mod centres;
 mod config;
 mod console;
 mod copy;

@@ -6,6 +6,7 @@
 //!   Holdfast's or real Bacula's, on loopback and in a temporary folder.
 //! - [`postgres`]: private PostgreSQL servers.
 //! - [`patroni`]: two of them under Patroni with etcd.
+//! - [`centres`]: two data centres, from the page of the documentation.
 //! - [`bmc`]: a management board with a power switch, for fence agents.
 //! - [`network`]: hosts as network namespaces on a switch, whose wires are cut.
 //! - [`fault`]: damage to Volumes, full disks.
@@ -14,6 +15,7 @@
 //! Nothing here ships in a daemon; the `demo` crate uses the comparison and the site.
 
 pub mod bmc;
+pub mod centres;
 pub mod compare;
 pub mod fault;
 pub mod network;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::network::Host;
 use crate::tied::{self, Tied};
@@ -35,10 +35,28 @@ pub struct Postgres {
     folder: tempfile::TempDir,
     programs: PathBuf,
     owner: Option<(String, u32, u32)>,
-    port: u16,
-    /// Where it runs, if not on loopback.
-    host: Option<Host>,
+    listen: Listen,
     running: Option<Tied>,
+}
+
+/// Where a server runs and listens.
+#[derive(Debug, Clone)]
+pub struct Listen {
+    /// If not in the machine's own network.
+    pub host: Option<Host>,
+    /// Its address there.
+    pub address: Ipv4Addr,
+    /// The port there, and of the socket.
+    pub port: u16,
+}
+
+impl Listen {
+    /// On a free port, of loopback or at a host.
+    fn anywhere(host: Option<Host>) -> Result<Self> {
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let address = host.as_ref().map_or(Ipv4Addr::LOCALHOST, |host| host.address);
+        Ok(Self { host, address, port })
+    }
 }
 
 impl Postgres {
@@ -55,8 +73,15 @@ impl Postgres {
     /// # Errors
     /// As [`Postgres::start`].
     pub fn start_at(host: Option<Host>) -> Result<Self> {
-        let mut server = Self::prepare()?;
-        server.host = host;
+        Self::start_on(Listen::anywhere(host)?)
+    }
+
+    /// As [`Postgres::start`], where the caller says.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`].
+    pub fn start_on(listen: Listen) -> Result<Self> {
+        let mut server = Self::prepare(listen)?;
         server.initialise()?;
         Ok(server)
     }
@@ -67,7 +92,7 @@ impl Postgres {
             "initdb",
             &["-D", path(&data), "-U", USER, "-A", "trust", "-N", "-E", "SQL_ASCII", "--locale=C"],
         )?;
-        if let Some(host) = &self.host {
+        if let Some(host) = &self.listen.host {
             let line = format!("\nhost all all {}/24 trust\n", host.address);
             let mut access = fs::OpenOptions::new().append(true).open(data.join("pg_hba.conf"))?;
             access.write_all(line.as_bytes()).context("let the network in")?;
@@ -106,7 +131,7 @@ impl Postgres {
 
     fn client(&self, program: &str, arguments: &[&str]) -> Result<()> {
         let output = Command::new(self.programs.join(program))
-            .args(["-U", USER, "-p", &self.port.to_string(), "-h"])
+            .args(["-U", USER, "-p", &self.listen.port.to_string(), "-h"])
             .arg(self.socket_dir())
             .args(arguments)
             .stdin(Stdio::null())
@@ -120,12 +145,16 @@ impl Postgres {
     /// # Errors
     /// When the copy fails or does not start.
     pub fn standby(&self) -> Result<Self> {
-        let mut standby = Self::prepare()?;
+        self.standby_on(Listen::anywhere(None)?)
+    }
+
+    fn standby_on(&self, listen: Listen) -> Result<Self> {
+        let mut standby = Self::prepare(listen)?;
         let data = standby.data();
         let from = format!(
             "host={} port={} user={USER} application_name=standby",
             self.socket_dir().display(),
-            self.port
+            self.listen.port
         );
         standby.run(
             "pg_basebackup",
@@ -141,7 +170,15 @@ impl Postgres {
     /// # Errors
     /// As above.
     pub fn synchronous_standby(&self) -> Result<Self> {
-        let standby = self.standby()?;
+        self.synchronous_standby_on(Listen::anywhere(None)?)
+    }
+
+    /// As [`Self::synchronous_standby`], where the caller says.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn synchronous_standby_on(&self, listen: Listen) -> Result<Self> {
+        let standby = self.standby_on(listen)?;
         self.configure("synchronous_standby_names = 'standby'")?;
         self.psql("postgres", "SELECT pg_reload_conf()")?;
         wait::until("the standby to be synchronous", wait::START, || {
@@ -151,7 +188,16 @@ impl Postgres {
         Ok(standby)
     }
 
-    fn prepare() -> Result<Self> {
+    /// Commits do not wait for a standby any more.
+    ///
+    /// # Errors
+    /// Those of the server.
+    pub fn stand_alone(&self) -> Result<()> {
+        self.configure("")?;
+        self.psql("postgres", "SELECT pg_reload_conf()").map(drop)
+    }
+
+    fn prepare(listen: Listen) -> Result<Self> {
         let programs = programs()?;
         let owner = if rustix::process::getuid().is_root() { Some(owner()?) } else { None };
         let folder = tempfile::Builder::new().prefix("holdfast-pg-").tempdir_in("/tmp")?;
@@ -159,8 +205,7 @@ impl Postgres {
             chown(folder.path(), Some(*uid), Some(*gid))?;
         }
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        let server = Self { folder, programs, owner, port, host: None, running: None };
+        let server = Self { folder, programs, owner, listen, running: None };
         fs::create_dir(server.socket_dir())?;
         if let Some((_, uid, gid)) = &server.owner {
             chown(server.socket_dir(), Some(*uid), Some(*gid))?;
@@ -178,7 +223,7 @@ impl Postgres {
              max_connections = 60\nshared_buffers = 32MB\nmax_wal_size = 256MB\nmin_wal_size = 32MB\nwal_level = replica\n\
              max_wal_senders = 4\nhot_standby = on\nlog_min_messages = warning\nautovacuum = off\n{more}\n",
             self.address(),
-            self.port,
+            self.listen.port,
             self.socket_dir().display()
         );
         fs::write(self.data().join("postgresql.auto.conf"), self.keeping_primary(&settings)?)?;
@@ -233,6 +278,10 @@ impl Postgres {
         let Some(running) = self.running.take() else { return Ok(()) };
         let sessions = running.children();
         running.kill()?;
+        for session in sessions.iter().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)) {
+            // One that has seen the server's end is gone already.
+            let _ = kill_process(session, Signal::KILL);
+        }
         wait::until("the end of the server's sessions", wait::START, || {
             Ok(sessions.iter().all(|pid| !Path::new("/proc").join(pid).exists()).then_some(()))
         })?;
@@ -296,19 +345,19 @@ impl Postgres {
     }
 
     fn psql_with(&self, database: &str, sql: &str, separator: &str) -> Result<String> {
-        psql(&self.programs, path(&self.socket_dir()), self.port, database, sql, separator)
+        psql(&self.programs, path(&self.socket_dir()), self.listen.port, database, sql, separator)
     }
 
     /// Where it listens.
     #[must_use]
-    pub fn address(&self) -> Ipv4Addr {
-        self.host.as_ref().map_or(Ipv4Addr::LOCALHOST, |host| host.address)
+    pub const fn address(&self) -> Ipv4Addr {
+        self.listen.address
     }
 
     /// Port there, and of the socket.
     #[must_use]
     pub const fn port(&self) -> u16 {
-        self.port
+        self.listen.port
     }
 
     /// Where its socket is.
@@ -330,7 +379,7 @@ impl Postgres {
     /// A program of the server, as its user, killed with the thread that starts it.
     fn command(&self, program: &str) -> Command {
         let user = self.owner.as_ref().map(|(_, uid, gid)| (*uid, *gid));
-        let mut command = tied::command(self.host.as_ref(), user);
+        let mut command = tied::command(self.listen.host.as_ref(), user);
         command.arg(self.programs.join(program)).current_dir(self.folder.path());
         command
     }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -9,8 +10,24 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::job::{JobRow, queued};
+use super::programs::Program;
 use super::{Maker, Site, hosts, program};
+use crate::network::Host;
 use crate::wait;
+
+/// How a console is started that connects to one Director.
+#[derive(Debug)]
+pub struct Console {
+    program: Program,
+    maker: Maker,
+    /// Its configuration file.
+    config: PathBuf,
+    /// Where it runs, if not in the machine's own network.
+    host: Option<Host>,
+    /// What it says on its standard error goes there.
+    errors: PathBuf,
+}
 
 /// A console that runs commands. Dropping it kills the console.
 #[derive(Debug)]
@@ -52,6 +69,87 @@ impl Drop for Talk {
     }
 }
 
+impl Console {
+    pub(crate) fn new(maker: Maker, config: PathBuf, host: Option<Host>, errors: PathBuf) -> Result<Self> {
+        Ok(Self { program: program(maker, "bconsole")?, maker, config, host, errors })
+    }
+
+    /// Begins to run commands, one a line, and does not wait for the end.
+    ///
+    /// # Errors
+    /// When the console cannot be started.
+    pub fn begin(&self, commands: &[&str]) -> Result<Talk> {
+        let path = &self.program.path;
+        let mut command = self.host.as_ref().map_or_else(|| Command::new(path), |host| host.command(path));
+        command.args(&self.program.arguments);
+        if self.maker.is_bacula() {
+            command.arg("-n"); // no line editing: input is no terminal
+        }
+        let errors = File::create(&self.errors)?;
+        let mut child = command
+            .arg("-c")
+            .arg(&self.config)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            .spawn()
+            .with_context(|| format!("start {}", path.display()))?;
+        let mut input = child.stdin.take().context("console without input")?;
+        let mut output = child.stdout.take().context("console without output")?;
+        let (sender, ended) = mpsc::channel();
+        thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = output.read_to_end(&mut bytes);
+            let _ = sender.send(bytes);
+        });
+        let script = commands.iter().map(|line| format!("{line}\n")).collect::<String>() + "quit\n";
+        // A console that ended early closes the pipe; what it printed tells more than that.
+        let _ = input.write_all(script.as_bytes());
+        Ok(Talk { child, ended })
+    }
+
+    /// Runs commands and gives what was printed; the console is killed after `bound`.
+    ///
+    /// # Errors
+    /// When it cannot connect.
+    pub fn run(&self, commands: &[&str], bound: Duration) -> Result<String> {
+        let text = self.begin(commands)?.end(bound)?.text;
+        if text.is_empty() {
+            let errors = std::fs::read_to_string(&self.errors).unwrap_or_default();
+            bail!("the console printed nothing; its errors: {errors}");
+        }
+        ensure!(text.contains("1000 OK"), "the console did not connect:\n{text}");
+        Ok(text)
+    }
+
+    /// The cluster as the instance sees it: `status cluster json`, its lines of JSON.
+    ///
+    /// # Errors
+    /// As [`Self::run`], and when no JSON was printed.
+    pub fn cluster_report(&self) -> Result<serde_json::Value> {
+        let said = self.run(&["status cluster json"], wait::JOB)?;
+        let json =
+            said.lines().find(|line| line.starts_with('{')).with_context(|| format!("no JSON:\n{said}"))?;
+        serde_json::from_str(json).context("read the report of the cluster")
+    }
+
+    /// Gives commands of which the last queues a job and returns the JobId.
+    ///
+    /// # Errors
+    /// When nothing was queued; the text has the console's output.
+    pub fn queue(&self, commands: &[&str]) -> Result<u32> {
+        queued(commands, &self.run(commands, wait::JOB)?)
+    }
+
+    /// Waits until a job of a cluster has ended. The role may move meanwhile, which ends consoles of the instance that had it.
+    ///
+    /// # Errors
+    /// When it has not after `bound`.
+    pub fn wait_job(&self, id: u32, bound: Duration) -> Result<JobRow> {
+        JobRow::wait(id, bound, true, |commands| self.run(commands, bound))
+    }
+}
+
 impl Site {
     /// Runs commands through the site's console, one a line, and gives what it printed.
     ///
@@ -80,14 +178,7 @@ impl Site {
     }
 
     fn console_with(&self, file: &str, commands: &[&str], bound: Duration) -> Result<String> {
-        let (talk, errors) = (self.talk(file, commands)?, self.dir().join("log/console.err"));
-        let text = talk.end(bound)?.text;
-        if text.is_empty() {
-            let errors = std::fs::read_to_string(errors).unwrap_or_default();
-            bail!("the console printed nothing; its errors: {errors}");
-        }
-        ensure!(text.contains("1000 OK"), "the console did not connect:\n{text}");
-        Ok(text)
+        self.console_at(file)?.run(commands, bound)
     }
 
     /// Begins to run commands through a console that is connected to one instance of a cluster, and does not wait for its end.
@@ -95,40 +186,12 @@ impl Site {
     /// # Errors
     /// When the console cannot be started.
     pub fn begin_console_of(&self, instance: &str, commands: &[&str]) -> Result<Talk> {
-        self.talk(&super::config::console_file(instance), commands)
+        self.console_at(&super::config::console_file(instance))?.begin(commands)
     }
 
-    fn talk(&self, file: &str, commands: &[&str]) -> Result<Talk> {
-        let maker = self.description.console;
-        let program = program(maker, "bconsole")?;
-        let host = self.host(hosts::CONSOLE);
-        let mut command =
-            host.map_or_else(|| Command::new(&program.path), |host| host.command(&program.path));
-        command.args(&program.arguments);
-        if maker.is_bacula() {
-            command.arg("-n"); // no line editing: input is no terminal
-        }
-        let errors = File::create(self.dir().join("log/console.err"))?;
-        let mut child = command
-            .arg("-c")
-            .arg(self.config_file(file))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(errors)
-            .spawn()
-            .with_context(|| format!("start {}", program.path.display()))?;
-        let mut input = child.stdin.take().context("console without input")?;
-        let mut output = child.stdout.take().context("console without output")?;
-        let (sender, ended) = mpsc::channel();
-        thread::spawn(move || {
-            let mut bytes = Vec::new();
-            let _ = output.read_to_end(&mut bytes);
-            let _ = sender.send(bytes);
-        });
-        let script = commands.iter().map(|line| format!("{line}\n")).collect::<String>() + "quit\n";
-        // A console that ended early closes the pipe; what it printed tells more than that.
-        let _ = input.write_all(script.as_bytes());
-        Ok(Talk { child, ended })
+    pub(super) fn console_at(&self, file: &str) -> Result<Console> {
+        let (config, host) = (self.config_file(file), self.host(hosts::CONSOLE).cloned());
+        Console::new(self.description.console, config, host, self.dir().join("log/console.err"))
     }
 
     /// Who makes the console.

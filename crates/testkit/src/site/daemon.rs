@@ -40,7 +40,7 @@ impl Role {
     }
 
     /// Bacula's name of the program.
-    pub(super) const fn program(self) -> &'static str {
+    pub(crate) const fn program(self) -> &'static str {
         match self {
             Self::Director => "bacula-dir",
             Self::Storage | Self::FarStorage => "bacula-sd",
@@ -79,14 +79,14 @@ pub struct Usage {
 }
 
 #[derive(Debug)]
-pub(super) struct Daemon {
+pub(crate) struct Daemon {
     role: Role,
     child: Child,
     log: PathBuf,
 }
 
 impl Daemon {
-    pub(super) fn start(
+    pub(crate) fn start(
         role: Role,
         program: &Program,
         config: &Path,
@@ -149,11 +149,11 @@ impl Daemon {
         Pid::from_child(&self.child)
     }
 
-    pub(super) fn signal(&self, signal: Signal) -> Result<()> {
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         kill_process(self.pid(), signal).with_context(|| format!("signal the {}", self.role.word()))
     }
 
-    pub(super) fn is_running(&mut self) -> bool {
+    pub(crate) fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
@@ -169,7 +169,7 @@ impl Daemon {
         Ok(())
     }
 
-    pub(super) fn stop(&mut self, bound: Duration) -> Result<()> {
+    pub(crate) fn stop(&mut self, bound: Duration) -> Result<()> {
         self.signal(Signal::TERM)?;
         let what = format!("the {} to stop after SIGTERM", self.role.word());
         wait::until(&what, bound, || Ok(self.child.try_wait()?.map(|_| ())))

@@ -180,10 +180,7 @@ impl Site {
     /// # Errors
     /// As [`Site::console`], and when it printed no JSON.
     pub fn cluster_report(&self, asked: &str) -> Result<serde_json::Value> {
-        let said = self.console_of(asked, &["status cluster json"])?;
-        let json =
-            said.lines().find(|line| line.starts_with('{')).with_context(|| format!("no JSON:\n{said}"))?;
-        serde_json::from_str(json).context("read the report of the cluster")
+        self.console_at(&super::config::console_file(asked))?.cluster_report()
     }
 
     /// Waits until `asked` reports that `name` is active.

@@ -39,6 +39,35 @@ impl JobRow {
         Ok(Self { id, columns })
     }
 
+    /// Waits with consoles until a job has ended. Where the role may move, one that broke off is followed by another.
+    pub(super) fn wait(
+        id: u32,
+        bound: Duration,
+        is_cluster: bool,
+        console: impl Fn(&[&str]) -> Result<String>,
+    ) -> Result<Self> {
+        let commands = [format!("wait jobid={id}"), format!("llist jobid={id}")];
+        let commands = commands.each_ref().map(String::as_str);
+        let mut broken = None;
+        let ended = wait::until(&format!("the end of job {id}"), bound, || {
+            let row = console(&commands).and_then(|output| {
+                Self::parse(id, &output).context("the job did not end, or its row is gone")
+            });
+            match row {
+                Ok(row) => Ok("TWEefADI".contains(row.status()).then_some(row)),
+                Err(error) if is_cluster => {
+                    broken = Some(error);
+                    Ok(None)
+                }
+                Err(error) => Err(error),
+            }
+        });
+        match broken {
+            Some(last) => ended.with_context(|| format!("a console ended early: {last:#}")),
+            None => ended,
+        }
+    }
+
     /// The status letter; `?` when there is none.
     #[must_use]
     pub fn status(&self) -> char {
@@ -74,6 +103,16 @@ impl JobRow {
     }
 }
 
+/// The JobId in what a console printed when the last of these commands queued a job.
+pub(super) fn queued(commands: &[&str], output: &str) -> Result<u32> {
+    let command = commands.join("; ");
+    let Some((_, rest)) = output.rsplit_once("Job queued. JobId=") else {
+        bail!("“{command}” queued no job:\n{output}");
+    };
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().with_context(|| format!("JobId after “{command}”"))
+}
+
 impl Site {
     /// Gives a command that queues a job and returns the JobId.
     ///
@@ -88,13 +127,7 @@ impl Site {
     /// # Errors
     /// When nothing was queued; the text has the console's output.
     pub fn run_dialogue(&self, commands: &[&str]) -> Result<u32> {
-        let output = self.console(commands)?;
-        let command = commands.join("; ");
-        let Some((_, rest)) = output.rsplit_once("Job queued. JobId=") else {
-            bail!("“{command}” queued no job:\n{output}");
-        };
-        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().with_context(|| format!("JobId after “{command}”"))
+        queued(commands, &self.console(commands)?)
     }
 
     /// The Job row as it is now.
@@ -105,17 +138,13 @@ impl Site {
         JobRow::parse(id, &self.console(&[&format!("llist jobid={id}")])?)
     }
 
-    /// Waits until a job has ended.
+    /// Waits until a job has ended. In a cluster the role may move meanwhile, which ends consoles of the instance that had it.
     ///
     /// # Errors
     /// When it has not after `bound`.
     pub fn wait_job(&self, id: u32, bound: Duration) -> Result<JobRow> {
-        wait::until(&format!("the end of job {id}"), bound, || {
-            let output =
-                self.console_within(&[&format!("wait jobid={id}"), &format!("llist jobid={id}")], bound)?;
-            let row = JobRow::parse(id, &output).context("the job did not end, or its row is gone")?;
-            Ok("TWEefADI".contains(row.status()).then_some(row))
-        })
+        let is_cluster = self.console_instance().is_some();
+        JobRow::wait(id, bound, is_cluster, |commands| self.console_within(commands, bound))
     }
 
     /// Queues the Job `Backup` at a level and waits for its end.

@@ -28,8 +28,10 @@ mod job;
 mod programs;
 mod tools;
 
+pub(crate) use address::claim;
 pub use config::Names;
-pub use console::{Said, Talk};
+pub use console::{Console, Said, Talk};
+pub(crate) use daemon::Daemon;
 pub use daemon::{Role, Usage};
 pub use description::{Builder, Maker};
 pub use failpoints::{Act, KNOWN_BUGS};
@@ -49,7 +51,7 @@ use rustix::process::Signal;
 
 use crate::network::Network;
 use crate::wait;
-use daemon::Daemon;
+
 use database::Database;
 use description::Description;
 
