@@ -12,6 +12,7 @@ mod failpoints;
 mod faults;
 mod fence;
 mod frozen;
+mod groups;
 mod known_bugs;
 mod lease;
 mod long;

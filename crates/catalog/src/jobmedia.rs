@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::params;
 use crate::tx::{ReadTx, WriteTx};
 use crate::value::Row;
-use types::{FileIndex, JobId, JobMediaId, MediaId, StorageId, VolAddr};
+use types::{FileIndex, JobId, JobMediaId, MediaId, StorageId, Timestamp, VolAddr};
 
 /// One piece of a job on a Volume, as the Storage Daemon reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +146,20 @@ pub fn clip(tx: &WriteTx<'_>, job: JobId, last: FileIndex) -> Result<()> {
     tx.execute("DELETE FROM JobMedia WHERE JobId = ?1 AND FirstIndex > ?2", params![job, last])?;
     let sql = "UPDATE JobMedia SET LastIndex = ?2 WHERE JobId = ?1 AND LastIndex > ?2";
     tx.execute(sql, params![job, last]).map(drop)
+}
+
+/// The names of the Storages on whose Volumes good backups of a Job are, with the start of the last one.
+///
+/// # Errors
+/// Those of the database.
+pub fn last_on_storages(r: &ReadTx<'_>, job_name: &str) -> Result<Vec<(String, Timestamp)>> {
+    r.all(
+        "SELECT Storage.Name, MAX(Job.JobTDate) FROM Job JOIN JobMedia ON JobMedia.JobId = Job.JobId \
+         JOIN Media ON Media.MediaId = JobMedia.MediaId JOIN Storage ON Storage.StorageId = Media.StorageId \
+         WHERE Job.Name = ?1 AND Job.Type = 'B' AND Job.JobStatus IN ('T', 'W') GROUP BY Storage.Name",
+        params![job_name],
+        |row| Ok((row.at(0)?, Timestamp(row.at(1)?))),
+    )
 }
 
 fn set_append_position(tx: &WriteTx<'_>, piece: &Piece) -> Result<()> {

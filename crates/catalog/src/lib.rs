@@ -46,6 +46,7 @@ mod time;
 mod tx;
 mod value;
 pub mod volume_state;
+pub mod withdraw;
 mod worker;
 
 pub use error::{CatalogError, Result};

@@ -7,6 +7,7 @@ mod settings;
 
 mod copies;
 mod known;
+mod withdraw;
 
 use catalog::attempt::{self, AttemptState, Totals};
 use catalog::file::{self, Ingest, NewFile};
@@ -46,6 +47,7 @@ async fn conforms<F: Future<Output = Catalog>>(fresh: impl Fn() -> F) {
     files_of_base_jobs_count_as_the_jobs_own(&new().await).await;
     pieces_are_numbered_and_dummies_skipped(&new().await).await;
     pieces_grow_and_are_clipped(&new().await).await;
+    withdraw::what_lies_on_a_lost_storage_is_taken_back(&new().await).await;
     attempts_are_granted_one_at_a_time(&new().await).await;
     journals_only_move_forward(&new().await).await;
     known::what_a_daemon_holds_is_found_at_once(&new().await).await;

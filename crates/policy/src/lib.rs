@@ -3,6 +3,7 @@
 //! * [`schedule`]: when jobs are due, over time zones; what the schedule ledger has to start.
 //! * [`plan`]: what one job is going to do, resolved at its creation; queue, restart and adoption start from it.
 //! * [`level`], [`duplicates`], [`queue`]: promotion of levels, second instances of a job, which waiting job may start.
+//! * [`group`]: which of several Storages a job writes to, and how it goes on when it has lost one.
 //! * [`copy`]: which jobs a Copy or Migration Job takes, and where they go.
 //! * [`reconcile`]: what is done about a catalog that has gone back in time.
 //! * [`volume`]: which Volume is written next, when one is full, what pruning and recycling may take.
@@ -12,6 +13,7 @@
 
 pub mod copy;
 pub mod duplicates;
+pub mod group;
 pub mod level;
 pub mod plan;
 pub mod queue;

@@ -68,9 +68,9 @@ macro_rules! job_resource {
                 "FileSet" => fileset: String = Kind::Ref(ResourceKind::FileSet), required(), example("\"Full Set\"");
                 /// Storages, in the order of preference; the Pool's go before.
                 "Storage" => storage: Vec<String> = Kind::RefList(ResourceKind::Storage), example("File1");
-                /// How one of several Storages is chosen.
+                /// How one of several Storages is chosen; FreeSpace counts as ListedOrder and FreeSpaceLeastUsed as LeastUsed.
                 "Storage Group Policy" => storage_group_policy: Option<StorageGroupPolicy>
-                    = Kind::Words(StorageGroupPolicy::WORDS), since("13"), pending();
+                    = Kind::Words(StorageGroupPolicy::WORDS), since("13");
                 /// Least free space for the policies that look at it.
                 "Storage Group Policy Threshold" => storage_group_policy_threshold: u64 = Kind::Size, default("0"),
                     since("15"), pending();

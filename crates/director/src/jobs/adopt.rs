@@ -34,6 +34,9 @@ use wire::msg::holdfast::JobState;
 /// How often a daemon that cannot be reached is tried again.
 const ASK_EVERY: Duration = Duration::from_secs(5);
 
+/// How long it is tried where another Storage can take the job on.
+const ASK_WITH_OTHERS: Duration = Duration::from_secs(10);
+
 struct Left {
     row: JobRow,
     plan: Option<PlanRow>,
@@ -253,7 +256,10 @@ pub(super) async fn ask_storage(
         }
         return Ok(Standing::NotStarted);
     };
-    let limit = Instant::now() + director.config().director.sd_connect_timeout;
+    let patience = director.config().director.sd_connect_timeout;
+    // Where another Storage can take the job on, it goes on there soon.
+    let has_others = plan.job_type == JobType::Backup && plan.write_storages.len() > 1;
+    let limit = Instant::now() + if has_others { patience.min(ASK_WITH_OTHERS) } else { patience };
     loop {
         match reach(director, job, storage).await {
             Ok(conn) => return ask(director, job, attempt, storage, conn).await,

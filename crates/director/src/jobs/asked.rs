@@ -56,6 +56,20 @@ pub(super) async fn ask_client(director: &Director, job: &Arc<Job>, attempt: Att
     }
 }
 
+/// Makes the client one that can be told to end the job. Whether it answers.
+pub(super) async fn hold_client(director: &Director, job: &Job) -> bool {
+    match reach_client(director, job).await {
+        Ok(conn) => {
+            conn.terminate().await;
+            true
+        }
+        Err(error) => {
+            tracing::warn!(job = %job.id, %error, "the client of a job that lost its Storage does not answer");
+            false
+        }
+    }
+}
+
 async fn reach_client(director: &Director, job: &Job) -> Result<ClientConn, DirectorError> {
     let (config, name) = (director.config(), job.plan().client.name.clone());
     let resource = config

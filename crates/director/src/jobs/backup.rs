@@ -4,8 +4,8 @@ use super::job::{Admitted, Job};
 use super::level::Ground;
 use super::life::{Outcome, Reached};
 use super::machine::Step;
-use super::session::{Fail, FdSession, SdSession, open_client, open_storage};
-use super::{accurate, fileset, rejoin, scripts};
+use super::session::{Fail, FdSession, SdSession, open_client, open_storage, open_storage_soon};
+use super::{accurate, fileset, group, rejoin, scripts};
 use crate::handle::Director;
 use policy::plan::{JobPlan, StoragePlan};
 use std::sync::Arc;
@@ -78,7 +78,9 @@ pub(crate) async fn run(
         let line = format!("setbandwidth={} Job={}\n", plan.bandwidth_bytes_per_s, job.unique);
         fd.peer.command(line, "2000 OK Bandwidth").await?;
     }
-    join_daemons(&plan, sd, fd).await?;
+    let joined = join_daemons(&plan, sd, fd).await;
+    reached.unreached_by_client = matches!(joined, Err(Join::Client(_)));
+    joined.map_err(Join::into_fail)?;
     scripts::send_to_client(director, job, attempt, fd).await?;
     if accurate::wanted(&plan) {
         accurate::send(director, job, fd, ground.client).await?;
@@ -91,7 +93,7 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Starts the job on the first Storage that has a device free, or waits on the first of all.
+/// Starts the job on the first Storage that has a device free, in the order of the group; else waits on the first that answered.
 pub(crate) async fn reserve(
     director: &Director,
     job: &Arc<Job>,
@@ -101,22 +103,41 @@ pub(crate) async fn reserve(
     let admitted = job.admitted();
     let allowed = |storage: &&StoragePlan| admitted.as_ref().is_none_or(|a| a.write.contains(&storage.name));
     let storages: Vec<&StoragePlan> = plan.write_storages.iter().filter(allowed).collect();
-    let mut problems = Vec::new();
-    for storage in &storages {
-        match try_reserve(director, job, attempt, plan, storage, storages.len() == 1).await {
+    if let [only] = storages.as_slice() {
+        return match try_reserve(director, job, attempt, plan, only, Patience::All).await? {
+            Ok(reserved) => Ok(chosen(job, reserved)),
+            Err(said) => Err(Fail::fatal(format!("Storage daemon didn't accept Device: {said}"))),
+        };
+    }
+    let (mut problems, mut busy) = (Vec::new(), None);
+    for storage in group::in_order(director, job, plan, &storages).await? {
+        match try_reserve(director, job, attempt, plan, storage, Patience::None).await {
             Ok(Ok(reserved)) => return Ok(chosen(job, reserved)),
-            Ok(Err(said)) => problems.push(said),
-            Err(fail) if storages.len() == 1 => return Err(fail),
-            Err(fail) => problems.push(fail.text),
+            Ok(Err(said)) => {
+                busy.get_or_insert(storage);
+                problems.push(said);
+            }
+            Err(fail) => {
+                job.messages.warning(&format!("Storage \"{}\" is passed over: {}", storage.name, fail.text));
+                problems.push(fail.text);
+            }
         }
     }
-    let Some(first) = storages.first().filter(|_| storages.len() > 1) else {
-        return Err(Fail::fatal(format!("Storage daemon didn't accept Device: {}", problems.join("; "))));
-    };
-    match try_reserve(director, job, attempt, plan, first, true).await? {
+    let none = |said: &str| Fail::fatal(format!("Storage daemon didn't accept Device: {said}"));
+    let Some(storage) = busy else { return Err(none(&problems.join("; "))) };
+    match try_reserve(director, job, attempt, plan, storage, Patience::ForDevice).await? {
         Ok(reserved) => Ok(chosen(job, reserved)),
-        Err(said) => Err(Fail::fatal(format!("Storage daemon didn't accept Device: {said}"))),
+        Err(said) => Err(none(&said)),
     }
+}
+
+/// What is waited for on a Storage.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    None,
+    ForDevice,
+    /// For the daemon to answer, too.
+    All,
 }
 
 fn chosen(job: &Job, reserved: (SdSession, String)) -> (SdSession, String) {
@@ -131,10 +152,13 @@ async fn try_reserve(
     attempt: Attempt,
     plan: &JobPlan,
     storage: &StoragePlan,
-    wait: bool,
+    patience: Patience,
 ) -> Result<Result<(SdSession, String), String>, Fail> {
-    let mut sd = open_storage(director, job, attempt, storage).await?;
-    match sd.reserve(&plan.pool, true, wait).await? {
+    let mut sd = match patience {
+        Patience::All => open_storage(director, job, attempt, storage).await?,
+        Patience::None | Patience::ForDevice => open_storage_soon(director, job, attempt, storage).await?,
+    };
+    match sd.reserve(&plan.pool, true, patience != Patience::None).await? {
         Ok(device) => Ok(Ok((sd, device))),
         Err(said) => {
             sd.peer.terminate().await;
@@ -188,21 +212,38 @@ async fn send_level(fd: &mut FdSession, plan: &JobPlan) -> Result<(), Fail> {
     Ok(())
 }
 
+/// Why FD and SD do not come together: for one of them, or because the FD says that it cannot reach the SD.
+enum Join {
+    Daemon(Fail),
+    Client(Fail),
+}
+
+impl Join {
+    fn into_fail(self) -> Fail {
+        match self {
+            Self::Daemon(fail) | Self::Client(fail) => fail,
+        }
+    }
+}
+
 /// Brings FD and SD together, whoever of them calls.
-async fn join_daemons(plan: &JobPlan, sd: &mut SdSession, fd: &mut FdSession) -> Result<(), Fail> {
-    if plan.client.sd_calls_client && fd.version.has_sd_calls_client() {
+async fn join_daemons(plan: &JobPlan, sd: &mut SdSession, fd: &mut FdSession) -> Result<(), Join> {
+    let of_daemon = |error: crate::peer::PeerError| Join::Daemon(error.into());
+    let port = if plan.client.sd_calls_client && fd.version.has_sd_calls_client() {
         let line =
             format!("client address={} port={} ssl={}\n", plan.client.address, plan.client.port, fd.ssl);
-        sd.peer.command(line, "3000 OK client command").await?;
-        sd.peer.send("run").await?;
-        let line = format!("storage address={} port=0 ssl={}\n", sd.address_for(plan), sd.ssl);
-        fd.peer.command(line, "2000 OK storage").await?;
-        return Ok(());
+        sd.peer.command(line, "3000 OK client command").await.map_err(of_daemon)?;
+        0
+    } else {
+        sd.storage.port
+    };
+    sd.peer.send("run").await.map_err(|error| Join::Daemon(error.into()))?;
+    let line = format!("storage address={} port={port} ssl={}\n", sd.address_for(plan), sd.ssl);
+    match fd.peer.command(line, "2000 OK storage").await {
+        Ok(_) => Ok(()),
+        Err(error @ crate::peer::PeerError::Refused { .. }) => Err(Join::Client(error.into())),
+        Err(error) => Err(Join::Daemon(error.into())),
     }
-    sd.peer.send("run").await?;
-    let line = format!("storage address={} port={} ssl={}\n", sd.address_for(plan), sd.storage.port, sd.ssl);
-    fd.peer.command(line, "2000 OK storage").await?;
-    Ok(())
 }
 
 /// The last FileIndex that an earlier attempt has stored, else 0; the FD goes on behind it (spec/02 §1.2).

@@ -36,6 +36,13 @@ pub(crate) async fn tell_all(director: &Director, job: &Job) {
     let _ = tell(director, job, "cancel").await;
 }
 
+/// As [`tell_all`], but for the Storage Daemons, of which one may be lost.
+pub(crate) async fn tell_client_of(director: &Director, job: &Job) {
+    if let Some(client) = job.held().client {
+        let _ = tell_client(director, &client, "cancel", &job.unique).await;
+    }
+}
+
 async fn tell(director: &Director, job: &Job, verb: &str) -> Vec<String> {
     let held = job.held();
     let mut lines = Vec::new();

@@ -45,7 +45,8 @@ pub(crate) async fn create(
 ///
 /// # Errors
 /// [`DirectorError::Catalog`].
-pub(crate) async fn create_planned(director: &Director, plan: JobPlan) -> Result<JobId, DirectorError> {
+pub(crate) async fn create_planned(director: &Director, mut plan: JobPlan) -> Result<JobId, DirectorError> {
+    plan.lost_storages.clear();
     let made = store(director, &plan, None, text::now()).await?;
     let (id, unique) =
         made.ok_or_else(|| DirectorError::Plan("a plan without a due run was refused".to_owned()))?;
@@ -274,6 +275,7 @@ pub(crate) async fn resume(
         return resume_copy(director, &plan, at).await;
     }
     plan.not_before = at;
+    plan.lost_storages.clear();
     plan.rerun = Some(Rerun {
         session: row.session,
         files: u32::try_from(row.files).unwrap_or(u32::MAX),

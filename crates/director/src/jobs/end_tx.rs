@@ -168,7 +168,7 @@ pub fn last_file(r: &ReadTx<'_>, id: JobId) -> catalog::Result<FileIndex> {
     Ok(FileIndex(r.scalar(sql, &[catalog::Value::Int(i64::from(id.get()))])?.unwrap_or(0)))
 }
 
-pub(super) fn stored_files(tx: &WriteTx<'_>, id: JobId) -> catalog::Result<u64> {
+pub(super) fn stored_files(tx: &ReadTx<'_>, id: JobId) -> catalog::Result<u64> {
     let sql = "SELECT count(DISTINCT FileIndex) FROM File WHERE JobId = ?1 AND FileIndex > 0";
     Ok(tx.scalar(sql, &[catalog::Value::Int(i64::from(id.get()))])?.unwrap_or(0))
 }

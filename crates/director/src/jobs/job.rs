@@ -241,6 +241,13 @@ impl Job {
         }
     }
 
+    /// Forgets the daemons and the place in the queue of an attempt that is over.
+    pub(crate) fn leave_daemons(&self) {
+        *lock(&self.held) = Held::default();
+        *lock(&self.storages) = None;
+        *lock(&self.admitted) = None;
+    }
+
     /// The Storages that count as used from now on.
     pub(crate) fn use_storages(&self, used: Admitted) {
         *lock(&self.storages) = Some(used);

@@ -8,7 +8,7 @@ use super::outcome::Wish;
 use super::readback::ReadBack;
 use super::session::{Ends, Fail, FdSession, SdSession};
 use super::view::WaitReason;
-use super::{aftermath, backup, copy, leftover, restore, scripts};
+use super::{aftermath, backup, copy, failover, leftover, restore, scripts};
 use crate::handle::Director;
 use crate::messages::Codes;
 use catalog::job::JobStart;
@@ -26,6 +26,10 @@ pub(crate) struct Reached {
     pub(crate) ends: Ends,
     /// Data has flowed.
     pub(crate) data: bool,
+    /// How its Storage Daemon was lost while data flowed, even if it came back.
+    pub(crate) sd_lost: Option<String>,
+    /// The client could not reach the Storage Daemon.
+    pub(crate) unreached_by_client: bool,
     /// The written job of a copy or migration; `sd` is its reading side.
     pub(crate) copy: Option<copy::Writing>,
     /// Sums of sessions that ended before the last one (restore from several Storages).
@@ -80,6 +84,13 @@ pub(crate) async fn live(director: Director, job: Arc<Job>) {
 /// Ends a job, however its course was.
 pub(crate) async fn close(director: &Director, job: &Arc<Job>, mut course: Course, led: Result<(), Fail>) {
     job.leave_line();
+    if failover::goes_on(director, job, &mut course, &led).await {
+        drop(course);
+        return Box::pin(live(director.clone(), Arc::clone(job))).await;
+    }
+    if let (Some(problem), Some(None)) = (&course.reached.sd_lost, &course.outcome.sd) {
+        job.messages.fatal(problem);
+    }
     if let Err(fail) = led {
         if !fail.text.is_empty() {
             job.messages.fatal(&fail.text);
@@ -89,12 +100,15 @@ pub(crate) async fn close(director: &Director, job: &Arc<Job>, mut course: Cours
     }
     job.step(&Step::Finish);
     let lost = [Some(&course.reached), course.reached.copy.as_ref().map(|writing| &*writing.reached)];
-    let lost: Vec<String> = lost
+    let mut lost: Vec<String> = lost
         .into_iter()
         .flatten()
         .filter_map(|reached| reached.sd.as_ref().filter(|sd| sd.holdfast && reached.ends.sd.is_none()))
         .map(|sd| sd.storage.name.clone())
         .collect();
+    lost.extend(job.plan().lost_storages.iter().cloned());
+    lost.sort_unstable();
+    lost.dedup();
     let finished = ending::finish(director, job, course).await;
     over(director, job, finished).await;
     for storage in lost {
@@ -124,7 +138,9 @@ async fn lead(director: &Director, job: &Arc<Job>, course: &mut Course) -> Resul
     let codes = codes(director, job, course, "Running");
     job.messages.set_codes(codes.clone());
     scripts::run_before(director, job, course.attempt, &codes).await?;
-    course.start = crate::text::now();
+    if job.plan().lost_storages.is_empty() {
+        course.start = crate::text::now();
+    }
     job.update(|live| live.start_time = Some(course.start));
     mark_started(director, job, course).await?;
     perform(director, job, course).await
@@ -256,11 +272,17 @@ async fn start(director: &Director, job: &Job, course: &mut Course) -> Result<()
     course.start = crate::text::now();
     let late = course.start.0 - plan.sched_time.0;
     let limit = plan.limits.start_delay_s;
-    if limit > 0 && late > i64::try_from(limit).unwrap_or(i64::MAX) {
+    if limit > 0 && plan.lost_storages.is_empty() && late > i64::try_from(limit).unwrap_or(i64::MAX) {
         let text = "Job canceled because max start delay time exceeded.".to_owned();
         return Err(Fail { status: JobStatus::Canceled, text });
     }
     let (id, now) = (job.id, course.start);
+    if !plan.lost_storages.is_empty() {
+        // The next job of this name looks for what has changed since the first file was read.
+        let row = director.catalog().read(move |r| catalog::job::get(r, id)).await?;
+        course.start = row.and_then(|row| row.start_time).unwrap_or(now);
+    }
+    let start = course.start;
     let granted = director.catalog().write(director.epoch(), move |tx| {
         aftermath::clear_reschedule(tx, id)?;
         if sys::failpoint::is_on("bug-attempt-not-closed") {
@@ -273,7 +295,7 @@ async fn start(director: &Director, job: &Job, course: &mut Course) -> Result<()
     course.attempt = granted;
     job.update(|live| {
         live.attempt = granted;
-        live.start_time = Some(now);
+        live.start_time = Some(start);
     });
     for message in &course.ground.messages {
         job.messages.info(message);

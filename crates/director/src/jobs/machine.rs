@@ -4,6 +4,7 @@
 //! Created ─ hold ─► Queued ─ admit ─► Starting ─ connect ─► Connecting ─ prepare ─► Preparing ─ run ─► Running ─ finish ─► Ending ─ end ─► Ended
 //!    └──────────────── adopt ─► Adopting ─ run ─────────────────────────────────────────┘ (or: finish, hold again)
 //! ```
+//! A job that has lost its Storage and goes on with another one is created anew: `fail over`, from any state between `Starting` and `Running`.
 //! A job that is adopted by a restarted Director enters in the middle and takes the same way from there. Any state may end.
 
 use super::WaitReason;
@@ -42,6 +43,7 @@ pub(crate) enum Step {
     Prepare,
     Adopt,
     Run,
+    FailOver,
     Finish,
     End(JobStatus),
 }
@@ -68,6 +70,10 @@ impl JobState {
             (S::Connecting, Step::Prepare) => S::Preparing,
             (S::Created, Step::Adopt) => S::Adopting,
             (S::Preparing | S::Adopting, Step::Run) => S::Running,
+            // The next attempt goes the way of the first, from the queue on.
+            (S::Starting | S::Connecting | S::Preparing | S::Adopting | S::Running, Step::FailOver) => {
+                S::Created
+            }
             // A job may be over before data flows: an error, a cancel, an Admin job.
             (
                 S::Created
@@ -137,6 +143,7 @@ impl fmt::Display for Step {
             Self::Prepare => f.write_str("prepare"),
             Self::Adopt => f.write_str("be adopted"),
             Self::Run => f.write_str("run"),
+            Self::FailOver => f.write_str("go on elsewhere"),
             Self::Finish => f.write_str("finish"),
             Self::End(status) => write!(f, "end ({status})"),
         }
@@ -160,6 +167,15 @@ mod tests {
             .chain(end.clone());
         assert_eq!(walk(&start.collect::<Vec<_>>()), Ok(ended.clone()));
         assert_eq!(walk(&[Step::Adopt].into_iter().chain(end).collect::<Vec<_>>()), Ok(ended));
+    }
+
+    #[test]
+    fn a_job_that_lost_its_storage_goes_the_way_from_the_beginning() {
+        let start = [Step::Hold(WaitReason::MaxJobs), Step::Admit, Step::Connect, Step::Prepare, Step::Run];
+        let steps: Vec<Step> = start.iter().chain([&Step::FailOver]).chain(&start).cloned().collect();
+        assert_eq!(walk(&steps), Ok(JobState::Running));
+        assert!(walk(&[Step::FailOver]).is_err());
+        assert!(walk(&[Step::Finish, Step::FailOver]).is_err());
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! Each living job is one task ([`life`]) over a [`job::Job`]: created, held back by the queue, started, its daemons called at
 //! the same time, data, end transaction, report. [`machine`] says which state follows on which; [`outcome`] what status a
-//! job ends with; both are pure. A job that runs when the Director starts is taken over by [`adopt`] and ends the same way.
+//! job ends with; both are pure. A backup that has lost its Storage goes on with
+//! another one ([`failover`]). A job that runs when the Director starts is taken over by [`adopt`] and ends the same way.
 
 mod accurate;
 pub(crate) mod adopt;
@@ -17,7 +18,9 @@ pub(crate) mod create;
 mod detour;
 mod end_tx;
 mod ending;
+mod failover;
 pub(crate) mod fileset;
+mod group;
 mod held;
 mod job;
 pub mod leftover;

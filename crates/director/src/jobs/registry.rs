@@ -71,6 +71,19 @@ impl Registry {
         self.all().iter().map(|job| job.view()).collect()
     }
 
+    /// How many jobs use each Storage, but for this one.
+    pub(crate) fn storages_in_use(&self, but: JobId) -> BTreeMap<String, u32> {
+        let mut used: BTreeMap<String, u32> = BTreeMap::new();
+        for job in self.all().iter().filter(|job| job.id != but && !job.in_line() && job.state().is_running())
+        {
+            let entry = job.entry();
+            for slot in entry.write.into_iter().chain(entry.read) {
+                *used.entry(slot.name).or_default() += 1;
+            }
+        }
+        used
+    }
+
     /// Jobs taken in since the start.
     pub(crate) fn started(&self) -> u32 {
         self.started.load(Ordering::Relaxed)

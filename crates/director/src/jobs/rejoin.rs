@@ -16,6 +16,10 @@ use types::{Attempt, Seq};
 
 /// How long a lost Storage Daemon has to come back.
 const COMES_BACK: Duration = Duration::from_secs(15);
+/// The same where another Storage takes the job on.
+const COMES_BACK_AT_ONCE: Duration = Duration::from_secs(3);
+/// How long a client of such a job may take to notice that its Storage Daemon is gone, before it is told.
+const NOTICES: Duration = Duration::from_secs(3);
 /// How often it is asked meanwhile.
 const ASK_EVERY: Duration = Duration::from_millis(250);
 
@@ -30,20 +34,25 @@ pub(crate) async fn wait(
     loop {
         let fd = reached.fd.as_mut().filter(|_| ends.fd.is_none()).map(|fd| &mut fd.peer);
         let Some(sd) = &mut reached.sd else { return ends };
+        let has_others = job.plan().write_storages.len() > 1;
         let may_rejoin = sd.holdfast;
         let mut flow = Flow { job, sd: Some(&mut sd.peer), fd, until_storage_end: false, limit: None };
-        let (more, lost) = if may_rejoin { flow.wait_or_loss().await } else { (flow.wait().await, None) };
+        let (more, lost) =
+            if may_rejoin || has_others { flow.wait_or_loss().await } else { (flow.wait().await, None) };
         ends.fd = ends.fd.or(more.fd);
         ends.sd = ends.sd.take().or(more.sd);
         ends.refused = ends.refused.take().or(more.refused);
         let Some(problem) = lost else { return ends };
-        match rejoin(director, job, attempt, sd, &problem).await {
+        reached.sd_lost = Some(problem.clone());
+        let limit = if has_others { COMES_BACK_AT_ONCE } else { COMES_BACK };
+        let again = if may_rejoin { rejoin(director, job, attempt, sd, &problem, limit).await } else { None };
+        match again {
             Some(again) => *sd = again,
             None => {
-                job.messages.fatal(&problem);
                 // The session that is gone stays: the end of the job is written without its last records.
                 let fd = reached.fd.as_mut().filter(|_| ends.fd.is_none()).map(|fd| &mut fd.peer);
-                let limit = Some(Instant::now() + super::session::AFTER_LOSS);
+                let wait = if has_others { NOTICES } else { super::session::AFTER_LOSS };
+                let limit = Some(Instant::now() + wait);
                 let more = Flow { job, sd: None, fd, until_storage_end: false, limit }.wait().await;
                 ends.fd = ends.fd.or(more.fd);
                 return ends;
@@ -59,12 +68,13 @@ async fn rejoin(
     attempt: Attempt,
     lost: &mut SdSession,
     problem: &str,
+    limit: Duration,
 ) -> Option<SdSession> {
     job.messages.warning(&format!("{problem}; it is asked whether it still holds the job."));
     // Nothing of the old session may come into the catalog after the new one has looked where to begin.
     let old = take_session(lost).await;
     drop(old);
-    let limit = Instant::now() + COMES_BACK;
+    let limit = Instant::now() + limit;
     let asking = async {
         loop {
             match adopt::reach(director, job, &lost.storage).await {

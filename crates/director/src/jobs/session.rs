@@ -20,6 +20,8 @@ use wire::version::{FdVersion, SdVersion};
 
 /// How long the other daemon may take to notice that its partner is gone.
 pub(crate) const AFTER_LOSS: Duration = Duration::from_secs(30);
+/// How long a Storage Daemon may take to take a job on where there is another one.
+const ANSWERS_SOON: Duration = Duration::from_secs(5);
 /// How long daemons may take to end after a cancel.
 const AFTER_CANCEL: Duration = Duration::from_secs(20);
 
@@ -122,6 +124,24 @@ pub(crate) async fn open_storage(
     storage: &StoragePlan,
 ) -> Result<SdSession, Fail> {
     open_storage_as(director, job, &job.plan(), attempt, storage).await
+}
+
+/// As [`open_storage`], for a Storage in whose place another one will do: one that does not answer soon is passed over.
+pub(crate) async fn open_storage_soon(
+    director: &Director,
+    job: &Arc<Job>,
+    attempt: Attempt,
+    storage: &StoragePlan,
+) -> Result<SdSession, Fail> {
+    let opening = open_storage(director, job, attempt, storage);
+    match tokio::time::timeout(ANSWERS_SOON, opening).await {
+        Ok(opened) => opened,
+        Err(_) => Err(Fail::fatal(format!(
+            "Storage daemon {} did not answer within {} s",
+            storage.name,
+            ANSWERS_SOON.as_secs()
+        ))),
+    }
 }
 
 /// As [`open_storage`], by another plan than the job's own.

@@ -235,6 +235,20 @@ pub(crate) async fn before_use(director: &Director, storage: &Storage) -> Result
     })
 }
 
+/// The Volumes that a Storage Daemon has, with the bytes that are safe on each; `None` of a stock one, which does not say.
+///
+/// # Errors
+/// Why it does not answer, in words.
+pub(crate) async fn volumes_at(
+    director: &Director,
+    storage: &Storage,
+    limit: Duration,
+) -> Result<Option<BTreeMap<String, u64>>, String> {
+    let heard = ask::ask(director, storage, limit).await.map_err(|silent| silent.why)?;
+    let volumes = heard.volumes.into_iter().map(|(name, entry)| (name, entry.bytes)).collect();
+    Ok(heard.checks_epochs.then_some(volumes))
+}
+
 /// Asks all that were not asked yet, and does what follows. Whether that was all: otherwise there are reasons to ask again.
 async fn round(director: &Director, limit: Duration, is_late: bool) -> Result<bool, DirectorError> {
     let reconciliation = director.reconciliation();

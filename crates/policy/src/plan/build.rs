@@ -6,8 +6,9 @@ use super::{
     Reschedule, RestorePlan, ScriptAction, ScriptPlan, ScriptTarget, ScriptWhen, Selection, Since,
     StoragePlan,
 };
+use crate::group::GroupPolicy;
 use conf::DirectorConfig;
-use conf::director::{Client, Job, Pool, Storage};
+use conf::director::{Client, Job, Pool, Storage, StorageGroupPolicy};
 use conf::fileset::{FileSet, Include, Options};
 use conf::runscript::{RunScript, RunsWhen, Script, Target};
 use types::{JobLevel, JobType, Timestamp};
@@ -112,6 +113,8 @@ impl<'a> Builder<'a> {
             level_pools: self.level_pools()?,
             next_pool: self.next_pool()?,
             write_storages,
+            group_policy: self.group_policy(),
+            lost_storages: Vec::new(),
             read_storages,
             scripts: if copy_to.is_some() {
                 Vec::new()
@@ -316,6 +319,16 @@ impl<'a> Builder<'a> {
             return Err(PlanError::NoStorage { job: self.job.name.clone(), pool: self.pool.name.clone() });
         }
         names.iter().map(|name| self.storage(name, source)).collect()
+    }
+
+    /// The policy stands where the Storages do; a policy of the Job is good for those of its Pool, which has none.
+    fn group_policy(&self) -> GroupPolicy {
+        let of_pool = self.pool.storage_group_policy.filter(|_| !self.pool.storage.is_empty());
+        match of_pool.or(self.job.storage_group_policy).unwrap_or(StorageGroupPolicy::ListedOrder) {
+            StorageGroupPolicy::ListedOrder | StorageGroupPolicy::FreeSpace => GroupPolicy::ListedOrder,
+            StorageGroupPolicy::LeastUsed | StorageGroupPolicy::FreeSpaceLeastUsed => GroupPolicy::LeastUsed,
+            StorageGroupPolicy::LastBackedUpTo => GroupPolicy::LastBackedUpTo,
+        }
     }
 
     fn restore_storages(&self) -> Result<Vec<StoragePlan>, PlanError> {

@@ -15,6 +15,7 @@ pub use build::{PlanError, plan_job, storage_plan};
 pub use raw::RawText;
 pub use request::{JobRequest, Origin, Overrides, RestoreRequest};
 
+use crate::group::GroupPolicy;
 use serde::{Deserialize, Serialize};
 use types::{JobId, JobLevel, JobType, Replace, Timestamp, VolSession};
 
@@ -72,6 +73,12 @@ pub struct JobPlan {
     /// Storages to write to, in the order of preference.
     #[serde(default)]
     pub write_storages: Vec<StoragePlan>,
+    /// How one of several Storages to write to is chosen.
+    #[serde(default)]
+    pub group_policy: GroupPolicy,
+    /// Storages that the job has lost while it was written, in that order; they are tried last.
+    #[serde(default)]
+    pub lost_storages: Vec<String>,
     /// Storages to read from (restore, verify, copy).
     #[serde(default)]
     pub read_storages: Vec<StoragePlan>,

@@ -128,6 +128,14 @@ impl Daemon {
         VolSession { id: self.next_session_id.fetch_add(1, Ordering::Relaxed), time: self.session_time }
     }
 
+    /// A job goes on with the session that it had, perhaps on another daemon that was started in the same second: no job here gets
+    /// the same.
+    pub fn note_session(&self, session: VolSession) {
+        if session.time == self.session_time {
+            self.next_session_id.fetch_max(session.id.saturating_add(1), Ordering::Relaxed);
+        }
+    }
+
     /// VolSessionTime of this life.
     #[must_use]
     pub const fn session_time(&self) -> u32 {

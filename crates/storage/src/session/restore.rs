@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering;
 
 use net::blocking::{Conn, PacketReader, PacketWriter};
 use types::{FileIndex, JobStatus, VolAddr, VolSession, VolumeName};
+use volume::label::index::SOS_LABEL;
 use volume::{
     Assembler, BlockError, BlockPlace, Bsr, BsrVolume, Integrity, Piece, Record, Selection, Selector,
     SessionLabel, VolumeBlock, VolumeReader,
@@ -338,6 +339,10 @@ impl<'a> Session<'a> {
                     let place =
                         BlockPlace { volume, start: at, end: VolAddr(at.0 + u64::from(header.len) - 1) };
                     self.selector.pass_address(volume, at);
+                    // A job that went on after a break wrote its session once more, with numbers from the beginning.
+                    if block.pieces().next().is_some_and(|piece| piece.index == SOS_LABEL) {
+                        self.tracks.entry(header.session).or_default().next_number = None;
+                    }
                     self.check_number(header.session, header.number);
                     for piece in block.pieces() {
                         self.piece(place, &piece)?;

@@ -147,6 +147,7 @@ impl Session {
         }
         self.forget_earlier_part(&owner, &spec);
         let session = spec.rerun.unwrap_or_else(|| self.daemon.next_session());
+        self.daemon.note_session(session);
         let stop = Arc::new(StopFlag::default());
         let outbox = match self.outbox(&spec, session, &stop) {
             Ok(outbox) => outbox,

@@ -1,0 +1,147 @@
+//! Storage groups: which Storage a job takes, and how it goes on when that is lost (docs/storage-groups.md).
+
+use anyhow::{Result, ensure};
+use holdfast_tests::held::{FILES, Held, SURELY_SENT};
+use holdfast_tests::{compare_restored, expect_good, our_site, plain_tree, scratch};
+use testkit::site::{Builder, Gate, JobRow, Maker, OpenGate, Role, Site};
+use testkit::wait;
+
+/// Two Storage Daemons of ours in one group.
+fn group() -> Builder {
+    our_site().far_storage(Maker::Holdfast).pool("Storage = File1, Far")
+}
+
+/// The Storages on whose Volumes a job is.
+fn storages(site: &Site, job: u32) -> Result<Vec<String>> {
+    let rows = site.sql(&format!(
+        "SELECT DISTINCT Storage.Name FROM JobMedia JOIN Media ON Media.MediaId = JobMedia.MediaId \
+         JOIN Storage ON Storage.StorageId = Media.StorageId WHERE JobId = {job} ORDER BY Storage.Name"
+    ))?;
+    Ok(rows.into_iter().flatten().collect())
+}
+
+/// A job whose Storage Daemon is killed at the gate, and has checkpointed the files before it.
+fn loses_its_storage(builder: Builder) -> Result<Held> {
+    let mut held = Held::start(builder)?;
+    wait::until("a checkpoint in the catalog", wait::START, || {
+        let rows = held.site.sql("SELECT count(*) FROM File WHERE JobId = 1")?;
+        Ok((rows[0][0].parse::<usize>()? >= SURELY_SENT).then_some(()))
+    })?;
+    held.site.kill(Role::Storage)?;
+    held.release()?;
+    Ok(held)
+}
+
+/// Waits at the gate for the attempt that has taken the job on. The client of the one before has ended by then.
+fn next_attempt(held: &Held) -> Result<OpenGate> {
+    wait::until("the next attempt", wait::JOB, || {
+        let rows = held.site.sql("SELECT count(*) FROM hf_attempt WHERE JobId = 1")?;
+        Ok((rows[0][0] != "1").then_some(()))
+    })?;
+    Gate::existing(held.before.with_file_name("gate")).wait_reader(wait::JOB)
+}
+
+/// The job ends `T` with each file once, and restores without a difference.
+fn ends_whole(held: &Held) -> Result<JobRow> {
+    let end = held.site.wait_job(held.job, wait::JOB)?;
+    ensure!(end.status() == 'T', "{end:?}\n{}", held.site.job_log());
+    let all = 2 * FILES + 3;
+    ensure!(end.files() as usize == all, "{} files in the row: {end:?}", end.files());
+    let rows = held.site.sql("SELECT count(*), count(DISTINCT FileIndex) FROM File WHERE JobId = 1")?;
+    let all = all.to_string();
+    ensure!(rows == [[all.as_str(), all.as_str()]], "{rows:?}");
+    expect_good(&held.restore(held.job)?)?;
+    compare_restored(&held.site, &held.before)?.expect_equal()?;
+    compare_restored(&held.site, &held.after)?.expect_equal()?;
+    Ok(end)
+}
+
+fn files_of_attempts(site: &Site) -> Result<Vec<usize>> {
+    let rows = site.sql("SELECT JobFiles FROM hf_attempt WHERE JobId = 1 ORDER BY Attempt")?;
+    rows.iter().map(|row| Ok(row[0].parse()?)).collect()
+}
+
+#[test]
+fn a_killed_storage_that_comes_back_keeps_what_it_had() -> Result<()> {
+    let mut held = loses_its_storage(group())?;
+    let gate = next_attempt(&held)?;
+    held.site.start_role(Role::Storage)?;
+    drop(gate);
+    ends_whole(&held)?;
+    ensure!(storages(&held.site, 1)? == ["Far", "File1"], "{:?}", storages(&held.site, 1)?);
+    let files = files_of_attempts(&held.site)?;
+    ensure!(files.len() == 2 && files[0] >= SURELY_SENT, "{files:?}");
+    held.site.finish()
+}
+
+#[test]
+fn what_lay_on_a_storage_that_is_gone_is_stored_again() -> Result<()> {
+    let mut held = loses_its_storage(group())?;
+    drop(next_attempt(&held)?);
+    ends_whole(&held)?;
+    ensure!(storages(&held.site, 1)? == ["Far"], "{:?}", storages(&held.site, 1)?);
+    ensure!(files_of_attempts(&held.site)?.len() == 3, "{:?}", files_of_attempts(&held.site)?);
+    held.site.forget(Role::Storage)?;
+    held.site.finish()
+}
+
+#[test]
+fn a_storage_that_comes_back_without_its_volumes_has_lost_them() -> Result<()> {
+    let mut held = loses_its_storage(group())?;
+    let gate = next_attempt(&held)?;
+    std::fs::remove_dir_all(held.site.volumes())?;
+    std::fs::create_dir(held.site.volumes())?;
+    for folder in ["file1", "file2", "far"] {
+        std::fs::create_dir_all(held.site.volumes().join(folder))?;
+    }
+    held.site.start_role(Role::Storage)?;
+    drop(gate);
+    ends_whole(&held)?;
+    ensure!(storages(&held.site, 1)? == ["Far"], "{:?}", storages(&held.site, 1)?);
+    held.site.finish()
+}
+
+#[test]
+fn with_a_stock_file_daemon() -> Result<()> {
+    let mut held = loses_its_storage(group().client(Maker::Bacula9))?;
+    drop(next_attempt(&held)?);
+    ends_whole(&held)?;
+    ensure!(storages(&held.site, 1)? == ["Far"], "{:?}", storages(&held.site, 1)?);
+    held.site.forget(Role::Storage)?;
+    held.site.finish()
+}
+
+#[test]
+fn a_storage_that_does_not_answer_is_passed_over() -> Result<()> {
+    let dir = scratch()?;
+    let tree = dir.path().join("tree");
+    plain_tree(&tree, 5, 3_000)?;
+    let mut site = group().tree(&tree).start()?;
+    site.kill(Role::Storage)?;
+    let job = site.backup("Full")?;
+    expect_good(&job)?;
+    ensure!(storages(&site, job.id)? == ["Far"], "{:?}", storages(&site, job.id)?);
+    ensure!(site.job_log().contains("Storage \"File1\" is passed over"), "{}", site.job_log());
+    site.start_role(Role::Storage)?;
+    let job = site.backup("Full")?;
+    ensure!(storages(&site, job.id)? == ["File1"], "{:?}", storages(&site, job.id)?);
+    site.finish()
+}
+
+#[test]
+fn the_storage_written_to_longest_ago_is_next() -> Result<()> {
+    let dir = scratch()?;
+    let tree = dir.path().join("tree");
+    plain_tree(&tree, 5, 3_000)?;
+    let site = group().pool("Storage Group Policy = LastBackedUpTo").tree(&tree).start()?;
+    let mut used = Vec::new();
+    for _ in 0..3 {
+        let job = site.backup("Full")?;
+        expect_good(&job)?;
+        used.extend(storages(&site, job.id)?);
+        // Start times are whole seconds.
+        wait::next_second()?;
+    }
+    ensure!(used == ["File1", "Far", "File1"], "{used:?}");
+    site.finish()
+}
