@@ -11,7 +11,7 @@ use testkit::site::{Builder, Site, hosts};
 use testkit::wait;
 
 /// Between data centres: 20 ms, and of a hundred packets one makes the line stand still for as long as TCP takes to send one again.
-const SLOW: Line =
+pub(crate) const SLOW: Line =
     Line { delay: Duration::from_millis(20), stall_one_in: 100, stall: Duration::from_millis(200) };
 
 /// Two instances, the first of them active, and a catalog on PostgreSQL.

@@ -17,7 +17,7 @@ pub(crate) struct Row {
 /// The table: what, how many files, how much, how fast, what is stored for it, how it ended.
 pub(crate) fn table(rows: &[Row]) -> String {
     let mut text = format!(
-        "{:<22} {:>9} {:>10} {:>10} {:>9} {:>12}  {}\n",
+        "{:<26} {:>9} {:>10} {:>10} {:>9} {:>12}  {}\n",
         "", "files", "data", "stored", "time", "speed", "result"
     );
     for row in rows {
@@ -30,7 +30,7 @@ pub(crate) fn table(rows: &[Row]) -> String {
         };
         let _ = writeln!(
             text,
-            "{:<22} {:>9} {:>10} {:>10} {:>7.2} s {:>12}  {}",
+            "{:<26} {:>9} {:>10} {:>10} {:>7.2} s {:>12}  {}",
             row.what,
             row.files,
             human(row.bytes),

@@ -283,7 +283,7 @@ impl Postgres {
             let _ = kill_process(session, Signal::KILL);
         }
         wait::until("the end of the server's sessions", wait::START, || {
-            Ok(sessions.iter().all(|pid| !Path::new("/proc").join(pid).exists()).then_some(()))
+            Ok((!sessions.iter().any(|pid| lives(pid))).then_some(()))
         })?;
         let _ = fs::remove_file(self.data().join("postmaster.pid"));
         Ok(())
@@ -435,8 +435,20 @@ pub(crate) fn rows_of(text: &str) -> Vec<Vec<String>> {
     text.lines().map(|line| line.split(SEPARATOR).map(str::to_owned).collect()).collect()
 }
 
+/// Whether a process has not ended; one that nobody has asked for its end yet has.
+fn lives(pid: &str) -> bool {
+    let stat = fs::read_to_string(Path::new("/proc").join(pid).join("stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
+}
+
 fn path(path: &Path) -> &str {
     path.to_str().unwrap_or_default()
+}
+
+/// Whether this machine has PostgreSQL.
+#[must_use]
+pub fn is_installed() -> bool {
+    programs().is_ok()
 }
 
 /// The programs of the newest version.

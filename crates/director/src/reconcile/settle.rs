@@ -20,9 +20,12 @@ use wire::msg::holdfast::VolumeEntry;
 
 /// Kind of operator's setting that keeps a reconciliation over a restart: its value is the doubt and the highest JobId before.
 const WENT_BACK: &str = "went-back";
+/// Kind of operator's setting that names a Storage with which that reconciliation is done: what it knows above the highest JobId before was
+/// given out since.
+const SETTLED: &str = "went-back-settled";
 /// Kind of operator's setting that names the server of the catalog.
 const SERVER: &str = "server";
-/// Name of both settings.
+/// Name of the first and the last of these.
 const CATALOG: &str = "catalog";
 
 /// What is known before anyone is asked.
@@ -91,9 +94,14 @@ fn highest_job(r: &ReadTx<'_>) -> catalog::Result<JobId> {
 
 /// The reconciliation is over.
 pub(super) async fn forget(director: &Director) -> Result<(), DirectorError> {
-    let written =
-        director.catalog().write(director.epoch(), |tx| operator::clear(tx, WENT_BACK, CATALOG)).await;
-    written.map_err(|error| failed(&error))
+    let name = director.config().director.name.clone();
+    let written = director.catalog().write(director.epoch(), move |tx| {
+        for setting in operator::list(tx, &name)?.iter().filter(|setting| setting.kind == SETTLED) {
+            operator::clear(tx, SETTLED, &setting.name)?;
+        }
+        operator::clear(tx, WENT_BACK, CATALOG)
+    });
+    written.await.map_err(|error| failed(&error))
 }
 
 /// The first sign in any of the answers.
@@ -103,9 +111,10 @@ pub(super) async fn first_sign<P>(
     baseline: Option<JobId>,
 ) -> Result<Option<Sign>, DirectorError> {
     let inventories: Vec<Inventory> = heard.iter().map(|(_, heard)| heard.inventory.clone()).collect();
+    let name = director.config().director.name.clone();
     let read = director.catalog().read(move |r| {
         for inventory in &inventories {
-            if let Some(sign) = sign(inventory, &recorded(r, inventory, baseline)?) {
+            if let Some(sign) = sign(inventory, &recorded(r, &name, inventory, baseline)?) {
                 return Ok(Some(sign));
             }
         }
@@ -140,10 +149,16 @@ pub(super) async fn note_makes(director: &Director, heard: &[(Place, Heard)]) ->
 }
 
 /// What the catalog has of an inventory.
-fn recorded(r: &ReadTx<'_>, inventory: &Inventory, baseline: Option<JobId>) -> catalog::Result<Recorded> {
+fn recorded(
+    r: &ReadTx<'_>,
+    director: &str,
+    inventory: &Inventory,
+    baseline: Option<JobId>,
+) -> catalog::Result<Recorded> {
+    let is_settled = operator::get(r, director, SETTLED, &inventory.storage)?.is_some();
     let highest_job = match baseline {
-        Some(baseline) => baseline,
-        None => highest_job(r)?,
+        Some(baseline) if !is_settled => baseline,
+        _ => highest_job(r)?,
     };
     let mut recorded = Recorded { highest_job, ..Recorded::default() };
     let ids: Vec<JobId> = inventory.jobs.iter().map(|held| held.id).collect();
@@ -167,9 +182,16 @@ pub(super) async fn settle(
 ) -> Result<Settled, DirectorError> {
     let (config, now) = (director.config(), text::now());
     let written = director.catalog().write(director.epoch(), move |tx| {
-        let recorded = recorded(tx, &heard.inventory, baseline)?;
+        let baseline = match baseline {
+            Some(baseline) => baseline,
+            None => highest_job(tx)?,
+        };
+        let recorded = recorded(tx, &config.director.name, &heard.inventory, Some(baseline))?;
         let plan = plan(&heard.inventory, &recorded, doubt);
-        remember(tx, doubt, recorded.highest_job, now)?;
+        remember(tx, doubt, baseline, now)?;
+        let settled = heard.inventory.storage.clone();
+        let setting = Setting { kind: SETTLED.to_owned(), name: settled, value: "yes".to_owned() };
+        operator::set(tx, &setting, now)?;
         highwater::raise(tx, highwater::Sequence::JobId, plan.raise_jobs_to.get())?;
         for step in &plan.volumes {
             volume(tx, &heard, step, &config, now)?;
@@ -183,7 +205,7 @@ pub(super) async fn settle(
             }
         }
         replayed.dedup();
-        Ok(Settled { baseline: recorded.highest_job, replayed, said: said.join("; ") })
+        Ok(Settled { baseline, replayed, said: said.join("; ") })
     });
     written.await.map_err(|error| failed(&error))
 }

@@ -121,6 +121,8 @@ pub struct Centres {
     running: BTreeMap<usize, Daemon>,
     starts: Vec<Start<'static>>,
     catalogs: BTreeMap<Centre, Catalog>,
+    /// Servers that do not run any more; removing what they had takes its time.
+    lost: Vec<Postgres>,
     _network: Option<Network>,
     /// Nothing is to be said about the logs when it is dropped.
     quiet: bool,
@@ -163,6 +165,7 @@ impl Builder {
             running: BTreeMap::new(),
             starts: page.starts,
             catalogs: BTreeMap::new(),
+            lost: Vec::new(),
             _network: network,
             quiet: self.quiet,
         };
@@ -293,9 +296,11 @@ impl Centres {
             }
         }
         for catalog in self.catalogs.values_mut() {
-            match &catalog.primary {
-                Some((at, _)) if *at == centre => catalog.primary = None,
-                _ => catalog.replica = None,
+            let is_primary = catalog.primary.as_ref().is_some_and(|(at, _)| *at == centre);
+            let primary = is_primary.then(|| catalog.primary.take()).flatten().map(|(_, server)| server);
+            if let Some(mut server) = primary.or_else(|| catalog.replica.take()) {
+                server.kill()?;
+                self.lost.push(server);
             }
         }
         Ok(())
@@ -369,6 +374,16 @@ impl Centres {
         })
     }
 
+    /// Rows of a query on a Director's catalog, every value as text.
+    ///
+    /// # Errors
+    /// When the catalog is lost, or the query fails.
+    pub fn rows(&self, director: Centre, query: &str) -> Result<Vec<Vec<String>>> {
+        let catalog = self.catalogs.get(&director).and_then(|catalog| catalog.primary.as_ref());
+        let (_, primary) = catalog.context("the catalog is lost")?;
+        primary.rows(DATABASE, query)
+    }
+
     /// Ends a test well: every daemon that was not lost still runs, stops when asked, and has said nothing of a panic.
     ///
     /// # Errors
@@ -384,6 +399,12 @@ impl Centres {
         }
         self.quiet = true;
         Ok(())
+    }
+
+    /// Whether any daemon has printed `text`.
+    #[must_use]
+    pub fn said(&self, text: &str) -> bool {
+        self.logs().iter().any(|(_, log)| log.contains(text))
     }
 
     /// What each daemon has printed.
