@@ -68,7 +68,7 @@ fn a_centre_is_lost_and_comes_back(builder: Builder) -> Result<()> {
 
     centres.lose(One)?;
     centres.promote(Two)?;
-    wait::until("dc1-dir to be active at dc2", wait::START, || {
+    wait::until("dc1-dir to be active at dc2", wait::JOB, || {
         Ok(centres.active(One, Two).is_ok_and(|active| active == Some(Two)).then_some(()))
     })?;
     drop(open);

@@ -364,7 +364,7 @@ impl Centres {
     pub fn bring_home(&self, director: Centre) -> Result<()> {
         let console = self.console(director, director)?;
         let command = format!("cluster switchover to={}", director.name());
-        wait::until("the role to be at home", wait::START, || {
+        wait::until("the role to be at home", wait::JOB, || {
             if self.active(director, director).is_ok_and(|active| active == Some(director)) {
                 return Ok(Some(()));
             }
