@@ -35,7 +35,7 @@ resource! {
         /// Kind of label.
         "Label Type" => label_type: Option<LabelType> = Kind::Words(LabelType::WORDS);
         /// Barcode prefix of cleaning tapes.
-        "Cleaning Prefix" => cleaning_prefix: Option<String> = Kind::Str128, example("CLN"), pending();
+        "Cleaning Prefix" => cleaning_prefix: Option<String> = Kind::Str128, example("CLN");
         /// One job per Volume; Maximum Volume Jobs = 1 says the same.
         "Use Volume Once" => use_volume_once: bool = Kind::Bool, default("no");
         /// When nothing else is left, purge the oldest Volume in spite of its retention.

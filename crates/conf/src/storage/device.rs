@@ -90,13 +90,13 @@ resource! {
         "Cloud" => cloud: Option<String> = Kind::Ref(ResourceKind::Cloud), pending();
         /// Accept ANSI and IBM labels.
         "Label Type" => label_type: Option<LabelType> = Kind::Words(LabelType::WORDS), pending();
-        /// Program that moves media.
+        /// Program that moves media, where it is another one than the Autochanger's.
         "Changer Command" => changer_command: Option<String> = Kind::Str128,
-            example("\"/etc/bacula/scripts/mtx-changer %c %o %S %a %d\""), pending();
-        /// Node of the changer.
-        "Changer Device" => changer_device: Option<String> = Kind::Str128, example("/dev/sg0"), pending();
-        /// SCSI node of the drive.
-        "Control Device" => control_device: Option<String> = Kind::Str128, pending();
+            example("\"/etc/bacula/scripts/mtx-changer %c %o %S %a %d\"");
+        /// Node of the changer, where it is another one than the Autochanger's: %c of the Changer Command.
+        "Changer Device" => changer_device: Option<String> = Kind::Str128, example("/dev/sg0");
+        /// SCSI node of the drive: %l of the Changer Command.
+        "Control Device" => control_device: Option<String> = Kind::Str128;
         /// Program that reads the drive's alerts.
         "Alert Command" => alert_command: Option<String> = Kind::Str128, pending();
         /// Program that locks the drive.
@@ -115,8 +115,8 @@ resource! {
         "Write Part Command" => write_part_command: Option<String> = Kind::Str128, ignored();
         /// Accepted for old files.
         "Free Space Command" => free_space_command: Option<String> = Kind::Str128, ignored();
-        /// How long a change of media may take.
-        "Maximum Changer Wait" => maximum_changer_wait: Duration = Kind::Time, default("5 minutes"), pending();
+        /// How long a change of media may take; a Changer Command that takes longer is stopped.
+        "Maximum Changer Wait" => maximum_changer_wait: Duration = Kind::Time, default("5 minutes");
         /// How long opening may take.
         "Maximum Open Wait" => maximum_open_wait: Duration = Kind::Time, default("5 minutes"), pending();
         /// How long rewinding may take.
@@ -186,10 +186,10 @@ resource! {
     Autochanger = Autochanger "Autochanger" {
         /// Its drives.
         "Device" => devices: Vec<String> = Kind::RefList(ResourceKind::Device), required(), example("Drive-1, Drive-2");
-        /// Node of the changer; `/dev/null` for a changer of disk Volumes, the one kind that is served so far.
-        "Changer Device" => changer_device: String = Kind::Str128, required(), default("/dev/null"), example("/dev/sg0"), pending();
-        /// Program that moves media; empty for a changer of disk Volumes, the one kind that is served so far.
-        "Changer Command" => changer_command: String = Kind::Str128, required(), default("\"\""), example("\"/etc/bacula/scripts/mtx-changer %c %o %S %a %d\""), pending();
+        /// Node of the changer: %c of the Changer Command; `/dev/null` for a changer of disk Volumes.
+        "Changer Device" => changer_device: String = Kind::Str128, required(), default("/dev/null"), example("/dev/sg0");
+        /// Program that moves media (docs/autochangers.md); empty for drives that are directories of Volumes.
+        "Changer Command" => changer_command: String = Kind::Str128, required(), default("\"\""), example("\"/etc/bacula/scripts/mtx-changer %c %o %S %a %d\"");
         /// Program that locks the changer.
         "Lock Command" => lock_command: Option<String> = Kind::Str128, pending();
     }

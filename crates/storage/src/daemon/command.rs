@@ -121,45 +121,6 @@ impl Console<'_> {
         ));
     }
 
-    /// `autochanger list|listall|slots|drives <dev>`.
-    fn autochanger(&self, text: &str) {
-        let mut words = text.split_whitespace().skip(1);
-        let operation = words.next().unwrap_or("");
-        let name = types::unbash_spaces(words.next().unwrap_or(""));
-        let changer = self.daemon.changers.iter().find(|c| c.name == name).or_else(|| {
-            let (_, device) = self.daemon.device(&name)?;
-            self.daemon.changers.get(device.changer?)
-        });
-        let Some(changer) = changer else {
-            return self.say(&format!("3998 Device \"{name}\" is not an autochanger.\n"));
-        };
-        match operation {
-            "drives" => self.say(&format!("drives={}\n", changer.drives.len())),
-            "slots" => {
-                self.say("3306 Issuing autochanger \"slots\" command.\n");
-                // A changer of disk Volumes has no slots: each Volume is always in reach.
-                self.say("slots=0\n");
-            }
-            "list" | "listall" => {
-                self.say(&format!("3306 Issuing autochanger \"{operation}\" command.\n"));
-                if operation == "listall" {
-                    for drive in &changer.drives {
-                        self.list_drive(&self.daemon.devices[*drive]);
-                    }
-                }
-            }
-            _ => self.say("3900 Invalid command:\n"),
-        }
-    }
-
-    fn list_drive(&self, device: &Device) {
-        let index = device.config.drive_index;
-        match device.mounted() {
-            Some(mounted) => self.say(&format!("D:{index}:F:0:{}\n", mounted.volume)),
-            None => self.say(&format!("D:{index}:E\n")),
-        }
-    }
-
     /// The device that a command names as its first word, with `drive=`.
     pub(crate) fn device_of(&self, text: &str) -> Option<&Arc<Device>> {
         let name = types::unbash_spaces(text.split_whitespace().nth(1)?);

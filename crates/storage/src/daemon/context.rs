@@ -11,7 +11,7 @@ use conf::storage::VolumeFormat;
 use types::{ActivationId, JobId, Nonce, VolSession, VolumeName};
 use volume::BlockVersion;
 
-use crate::device::{Changer, Device};
+use crate::device::{Changer, Device, Load};
 use crate::job::{JobTable, NonceGiver};
 use crate::journal::{Shelf, ShelfLimits};
 use crate::ledger::{DirectorKey, DirectorRegistry, Home, JobMarks, Nonces, Registration, next_session_time};
@@ -173,6 +173,17 @@ impl Daemon {
         self.devices.get(*place)
     }
 
+    /// What moves media for a device; `None` where no program does. For a job and its client, empty for a console.
+    pub fn loader<'a>(
+        &'a self,
+        device: &Arc<Device>,
+        job: (&'a str, &'a str),
+        say: &'a dyn Fn(&str),
+    ) -> Option<Load<'a>> {
+        let place = self.devices.iter().position(|d| Arc::ptr_eq(d, device))?;
+        Load::of(&self.changers, &self.devices, place, job, say)
+    }
+
     /// Device on which a Volume is mounted or reserved for appending.
     #[must_use]
     pub fn append_device_of(&self, volume: &VolumeName) -> Option<usize> {
@@ -318,15 +329,20 @@ fn build_devices(config: &StorageConfig) -> (Vec<Arc<Device>>, Vec<Changer>) {
     let changers: Vec<Changer> = config
         .autochangers
         .iter()
-        .map(|a| Changer {
-            name: a.name.clone(),
-            drives: a.devices.iter().filter_map(place_of).collect(),
-            command: a.changer_command.clone(),
+        .map(|a| Changer::new(a, a.devices.iter().filter_map(place_of).collect()))
+        .collect();
+    let devices: Vec<_> = config
+        .devices
+        .iter()
+        .enumerate()
+        .map(|(place, device)| {
+            let changer = changers.iter().position(|c| c.drives.contains(&place));
+            let device = Device::new(device.clone(), changer);
+            Arc::new(match changer {
+                Some(changer) => device.of_changer(&changers[changer]),
+                None => device,
+            })
         })
         .collect();
-    let devices = config.devices.iter().enumerate().map(|(place, device)| {
-        let changer = changers.iter().position(|c| c.drives.contains(&place));
-        Arc::new(Device::new(device.clone(), changer))
-    });
-    (devices.collect(), changers)
+    (devices, changers)
 }

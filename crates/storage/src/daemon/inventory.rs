@@ -1,11 +1,13 @@
 //! What the daemon knows of a Director's jobs and Volumes, for a catalog that may have gone back in time (docs/extensions.md §9).
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use types::{JobId, VolumeName};
 use wire::msg::holdfast::{InventoryHead, VolumeEntry};
 
 use super::Daemon;
+use crate::device::Device;
 use crate::job::{Job, Outbox};
 use crate::ledger::{DirectorKey, Owner, VolumeState};
 use crate::session::chain;
@@ -49,7 +51,12 @@ fn entry(daemon: &Daemon, owner: &Owner, name: &VolumeName) -> Result<Option<Vol
     else {
         return Ok(None);
     };
-    let is_there = || daemon.devices.iter().any(|device| device.volume_path(name).exists());
+    // What is in a changer is not looked for: that would move media.
+    let is_on = |device: &Arc<Device>| match device.is_drive {
+        true => device.config.media_type == state.media_type,
+        false => device.volume_path(name).exists(),
+    };
+    let is_there = || daemon.devices.iter().any(is_on);
     if state.owner != *owner || !is_there() {
         return Ok(None);
     }

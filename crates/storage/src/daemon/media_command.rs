@@ -37,6 +37,9 @@ impl Console<'_> {
         };
         let path = device.volume_path(&volume);
         let _right = device.lock_mounting();
+        if !self.bring(device, text, &name) {
+            return;
+        }
         let _claims = self.daemon.lock_claims();
         match look_at(device, &path) {
             OnDisk::Nothing => {}
@@ -79,6 +82,9 @@ impl Console<'_> {
             }
         };
         let _right = device.lock_mounting();
+        if !self.bring(device, text, old.as_str()) {
+            return;
+        }
         // No other device takes it meanwhile.
         let _claims = self.daemon.lock_claims();
         if let Some(text) = self.busy_with(&old) {
@@ -87,6 +93,8 @@ impl Console<'_> {
         let path = device.volume_path(&old);
         let label = match look_at(device, &path) {
             OnDisk::Label(label) if label.volume == old.as_str() => Some(label),
+            // A drive has it under its new name already, for a Director that did not hear of it.
+            OnDisk::Label(_) if device.is_drive && self.is_label_of_ours(device, &new) => None,
             OnDisk::Label(label) => {
                 let have = &label.volume;
                 return self.say(&format!("3921 Wrong volume mounted: wanted \"{old}\", have \"{have}\"\n"));
@@ -122,7 +130,7 @@ impl Console<'_> {
             tracing::warn!(director = self.key.name, volume = %old, %refusal, "a relabel was refused");
             return self.say(&format!("3985 {refusal}\n"));
         }
-        if new != old && path.exists() && !is_done {
+        if new != old && path.exists() && !is_done && !device.is_drive {
             let path = path.display();
             return self.say(&format!("3912 Failed to label Volume: ERR={path} exists already\n"));
         }
@@ -138,8 +146,9 @@ impl Console<'_> {
             writes: state.as_ref().map_or(0, |s| s.writes),
         };
         if self.write_new_label(device, &path, &labelled) && new != old {
-            let gone = [device.volume_path(old), self.daemon.home.volume_state(old)];
-            for path in gone {
+            // A drive's medium has the new name; there is no other file.
+            let file = (!device.is_drive).then(|| device.volume_path(old));
+            for path in file.into_iter().chain([self.daemon.home.volume_state(old)]) {
                 let removed = std::fs::remove_file(&path);
                 if let Err(error) = removed.or_else(|e| missing_is_fine(e, is_done)) {
                     tracing::warn!(path = %path.display(), %error, "the file of a renamed Volume could not be removed");
@@ -225,6 +234,9 @@ impl Console<'_> {
     /// `mount <dev> drive= slot=`.
     pub(crate) fn mount(&self, text: &str) {
         let Some(device) = self.device_of(text) else { return };
+        if device.is_drive {
+            return self.mount_drive(device, text);
+        }
         let name = device.print_name();
         let (blocked, mounted) = {
             let mut state = device.state();
@@ -256,6 +268,9 @@ impl Console<'_> {
     /// `unmount <dev> drive= slot=`.
     pub(crate) fn unmount(&self, text: &str) {
         let Some(device) = self.device_of(text) else { return };
+        if device.is_drive {
+            return self.unmount_drive(device);
+        }
         let name = device.print_name();
         let mut state = device.state();
         if state.blocked == Some(Blocked::Unmounted) {
@@ -306,6 +321,9 @@ impl Console<'_> {
     /// `readlabel <dev> Slot= drive=`: what is mounted.
     pub(crate) fn read_label(&self, text: &str) {
         let Some(device) = self.device_of(text) else { return };
+        if device.is_drive {
+            return self.read_label_of_drive(device, text);
+        }
         let slot = Fields::new(text.as_bytes()).get::<i32>("Slot").unwrap_or(0);
         match device.mounted() {
             Some(mounted) => self.say(&format!("3001 Volume={} Slot={slot}\n", mounted.volume)),
@@ -318,7 +336,7 @@ fn missing_is_fine(error: std::io::Error, is_fine: bool) -> std::io::Result<()> 
     if is_fine && error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
-fn field(text: &str, key: &str) -> Option<String> {
+pub(super) fn field(text: &str, key: &str) -> Option<String> {
     let raw = Fields::new(text.as_bytes()).raw(key)?;
     Some(types::unbash_spaces(&String::from_utf8_lossy(raw))).filter(|v| !v.is_empty())
 }
@@ -343,13 +361,13 @@ fn permit(text: &str) -> Option<Permit> {
     })
 }
 
-enum OnDisk {
+pub(super) enum OnDisk {
     Nothing,
     Label(Box<VolumeLabel>),
     Data(String),
 }
 
-fn look_at(device: &Device, path: &Path) -> OnDisk {
+pub(super) fn look_at(device: &Device, path: &Path) -> OnDisk {
     let file = match VolumeFile::open_read(path) {
         Ok(file) => file,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return OnDisk::Nothing,

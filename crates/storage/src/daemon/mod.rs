@@ -1,6 +1,7 @@
 //! The daemon: what all sessions share, who may connect, what Directors command.
 
 mod calling;
+mod changer_command;
 mod command;
 mod context;
 mod director;

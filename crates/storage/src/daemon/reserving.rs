@@ -144,6 +144,8 @@ fn view(daemon: &Daemon, device: &Device) -> DriveView {
         is_read_only: device.config.read_only,
         jobs_max: device.config.maximum_concurrent_jobs,
         appenders: state.appenders.len() as u32,
+        readers: state.readers.len() as u32,
+        is_drive: device.is_drive,
         pool,
         volume: reserved.or_else(|| mounted.map(|m| m.volume.to_string())),
         volume_jobs_left,
@@ -152,10 +154,11 @@ fn view(daemon: &Daemon, device: &Device) -> DriveView {
     }
 }
 
-/// Whether the device is a directory of Volumes, the one kind that is served here.
+/// Whether the device is a directory of Volumes or a drive of a disk changer, the kinds that are served here. A drive must be called a
+/// File device: to Bacula it would be a virtual tape without that.
 pub(crate) fn is_file_device(device: &Device) -> bool {
     match device.config.device_type {
-        None => device.directory().is_dir(),
+        None => !device.is_drive && device.directory().is_dir(),
         Some(kind) => kind == conf::storage::DeviceType::File,
     }
 }
@@ -169,7 +172,12 @@ fn take(
 ) -> Result<bool, ReserveError> {
     let device = &daemon.devices[candidate.drive];
     if !group.is_append {
-        device.state().readers.push(job.spec.id);
+        let mut state = device.state();
+        let is_free = state.appenders.is_empty() && state.readers.is_empty();
+        if device.is_drive && !is_free {
+            return Ok(false);
+        }
+        state.readers.push(job.spec.id);
         return Ok(true);
     }
     let with = if candidate.with_volume {
@@ -222,7 +230,9 @@ fn claim(daemon: &Daemon, job: &Job, group: &StorageGroup, request: &Request, pl
         return false;
     }
     let mut state = daemon.devices[place].state();
-    if state.appenders.len() as u32 != views[place].appenders {
+    if state.appenders.len() as u32 != views[place].appenders
+        || state.readers.len() as u32 != views[place].readers
+    {
         return false;
     }
     state.appenders.push(Reservation {
@@ -244,7 +254,8 @@ pub(crate) fn finding(daemon: &Daemon, job: &Job, device: &Device) -> Finding {
     let pool = pool.unwrap_or_else(|| job.state().pool.clone());
     // As many as other devices may have, and some that are out of order.
     let index_max = u32::try_from(daemon.devices.len() + 30).unwrap_or(u32::MAX);
-    Finding::new(job.spec.id, &pool, &device.config.media_type, index_max)
+    let finding = Finding::new(job.spec.id, &pool, &device.config.media_type, index_max);
+    if device.is_drive { finding.in_changer() } else { finding }
 }
 
 /// Claims a Volume for a job, where it is of use to it and no other device has it.

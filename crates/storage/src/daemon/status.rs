@@ -234,7 +234,7 @@ fn device_status(device: &Device, out: &mut String) {
     if !is_file_device(device) {
         let _ = writeln!(
             out,
-            "\nDevice {} could not be opened: only directories of Volumes are served, and it is none.\n==",
+            "\nDevice {} could not be opened: it is no directory of Volumes, and no drive of a disk changer with Device Type = File.\n==",
             device.print_name()
         );
         return;
@@ -260,10 +260,17 @@ fn device_status(device: &Device, out: &mut String) {
         }
         None => {
             let _ = writeln!(out, "\nDevice File: {} is not open.", device.print_name());
-            if device.changer.is_some() {
-                let _ = writeln!(out, "   Drive {} is not loaded.", device.config.drive_index);
-            }
         }
+    }
+    let index = device.config.drive_index;
+    match (device.changer.is_some(), state.loaded_slot) {
+        (true, 0) if state.mounted.is_none() => {
+            let _ = writeln!(out, "   Drive {index} is not loaded.");
+        }
+        (true, slot) if slot > 0 => {
+            let _ = writeln!(out, "   Slot {slot} is loaded in drive {index}.");
+        }
+        (true | false, _) => {}
     }
     if !state.is_enabled {
         out.push_str("   Device is disabled. User command.\n");

@@ -7,7 +7,7 @@ mod state;
 mod volume_info;
 mod writer;
 
-pub use changer::Changer;
+pub use changer::{Changer, ChangerCall, ChangerError, Load, LoadError, Medium, Operation};
 pub use file::VolumeFile;
 pub use state::{Blocked, Device, DeviceState, Reservation};
 pub use volume_info::{Permit, VOL_TYPE_FILE, VolumeInfo, VolumeReply};

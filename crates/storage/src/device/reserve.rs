@@ -26,7 +26,11 @@ pub struct DriveView {
     pub jobs_max: u32,
     /// Jobs that append or have reserved it.
     pub appenders: u32,
-    /// Pool name and type of those.
+    /// Jobs that read.
+    pub readers: u32,
+    /// Holds one Volume at a time, so that it is not read while it is written.
+    pub is_drive: bool,
+    /// Pool name and type of those that append.
     pub pool: Option<(String, String)>,
     /// Volume mounted, or reserved by them.
     pub volume: Option<String>,
@@ -159,6 +163,10 @@ fn obstacle(drive: &DriveView, request: &Request) -> Option<String> {
     if drive.blocked == Some(Blocked::Unmounted) {
         let number = if request.is_append { 3604 } else { 3601 };
         return Some(format!("{number} device {device} is BLOCKED due to user unmount."));
+    }
+    if drive.is_drive && (drive.readers > 0 || (!request.is_append && drive.appenders > 0)) {
+        let number = if request.is_append { 3603 } else { 3602 };
+        return Some(format!("{number} device {device} is busy."));
     }
     if !request.is_append {
         return None;

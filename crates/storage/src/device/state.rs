@@ -1,12 +1,13 @@
 //! A device as the jobs share it.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use types::{JobId, VolumeName};
 use volume::{BlockFormat, BlockVersion, Verify};
 
+use super::changer::{Changer, ChangerCall, is_no_program};
 use super::writer::Mounted;
 use crate::lock::{lock, wait};
 
@@ -61,6 +62,8 @@ pub struct DeviceState {
     pub mounted: Option<Arc<Mounted>>,
     /// Volume that is being read, for `status`.
     pub reading: Option<String>,
+    /// Slot that its changer was last seen to have put into it; 0 for none.
+    pub loaded_slot: u32,
     /// Number of the next mount.
     pub next_generation: u64,
     /// Bytes written since the start.
@@ -78,6 +81,8 @@ pub struct Device {
     pub config: conf::storage::Device,
     /// Changer that it is a drive of, as a place in the daemon's list.
     pub changer: Option<usize>,
+    /// Whether a changer's program puts its Volumes into it: then the Archive Device is the one Volume that is loaded.
+    pub is_drive: bool,
     state: Mutex<DeviceState>,
     changed: Condvar,
     /// Held by the job that mounts; the others wait for it.
@@ -89,7 +94,46 @@ impl Device {
     #[must_use]
     pub fn new(config: conf::storage::Device, changer: Option<usize>) -> Self {
         let state = DeviceState { is_enabled: config.enabled, ..DeviceState::default() };
-        Self { config, changer, state: Mutex::new(state), changed: Condvar::new(), mounting: Mutex::new(()) }
+        let is_drive = false;
+        Self {
+            config,
+            changer,
+            is_drive,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            mounting: Mutex::new(()),
+        }
+    }
+
+    /// A drive of a changer, whose program is its own or the changer's.
+    #[must_use]
+    pub fn of_changer(self, changer: &Changer) -> Self {
+        let is_drive = !is_no_program(self.config.changer_command.as_deref().unwrap_or(&changer.command));
+        Self { is_drive, ..self }
+    }
+
+    /// A call of its changer's program for it; of the job and client, if there are any.
+    #[must_use]
+    pub fn changer_call(
+        &self,
+        changer: &Changer,
+        slot: u32,
+        volume: &str,
+        (job, client): (&str, &str),
+    ) -> ChangerCall {
+        let c = &self.config;
+        ChangerCall {
+            command: c.changer_command.clone().unwrap_or_else(|| changer.command.clone()),
+            changer_device: c.changer_device.clone().unwrap_or_else(|| changer.device.clone()),
+            archive_device: c.archive_device.clone(),
+            control_device: c.control_device.clone().unwrap_or_default(),
+            drive: c.drive_index,
+            slot,
+            volume: volume.to_owned(),
+            job: job.to_owned(),
+            client: client.to_owned(),
+            wait: c.maximum_changer_wait,
+        }
     }
 
     /// Name.
@@ -104,15 +148,19 @@ impl Device {
         format!("\"{}\" ({})", self.config.name, self.config.archive_device)
     }
 
-    /// Directory of its Volumes.
+    /// Directory of its Volumes; of a drive, the one that its link is in.
     #[must_use]
     pub fn directory(&self) -> &Path {
-        Path::new(&self.config.archive_device)
+        let path = Path::new(&self.config.archive_device);
+        if self.is_drive { path.parent().unwrap_or(path) } else { path }
     }
 
     /// File of a Volume.
     #[must_use]
     pub fn volume_path(&self, volume: &VolumeName) -> PathBuf {
+        if self.is_drive {
+            return PathBuf::from(&self.config.archive_device);
+        }
         self.directory().join(volume.as_str())
     }
 
@@ -152,6 +200,22 @@ impl Device {
     /// The right to mount; one job has it at a time.
     pub fn lock_mounting(&self) -> MutexGuard<'_, ()> {
         lock(&self.mounting)
+    }
+
+    /// The same where nobody has it.
+    pub fn try_lock_mounting(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.mounting.try_lock() {
+            Ok(right) => Some(right),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Whether a job writes or reads there.
+    #[must_use]
+    pub fn is_at_work(&self) -> bool {
+        let state = self.state();
+        state.appenders.iter().any(|r| r.is_writing) || !state.readers.is_empty()
     }
 
     /// The Volume mounted for appending.

@@ -12,7 +12,7 @@ use super::report::report_volume;
 use super::search::{DriveSeen, Finding, Search, Step};
 use crate::daemon::Daemon;
 use crate::daemon::guard::check_permit;
-use crate::device::{Blocked, Device, Mounted, VolumeError, VolumeInfo, VolumeReply};
+use crate::device::{Blocked, Device, LoadError, Medium, Mounted, VolumeError, VolumeInfo, VolumeReply};
 use crate::disk::{Disk, SystemDisk};
 use crate::job::message::Kind;
 use crate::job::{Job, JobPhase, OutboxError};
@@ -65,6 +65,8 @@ enum Attempt {
     Again,
     /// Another Volume must be found; the reason was reported.
     Next,
+    /// The same; the changer cannot bring this one, which is not asked for again at once.
+    OutOfReach(VolumeName),
     /// The Director has none.
     Nothing,
     /// Other jobs write a Volume that this one may not have.
@@ -79,26 +81,29 @@ impl Mounting<'_> {
     pub(crate) fn mount(&self, left: Option<u64>) -> Result<MountedNow, MountError> {
         let mut search = Search::new(self.finding(), left, self.reserved_volume(left));
         let asked = Instant::now();
+        let mut out_of_reach = Vec::new();
         loop {
             self.check_stop()?;
             let events = self.device.state().events;
-            match self.try_once(&mut search)? {
+            match self.try_once(&mut search, &out_of_reach)? {
                 Attempt::Mounted(now) => {
                     report_volume(self.job, &now.mounted)?;
                     return Ok(now);
                 }
                 Attempt::Again => {}
                 Attempt::Busy => self.device.wait_changed(Duration::from_secs(1)),
+                Attempt::OutOfReach(volume) => out_of_reach.push(volume),
                 Attempt::Next if search.may_try() => {}
                 Attempt::Next | Attempt::Nothing => {
                     search.rested();
+                    out_of_reach.clear();
                     self.ask_operator(asked, events)?;
                 }
             }
         }
     }
 
-    fn try_once(&self, search: &mut Search) -> Result<Attempt, MountError> {
+    fn try_once(&self, search: &mut Search, out_of_reach: &[VolumeName]) -> Result<Attempt, MountError> {
         let mut step = search.begin(self.seen());
         loop {
             step = match step {
@@ -107,7 +112,7 @@ impl Mounting<'_> {
                     if let VolumeReply::Refused(reason) = &reply {
                         tracing::info!(job = %self.job.spec.id, line, reason, "the Director refuses");
                     }
-                    search.answered(reply, |volume| self.may_take(volume))
+                    search.answered(reply, |volume| !out_of_reach.contains(volume) && self.may_take(volume))
                 }
                 Step::Join(generation) => return Ok(self.join(generation)),
                 Step::Mount(volume, info) => return self.put_in(search, &volume, *info),
@@ -185,6 +190,12 @@ impl Mounting<'_> {
             if !self.may_take(volume) {
                 return Ok(Attempt::Next);
             }
+            if let Err(error) = self.load(volume, &info) {
+                self.give_back();
+                let text = format!("Volume \"{volume}\" cannot be loaded: {}.", chain(&error));
+                self.job.outbox.message(Kind::Warning, &text);
+                return Ok(Attempt::OutOfReach(volume.clone()));
+            }
             match self.place(volume, info.clone())? {
                 Placed::Mounted(mounted) => return Ok(Attempt::Mounted(self.note_mounted(*mounted))),
                 Placed::Refused(_) => None,
@@ -192,10 +203,28 @@ impl Mounting<'_> {
             }
         };
         self.give_back();
-        if let Some(why) = unfit {
-            self.put_in_error(volume, &mut info, &why)?;
+        match unfit {
+            Some(why) if self.device.is_drive && is_about_another_medium(&why) => {
+                self.put_out_of_changer(volume, &mut info, &why)?;
+            }
+            Some(why) => self.put_in_error(volume, &mut info, &why)?,
+            None => {}
         }
         Ok(Attempt::Next)
+    }
+
+    /// Has the changer bring the Volume into the drive.
+    fn load(&self, volume: &VolumeName, info: &VolumeInfo) -> Result<(), LoadError> {
+        let say = |text: &str| self.job.outbox.message(Kind::Info, text);
+        let spec = &self.job.spec;
+        let Some(loader) = self.daemon.loader(self.device, (&spec.job, &spec.client), &say) else {
+            return Ok(());
+        };
+        let slot = u32::try_from(info.slot).unwrap_or(0);
+        if slot == 0 || !info.in_changer {
+            return Err(LoadError::NoSlot);
+        }
+        loader.load(Medium { slot, volume: volume.as_str() })
     }
 
     fn place(&self, volume: &VolumeName, info: VolumeInfo) -> Result<Placed, MediumError> {
@@ -272,6 +301,24 @@ impl Mounting<'_> {
         Ok(())
     }
 
+    /// Another medium is in the Volume's slot: the catalog is told, and it is not tried again until `update slots` finds it.
+    fn put_out_of_changer(
+        &self,
+        name: &VolumeName,
+        info: &mut VolumeInfo,
+        why: &Unfit,
+    ) -> Result<(), MountError> {
+        let text = format!(
+            "Autochanger Volume \"{name}\" not found in slot {}: {why}.\n    Setting InChanger to zero in catalog.",
+            info.slot
+        );
+        self.job.outbox.message(Kind::Warning, &text);
+        info.in_changer = false;
+        let request = info.update_request(self.job.spec.id, unix_now(), false);
+        self.job.outbox.request(&request)?;
+        Ok(())
+    }
+
     /// Asks the operator for a Volume and waits until something happens.
     fn ask_operator(&self, since: Instant, events: u64) -> Result<(), MountError> {
         let (pool, media_type) = {
@@ -297,6 +344,14 @@ impl Mounting<'_> {
         }
         self.job.set_status(JobPhase::Running, JobStatus::Running);
         Ok(())
+    }
+}
+
+/// Whether what is wrong is with what is in the slot, not with the Volume.
+fn is_about_another_medium(why: &Unfit) -> bool {
+    match why {
+        Unfit::Open { .. } | Unfit::Missing(_) | Unfit::Another | Unfit::Label(_) => true,
+        Unfit::Name | Unfit::Encrypted | Unfit::Foreign(_) | Unfit::Short { .. } => false,
     }
 }
 

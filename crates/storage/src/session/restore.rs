@@ -3,6 +3,7 @@
 //! The reading job of a copy ([`run_copy_source`]) is the same with another Storage Daemon in the client's place.
 
 mod copy;
+mod load;
 mod passes;
 
 pub use copy::run_copy_source;
@@ -230,14 +231,22 @@ impl<'a> Session<'a> {
             self.job.spec.id,
             types::bash_spaces(&volume.name)
         );
-        if let VolumeReply::Refused(reason) = VolumeReply::parse(&self.job.outbox.request(&request)?) {
-            self.job.outbox.message(
-                Kind::Warning,
-                &format!("The catalog does not know Volume \"{}\" well: {reason}", volume.name),
-            );
-        }
+        let known = match VolumeReply::parse(&self.job.outbox.request(&request)?) {
+            VolumeReply::Found(info) if info.in_changer => u32::try_from(info.slot).ok(),
+            VolumeReply::Found(_) => None,
+            VolumeReply::Refused(reason) => {
+                let text = format!("The catalog does not know Volume \"{}\" well: {reason}", volume.name);
+                self.job.outbox.message(Kind::Warning, &text);
+                None
+            }
+        };
+        let slot = known.or(volume.slot).unwrap_or(0);
         let (device, path) = self.find_file(volume);
-        let mut reader = match open(&device, &path, &volume.name) {
+        let opened = match self.load(&volume.name, slot)? {
+            Ok(_right) => open(&device, &path, &volume.name),
+            Err(error) => Err(chain(&error)),
+        };
+        let mut reader = match opened {
             Ok(reader) => reader,
             Err(why) => {
                 self.volume_is_missing(volume, &path, &why);
@@ -261,16 +270,16 @@ impl<'a> Session<'a> {
 
     /// Where the Volume is: in the reserved device's directory, else in that of another device of its Media Type.
     fn find_file(&self, volume: &BsrVolume) -> (Arc<Device>, PathBuf) {
-        let own = (Arc::clone(self.device), self.device.directory().join(&volume.name));
         let Some(name) = VolumeName::new(&volume.name).ok().filter(VolumeName::is_file_name) else {
-            return own;
+            return (Arc::clone(self.device), self.device.directory().join(&volume.name));
         };
-        if own.1.exists() {
+        let own = (Arc::clone(self.device), self.device.volume_path(&name));
+        if self.device.is_drive || own.1.exists() {
             return own;
         }
         let fits = |d: &&Arc<Device>| {
             let by_type = volume.media_type.as_ref().is_none_or(|t| *t == d.config.media_type);
-            by_type || volume.device.as_deref() == Some(d.name())
+            !d.is_drive && (by_type || volume.device.as_deref() == Some(d.name()))
         };
         let other = self.daemon.devices.iter().filter(fits).find(|d| d.volume_path(&name).exists());
         other.map_or(own, |d| (Arc::clone(d), d.volume_path(&name)))

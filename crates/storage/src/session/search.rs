@@ -145,6 +145,8 @@ pub struct Finding {
     index: u32,
     index_max: u32,
     last: String,
+    /// Only Volumes that have a slot will do, and none can be made.
+    in_changer: bool,
 }
 
 /// What became of an answer to `FindMedia`.
@@ -163,7 +165,14 @@ impl Finding {
     #[must_use]
     pub fn new(job: JobId, pool: &str, media_type: &str, index_max: u32) -> Self {
         let (pool, media_type) = (bash_spaces(pool), bash_spaces(media_type));
-        Self { job, pool, media_type, index: 1, index_max, last: String::new() }
+        Self { job, pool, media_type, index: 1, index_max, last: String::new(), in_changer: false }
+    }
+
+    /// For a drive of a changer: what is not in the changer cannot be loaded, and is passed over. A Director may offer it when it has
+    /// none that is.
+    #[must_use]
+    pub fn in_changer(self) -> Self {
+        Self { in_changer: true, ..self }
     }
 
     fn begin(&mut self) {
@@ -175,8 +184,12 @@ impl Finding {
     #[must_use]
     pub fn request(&self) -> String {
         format!(
-            "CatReq JobId={} FindMedia={} pool_name={} media_type={} vol_type={VOL_TYPE_FILE} create=1 use_protect=0 vol_encrypted=0",
-            self.job, self.index, self.pool, self.media_type,
+            "CatReq JobId={} FindMedia={} pool_name={} media_type={} vol_type={VOL_TYPE_FILE} create={} use_protect=0 vol_encrypted=0",
+            self.job,
+            self.index,
+            self.pool,
+            self.media_type,
+            u8::from(!self.in_changer),
         )
     }
 
@@ -188,7 +201,8 @@ impl Finding {
             return Found::Nothing;
         }
         self.last.clone_from(&info.name);
-        let is_of_our_kind = matches!(info.vol_type, 0 | VOL_TYPE_FILE);
+        let is_in_reach = !self.in_changer || (info.in_changer && info.slot > 0);
+        let is_of_our_kind = matches!(info.vol_type, 0 | VOL_TYPE_FILE) && is_in_reach;
         match VolumeName::new(info.name) {
             Ok(name) if is_of_our_kind && may_take(&name) => Found::Volume(name),
             Ok(_) | Err(_) if self.index < self.index_max => {
@@ -248,6 +262,23 @@ mod tests {
         check_asks(&search.begin(drive(None, 0)), "FindMedia=1");
         check_asks(&search.answered(found("V"), |_| false), "FindMedia=2");
         assert_eq!(search.answered(found("V"), |_| false), Step::Nothing);
+    }
+
+    #[test]
+    fn a_drive_takes_no_volume_that_is_not_in_its_changer() {
+        let mut finding = Finding::new(JobId(7), "P", "File", 3).in_changer();
+        assert!(finding.request().contains(" create=0 "), "{}", finding.request());
+        let with = |name: &str, place: &str| {
+            let line =
+                format!("1000 OK VolName={name} VolBytes=0 VolStatus=Append VolType=1 MediaId=1 {place}\n");
+            VolumeReply::parse(line.as_bytes())
+        };
+        for away in ["Slot=0 InChanger=1", "Slot=2 InChanger=0"] {
+            finding.begin();
+            assert_eq!(finding.answered(with("V", away), |_| true), Found::Another);
+            let found = finding.answered(with("W", "Slot=3 InChanger=1"), |_| true);
+            assert_eq!(found, Found::Volume(VolumeName::new("W").unwrap()));
+        }
     }
 
     #[test]

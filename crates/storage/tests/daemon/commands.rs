@@ -4,12 +4,19 @@ use crate::site::Site;
 use crate::site::client::{Client, TestFile, files};
 use crate::site::director::{Catalog, Director, Heard};
 
-fn ask(director: &mut Director, command: &str) -> String {
+pub(crate) fn ask(director: &mut Director, command: &str) -> String {
     director.send(command);
     director.lines()
 }
 
-fn back_up(site: &Site, catalog: &Catalog, id: u32, device: &str, pool: &str, files: &[TestFile]) -> Heard {
+pub(crate) fn back_up(
+    site: &Site,
+    catalog: &Catalog,
+    id: u32,
+    device: &str,
+    pool: &str,
+    files: &[TestFile],
+) -> Heard {
     let mut heard = Heard::default();
     let mut director = Director::stock(site.port, catalog);
     let name = format!("J.{id}");

@@ -29,6 +29,9 @@ pub struct Row {
     pub status: String,
     pub label_time: u64,
     pub volume_seq: u64,
+    /// Slot in a changer; 0 for none.
+    pub slot: u32,
+    pub in_changer: bool,
     /// Added to its replies: a permit to overwrite.
     pub permit: String,
 }
@@ -51,6 +54,21 @@ impl Catalog {
         catalog
     }
 
+    /// A Volume that was labelled in a slot of a changer.
+    pub fn add_in_slot(&self, name: &str, pool: &str, slot: u32) {
+        let mut inner = self.0.lock().unwrap();
+        let row = Row {
+            id: inner.rows.len() as u32 + 1,
+            pool: pool.to_owned(),
+            status: "Append".into(),
+            bytes_max: inner.bytes_max,
+            slot,
+            in_changer: slot > 0,
+            ..Row::default()
+        };
+        inner.rows.insert(name.to_owned(), row);
+    }
+
     pub fn row(&self, name: &str) -> Row {
         self.0.lock().unwrap().rows[name].clone()
     }
@@ -68,7 +86,8 @@ impl Catalog {
         let f = Fields::new(request.as_bytes());
         let text = |key: &str| f.raw(key).map(|v| String::from_utf8(v.to_vec()).unwrap()).unwrap_or_default();
         if request.contains(" FindMedia=") {
-            return inner.find(&text("pool_name"), f.get::<u32>("FindMedia").unwrap() as usize);
+            let index = f.get::<u32>("FindMedia").unwrap() as usize;
+            return inner.find(&text("pool_name"), index, text("create") == "1");
         }
         let name = text("VolName");
         let Some(row) = inner.rows.get_mut(&name) else {
@@ -92,6 +111,7 @@ impl Catalog {
         row.mounts = number("VolMounts") as u32;
         row.writes = number("VolWrites");
         row.status = text("VolStatus");
+        row.in_changer = text("InChanger") == "1";
         row.label_time = number("HfLabelTime");
         row.volume_seq = number("HfVolSeq");
         reply(&name, row)
@@ -99,11 +119,14 @@ impl Catalog {
 }
 
 impl Inner {
-    fn find(&mut self, pool: &str, index: usize) -> String {
+    fn find(&mut self, pool: &str, index: usize, create: bool) -> String {
         let usable = |r: &Row| r.pool == pool && matches!(r.status.as_str(), "Append" | "Recycle");
         let found: Vec<_> = self.rows.iter().filter(|(_, r)| usable(r)).collect();
         if let Some((name, row)) = found.get(index - 1) {
             return reply(name, row);
+        }
+        if !create {
+            return "1901 No Media.\n".to_owned();
         }
         let id = self.rows.len() as u32 + 1;
         let name = format!("V-{id:04}");
@@ -123,10 +146,20 @@ impl Inner {
 fn reply(name: &str, r: &Row) -> String {
     format!(
         "1000 OK VolName={name} VolJobs={} VolFiles=0 VolBlocks={} VolBytes={} VolABytes=0 VolHoleBytes=0 VolHoles=0 VolMounts={} \
-         VolErrors=0 VolWrites={} MaxVolBytes={} VolCapacityBytes=0 VolStatus={} Slot=0 MaxVolJobs=0 MaxVolFiles=0 InChanger=0 \
+         VolErrors=0 VolWrites={} MaxVolBytes={} VolCapacityBytes=0 VolStatus={} Slot={} MaxVolJobs=0 MaxVolFiles=0 InChanger={} \
          VolReadTime=0 VolWriteTime=0 EndFile=0 EndBlock=0 VolType=1 LabelType=0 MediaId={} ScratchPoolId=0 VolParts=0 VolCloudParts=0 \
          LastPartBytes=0 Enabled=1 MaxPoolBytes=0 PoolBytes=0 Recycle=1 Protected=0 UseProtect=0 VolEncrypted=0 VolRetention=1{}\n",
-        r.jobs, r.blocks, r.bytes, r.mounts, r.writes, r.bytes_max, r.status, r.id, r.permit
+        r.jobs,
+        r.blocks,
+        r.bytes,
+        r.mounts,
+        r.writes,
+        r.bytes_max,
+        r.status,
+        r.slot,
+        u32::from(r.in_changer),
+        r.id,
+        r.permit
     )
 }
 
