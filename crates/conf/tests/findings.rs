@@ -139,14 +139,15 @@ fn findings_are_rendered_with_the_text_underlined() {
 
 #[test]
 fn what_is_ignored_or_not_in_effect_is_said() {
-    let text =
-        format!("{REST}Pool {{ Name = a; Pool Type = Backup; Label Format = a- b\n Cleaning Prefix = X }}\n");
+    let text = format!(
+        "{REST}Pool {{ Name = a; Pool Type = Backup; Label Format = a- b }}\nConsole {{ Name = c; Password = p; Directory ACL = x }}\n"
+    );
     let mut loader = TextLoader::new("t.conf", text);
     let loaded = load::<DirectorConfig>("t.conf", &mut loader).unwrap();
     assert!(loaded.warnings.list.iter().all(|w| w.severity == Severity::Warning));
     expect![[r#"
         t.conf:9:56: warning: this text is ignored; put the value in quotes if it belongs to it
-        t.conf:10:20: warning: `Cleaning Prefix` is not yet in effect"#]]
+        t.conf:10:51: warning: `Directory ACL` is not yet in effect"#]]
     .assert_eq(&loaded.warnings.to_string());
 }
 

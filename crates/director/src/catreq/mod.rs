@@ -30,6 +30,7 @@ mod volumes;
 pub use prune::{delete_jobs, execute_volume_prune, mark_purged};
 pub use request::fuzz_decode;
 pub use rules::VolumeRules;
+pub(crate) use rules::storages_of_changer;
 pub use session::{CatalogSession, Handled, Note, Verdict};
 
 use catalog::{Catalog, CatalogError};

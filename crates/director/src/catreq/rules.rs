@@ -71,6 +71,11 @@ impl VolumeRules {
     }
 }
 
+/// The Storages that share the changer of `storage`, itself among them.
+pub(crate) fn storages_of_changer(config: &DirectorConfig, storage: &str) -> Vec<String> {
+    changers(config).remove(storage).unwrap_or_else(|| vec![storage.to_owned()])
+}
+
 /// Storages by the changer they belong to: a changer's own resource and all that point to it.
 fn changers(config: &DirectorConfig) -> BTreeMap<String, Vec<String>> {
     let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();

@@ -16,10 +16,7 @@ use crate::reconcile::labels;
 impl Session {
     pub(super) async fn label(&mut self, args: &Args) -> Done {
         if args.has("barcodes") {
-            return self
-                .ua
-                .fail("label barcodes needs a tape library, which this version does not drive.\n")
-                .await;
+            return self.label_barcodes(args).await;
         }
         self.use_catalog(true).await?;
         let storage = self.pick(Pick::Storage, args, &["storage", "store"]).await?;
@@ -31,38 +28,49 @@ impl Session {
         let slot = args.get("slot").and_then(|s| s.parse().ok()).unwrap_or(0);
         let pool = self.pick(Pick::Pool, args, &["pool"]).await?;
         let Some(mut conn) = self.open_storage(&storage, true).await? else { return Err(Halt::Failed) };
-        let device = first_device(&resource);
+        let new =
+            NewLabel { storage: &storage, resource: &resource, volume: &volume, pool: &pool, slot, drive };
+        let is_labelled = self.label_one(&mut conn, &new).await?;
+        if is_labelled {
+            self.mount_after_label(&mut conn, &first_device(&resource), drive, slot).await?;
+        }
+        conn.terminate().await;
+        if is_labelled { Ok(()) } else { Err(Halt::Failed) }
+    }
+
+    /// Has a Volume labelled, and makes its row; `false` when that did not go (the user was told).
+    pub(super) async fn label_one(
+        &mut self,
+        conn: &mut crate::peer::StorageConn,
+        new: &NewLabel<'_>,
+    ) -> Done<bool> {
+        let NewLabel { storage, resource, volume, pool, slot, drive } = *new;
         self.ua.send(format!("Sending label command for Volume \"{volume}\" Slot {slot} ...\n")).await?;
         let line = format!(
             "label {} VolumeName={} PoolName={} MediaType={} Slot={slot} drive={drive}",
-            bash_spaces(&device),
-            bash_spaces(&volume),
-            bash_spaces(&pool),
+            bash_spaces(&first_device(resource)),
+            bash_spaces(volume),
+            bash_spaces(pool),
             bash_spaces(&resource.media_type),
         );
-        self.note_label(conn.holdfast, labels::note(&storage, &volume, None)).await?;
+        self.note_label(conn.holdfast, labels::note(storage, volume, None)).await?;
         sys::failpoint::reach("director-label-decided");
         let answer = conn.command(line).await;
         sys::failpoint::reach("director-label-answered");
-        let labelled = self.label_answer(answer).await?;
-        if let Some(labelled) = labelled {
-            let new = NewVolume {
-                name: volume.clone(),
-                pool,
-                media_type: resource.media_type.clone(),
-                slot,
-                storage,
-                labelled,
-                takes_place_of: None,
-            };
-            self.create_volume(new).await?;
-            let text =
-                format!("Catalog record for Volume \"{volume}\", Slot {slot}  successfully created.\n");
-            self.ua.send(text).await?;
-            self.mount_after_label(&mut conn, &device, drive, slot).await?;
-        }
-        conn.terminate().await;
-        if labelled.is_some() { Ok(()) } else { Err(Halt::Failed) }
+        let Some(labelled) = self.label_answer(answer).await? else { return Ok(false) };
+        let row = NewVolume {
+            name: volume.to_owned(),
+            pool: pool.to_owned(),
+            media_type: resource.media_type.clone(),
+            slot,
+            storage: storage.to_owned(),
+            labelled,
+            takes_place_of: None,
+        };
+        self.create_volume(row).await?;
+        let text = format!("Catalog record for Volume \"{volume}\", Slot {slot}  successfully created.\n");
+        self.ua.send(text).await?;
+        Ok(true)
     }
 
     /// Notes what is about to be asked for, in case that nobody hears the answer; that of one that was refused does no harm. A stock
@@ -208,6 +216,16 @@ impl Session {
         }
         self.label_answer(answer).await
     }
+}
+
+/// A Volume that is to be labelled.
+pub(super) struct NewLabel<'a> {
+    pub(super) storage: &'a str,
+    pub(super) resource: &'a conf::director::Storage,
+    pub(super) volume: &'a str,
+    pub(super) pool: &'a str,
+    pub(super) slot: i32,
+    pub(super) drive: i64,
 }
 
 /// What the Storage Daemon said of a Volume it labelled.

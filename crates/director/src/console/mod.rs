@@ -6,7 +6,7 @@
 //! - [`Ua`](ua::Ua) is the dialogue itself: texts, questions, selections.
 //! - [`Core`](core::Core) is all that a command may ask of the Director.
 //!
-//! What is not here (tape libraries' `update slots` and `label barcodes`, `cloud`, `snapshot`, `setip`, `var`, `trace`) says so
+//! What is not here (`cloud`, `snapshot`, `setip`, `var`, `trace`) says so
 //! or is no command at all.
 
 mod acl;
@@ -36,6 +36,7 @@ mod serve;
 mod session;
 mod show;
 mod simple;
+mod slots;
 mod sql;
 mod status;
 mod table;

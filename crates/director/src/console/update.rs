@@ -50,10 +50,7 @@ impl Session {
             return self.update_stats(args).await;
         }
         if args.has("slots") {
-            return self
-                .ua
-                .fail("update slots needs a tape library, which this version does not drive.\n")
-                .await;
+            return self.update_slots(args).await;
         }
         if args.has("allfrompool") || args.has("fromallpools") {
             return self.update_all_from_pool(args).await;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use super::Site;
 use super::daemon::Role;
-use super::programs;
+use super::{library, programs};
 use crate::postgres::CATALOG_USER;
 
 /// Names of the resources that every site has.
@@ -53,6 +53,9 @@ pub(super) fn write(site: &Site) -> Result<()> {
     ] {
         let path = site.dir().join(dir);
         fs::create_dir_all(&path).with_context(|| format!("make {}", path.display()))?;
+    }
+    if site.description.library {
+        library::make(site)?;
     }
     let put = |name: &str, text: String| {
         let path = site.config_file(name);
@@ -191,6 +194,9 @@ Pool {{ Name = Scratch; Pool Type = Backup }}
     )?;
     text.push_str(&file_set(site)?);
     text.push_str(&far_resources(site));
+    if d.library {
+        text.push_str(&library::director(site));
+    }
     text.push_str(&cluster(site));
     if d.own_files {
         let _ = writeln!(text, "@{EXTRA}");
@@ -304,6 +310,9 @@ Messages {{ Name = Standard; director = kit-dir = all }}
 }}
 "#
         )?;
+    }
+    if site.description.library {
+        text.push_str(&library::storage(site));
     }
     Ok(text)
 }

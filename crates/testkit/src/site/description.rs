@@ -63,6 +63,7 @@ pub(crate) struct Description {
     pub(crate) known_bugs: Vec<String>,
     pub(crate) jobs_at_once: Option<u32>,
     pub(crate) network: bool,
+    pub(crate) library: bool,
     pub(crate) far: Option<(Vec<String>, Line)>,
 }
 
@@ -113,6 +114,13 @@ impl Builder {
     #[must_use]
     pub const fn storage(mut self, maker: Maker) -> Self {
         self.0.storage = maker;
+        self
+    }
+
+    /// Gives the Storage Daemon a disk changer of two drives and six slots, which the Director has as the Storage `Lib`.
+    #[must_use]
+    pub const fn library(mut self) -> Self {
+        self.0.library = true;
         self
     }
 

@@ -25,6 +25,7 @@ mod gate;
 pub mod hosts;
 mod instances;
 mod job;
+mod library;
 mod programs;
 mod tools;
 

@@ -79,6 +79,11 @@ fn real(version: &str, name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Debian's `disk-changer`.
+pub(super) fn disk_changer() -> Result<PathBuf> {
+    Ok(real_dir("9.6.7")?.join("root/etc/bacula/scripts/disk-changer"))
+}
+
 /// A query file for the Director: real Bacula wants one that exists.
 pub(super) fn query_file(site: &Path) -> Result<PathBuf> {
     let path = site.join("etc/query.sql");
