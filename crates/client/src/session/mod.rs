@@ -1,8 +1,12 @@
 //! A session with a Director (spec/01 §5): commands one by one, answers, and in between the messages of its job.
 
 mod commands;
+mod control;
+mod prepare;
 mod pump;
 mod setup;
+mod storage;
+mod tasks;
 
 use std::sync::Arc;
 

@@ -407,7 +407,7 @@ impl Centres {
         self.logs().iter().any(|(_, log)| log.contains(text))
     }
 
-    /// What each daemon has printed.
+    /// What each daemon has printed, and the messages of each Director.
     fn logs(&self) -> Vec<(String, String)> {
         let of = |start: &Start<'_>| {
             let path = self.log_of(start);
@@ -416,7 +416,12 @@ impl Centres {
                 String::from_utf8_lossy(&fs::read(&path).unwrap_or_default()).into_owned(),
             )
         };
-        self.starts.iter().map(of).collect()
+        let printed = self.starts.iter().map(of);
+        let messages = Centre::ALL.map(|director| {
+            let path = self.path_at("", &format!("/var/log/bacula/{}.log", director.name()));
+            (path.display().to_string(), fs::read_to_string(&path).unwrap_or_default())
+        });
+        printed.chain(messages).collect()
     }
 
     fn log_of(&self, start: &Start<'_>) -> PathBuf {
