@@ -2,9 +2,12 @@
 
 use anyhow::{Result, ensure};
 use holdfast_tests::held::{FILES, Held, SURELY_SENT};
-use holdfast_tests::{compare_restored, expect_good, our_site, plain_tree, scratch};
-use testkit::site::{Builder, Gate, JobRow, Maker, OpenGate, Role, Site};
+use holdfast_tests::lost::{Fate, moment};
+use holdfast_tests::{compare_restored, expect_good, our_site, ours, plain_tree, scratch};
+use testkit::site::{Act, Builder, Gate, JobRow, Maker, OpenGate, Role, Site};
 use testkit::wait;
+
+use crate::two;
 
 /// Two Storage Daemons of ours in one group.
 fn group() -> Builder {
@@ -20,13 +23,17 @@ fn storages(site: &Site, job: u32) -> Result<Vec<String>> {
     Ok(rows.into_iter().flatten().collect())
 }
 
-/// A job whose Storage Daemon is killed at the gate, and has checkpointed the files before it.
-fn loses_its_storage(builder: Builder) -> Result<Held> {
-    let mut held = Held::start(builder)?;
+fn wait_checkpoint(held: &Held) -> Result<()> {
     wait::until("a checkpoint in the catalog", wait::START, || {
         let rows = held.site.sql("SELECT count(*) FROM File WHERE JobId = 1")?;
         Ok((rows[0][0].parse::<usize>()? >= SURELY_SENT).then_some(()))
-    })?;
+    })
+}
+
+/// A job whose Storage Daemon is killed at the gate, and has checkpointed the files before it.
+fn loses_its_storage(builder: Builder) -> Result<Held> {
+    let mut held = Held::start(builder)?;
+    wait_checkpoint(&held)?;
     held.site.kill(Role::Storage)?;
     held.release()?;
     Ok(held)
@@ -144,4 +151,63 @@ fn the_storage_written_to_longest_ago_is_next() -> Result<()> {
     }
     ensure!(used == ["File1", "Far", "File1"], "{used:?}");
     site.finish()
+}
+
+/// Seeds of moments; `cargo run -p holdfast-tests --bin groups` goes through many.
+const SEEDS: [u64; 2] = [4, 11];
+
+#[test]
+fn at_random_moments_and_back() -> Result<()> {
+    SEEDS.into_iter().try_for_each(|seed| moment(seed, ours(), Fate::Back).map(drop))
+}
+
+#[test]
+fn at_random_moments_and_gone() -> Result<()> {
+    SEEDS.into_iter().try_for_each(|seed| moment(seed, ours(), Fate::Gone).map(drop))
+}
+
+/// The Director ends at a place between two attempts; the next one finds a job that goes on.
+fn director_killed_at(place: &str) -> Result<()> {
+    let mut held = Held::start(two(group()))?;
+    held.site.wait_active("b", "a", wait::START)?;
+    wait_checkpoint(&held)?;
+    held.site.arm(place, Act::Kill)?;
+    held.site.kill(Role::Storage)?;
+    held.release()?;
+    held.site.wait_reached(place, wait::JOB)?;
+    held.site.forget_instance("a")?;
+    held.site.wait_active("b", "b", wait::START)?;
+    drop(next_attempt(&held)?);
+    ends_whole(&held)?;
+    ensure!(storages(&held.site, 1)? == ["Far"], "{:?}", storages(&held.site, 1)?);
+    held.site.forget(Role::Storage)?;
+    held.site.finish()
+}
+
+#[test]
+fn the_director_dies_before_the_turn_is_committed() -> Result<()> {
+    director_killed_at("director-failover-uncommitted")
+}
+
+#[test]
+fn the_director_dies_between_two_attempts() -> Result<()> {
+    director_killed_at("director-failover-committed")
+}
+
+/// Both at once: the next Director finds an attempt whose Storage does not answer.
+#[test]
+fn the_director_dies_with_the_storage() -> Result<()> {
+    let mut held = Held::start(two(group()))?;
+    held.site.wait_active("b", "a", wait::START)?;
+    wait_checkpoint(&held)?;
+    held.site.kill_instance("a")?;
+    held.site.kill(Role::Storage)?;
+    held.release()?;
+    held.site.wait_active("b", "b", wait::START)?;
+    let gate = next_attempt(&held)?;
+    held.site.start_role(Role::Storage)?;
+    drop(gate);
+    ends_whole(&held)?;
+    ensure!(storages(&held.site, 1)? == ["Far", "File1"], "{:?}", storages(&held.site, 1)?);
+    held.site.finish()
 }

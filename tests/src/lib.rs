@@ -4,6 +4,7 @@ pub mod audit;
 pub mod copies;
 pub mod held;
 pub mod load;
+pub mod lost;
 pub mod random;
 
 use std::fs;

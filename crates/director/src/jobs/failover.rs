@@ -147,7 +147,8 @@ async fn standing(director: &Director, job: &Job, course: &mut Course, led: &Res
     let outcome = &course.outcome;
     match (&outcome.sd, &outcome.fd) {
         (Some(None), _) => return Standing::Lost(problem("the Storage daemon was lost")),
-        (Some(Some(JobStatus::Incomplete)), Some(Some(fd))) => {
+        // A daemon that was started anew ends a job that has no whole file as failed.
+        (Some(Some(JobStatus::Incomplete | JobStatus::FatalError)), Some(Some(fd))) => {
             // Once a client may say so that has lost its way to a daemon that is there for the Director.
             let is_first = job.plan().lost_storages.is_empty();
             if reached.sd_lost.is_some() || (*fd == JobStatus::FatalError && is_first) {
