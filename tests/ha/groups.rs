@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use holdfast_tests::held::{FILES, Held, SURELY_SENT};
 use holdfast_tests::lost::{Fate, moment};
 use holdfast_tests::{compare_restored, expect_good, our_site, ours, plain_tree, scratch};
-use testkit::site::{Act, Builder, Gate, JobRow, Maker, OpenGate, Role, Site};
+use testkit::site::{Act, Builder, Gate, JobRow, Maker, OpenGate, Role, Site, hosts};
 use testkit::wait;
 
 use crate::two;
@@ -105,6 +105,40 @@ fn a_storage_that_comes_back_without_its_volumes_has_lost_them() -> Result<()> {
     drop(gate);
     ends_whole(&held)?;
     ensure!(storages(&held.site, 1)? == ["Far"], "{:?}", storages(&held.site, 1)?);
+    held.site.finish()
+}
+
+/// Nobody is told that its host is gone: the Director looks for it.
+#[test]
+fn a_storage_whose_wire_is_cut_is_left() -> Result<()> {
+    let mut held = Held::start(group().network())?;
+    wait_checkpoint(&held)?;
+    held.site.network()?.unplug(hosts::STORAGE)?;
+    held.release()?;
+    drop(next_attempt(&held)?);
+    ends_whole(&held)?;
+    ensure!(storages(&held.site, 1)? == ["Far"], "{:?}", storages(&held.site, 1)?);
+    held.site.network()?.plug(hosts::STORAGE)?;
+    // It is asked what it has left of jobs that are over, and told to give this one up.
+    wait::until("the lost Storage Daemon to have no job", 2 * wait::JOB, || {
+        let said = held.site.console(&["status storage=File1"])?;
+        Ok(said.contains("No Jobs running.").then_some(()))
+    })?;
+    held.site.finish()
+}
+
+/// A daemon that stands still breaks no connection; when it goes on, nobody wants what it does.
+#[test]
+fn a_storage_that_stands_still_is_left() -> Result<()> {
+    let mut held = Held::start(group())?;
+    wait_checkpoint(&held)?;
+    held.site.freeze(Role::Storage)?;
+    held.release()?;
+    let gate = next_attempt(&held)?;
+    held.site.thaw(Role::Storage)?;
+    drop(gate);
+    ends_whole(&held)?;
+    ensure!(storages(&held.site, 1)? == ["Far", "File1"], "{:?}", storages(&held.site, 1)?);
     held.site.finish()
 }
 

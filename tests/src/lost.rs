@@ -15,9 +15,9 @@ use crate::{clear_restored, compare_restored, our_site, pass, plain_tree};
 const FILES: usize = 150;
 const FILE_BYTES: usize = 60_000;
 /// What the job may read a second, so that a moment of it can be hit.
-const BYTES_PER_SECOND: u64 = 3_000_000;
+const BYTES_PER_SECOND: u64 = 2_000_000;
 /// The latest moment of a kill: a little after the job would have ended undisturbed.
-const LATEST_MS: u64 = 4_500;
+const LATEST_MS: u64 = 6_500;
 
 /// What becomes of the Storage Daemon that was killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

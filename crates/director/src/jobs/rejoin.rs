@@ -20,6 +20,12 @@ const COMES_BACK: Duration = Duration::from_secs(15);
 const COMES_BACK_AT_ONCE: Duration = Duration::from_secs(3);
 /// How long a client of such a job may take to notice that its Storage Daemon is gone, before it is told.
 const NOTICES: Duration = Duration::from_secs(3);
+/// How often a Storage Daemon is looked for while its connection stands, where another one can take the job on.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How long it may take to answer then.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+/// Looks without an answer after which it is lost.
+const LOOKS_IN_VAIN: u32 = 2;
 /// How often it is asked meanwhile.
 const ASK_EVERY: Duration = Duration::from_millis(250);
 
@@ -37,8 +43,13 @@ pub(crate) async fn wait(
         let has_others = job.plan().write_storages.len() > 1;
         let may_rejoin = sd.holdfast;
         let mut flow = Flow { job, sd: Some(&mut sd.peer), fd, until_storage_end: false, limit: None };
-        let (more, lost) =
-            if may_rejoin || has_others { flow.wait_or_loss().await } else { (flow.wait().await, None) };
+        let (more, lost) = if has_others {
+            flow.wait_or_missed(missed(director, &sd.storage.name)).await
+        } else if may_rejoin {
+            flow.wait_or_loss().await
+        } else {
+            (flow.wait().await, None)
+        };
         ends.fd = ends.fd.or(more.fd);
         ends.sd = ends.sd.take().or(more.sd);
         ends.refused = ends.refused.take().or(more.refused);
@@ -57,6 +68,26 @@ pub(crate) async fn wait(
                 ends.fd = ends.fd.or(more.fd);
                 return ends;
             }
+        }
+    }
+}
+
+/// Ends when a Storage Daemon does not answer any more, though its connection stands: a host that is gone without a word is noticed
+/// by TCP only after minutes, a process that stands still never.
+async fn missed(director: &Director, name: &str) -> String {
+    let mut silent = 0;
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let Some(storage) = director.config().storage(name).cloned() else { continue };
+        match tokio::time::timeout(ANSWERS_WITHIN, director.connect_storage(&storage)).await {
+            Ok(Ok(conn)) => {
+                conn.terminate().await;
+                silent = 0;
+            }
+            Ok(Err(_)) | Err(_) => silent += 1,
+        }
+        if silent == LOOKS_IN_VAIN {
+            return format!("Storage daemon {name} has not answered for a while");
         }
     }
 }

@@ -426,16 +426,29 @@ enum Said {
 impl Flow<'_> {
     /// Waits until both daemons have ended, or are lost, or do not end after a cancel.
     pub(crate) async fn wait(&mut self) -> Ends {
-        self.follow(false).await.0
+        self.follow(false, std::future::pending()).await.0
     }
 
     /// As [`Flow::wait`], but a lost Storage Daemon ends the wait at once, unless the operator wants the job to end; the text says
     /// how it was lost.
     pub(crate) async fn wait_or_loss(&mut self) -> (Ends, Option<String>) {
-        self.follow(true).await
+        self.follow(true, std::future::pending()).await
     }
 
-    async fn follow(&mut self, return_at_loss: bool) -> (Ends, Option<String>) {
+    /// As [`Flow::wait_or_loss`], where `missed` ends, saying how, when the Storage Daemon is lost without its connection having broken.
+    pub(crate) async fn wait_or_missed(
+        &mut self,
+        missed: impl Future<Output = String>,
+    ) -> (Ends, Option<String>) {
+        self.follow(true, missed).await
+    }
+
+    async fn follow(
+        &mut self,
+        return_at_loss: bool,
+        missed: impl Future<Output = String>,
+    ) -> (Ends, Option<String>) {
+        tokio::pin!(missed);
         let mut ends = Ends::default();
         let (mut fd_open, mut sd_open) = (self.fd.is_some(), self.sd.is_some());
         let mut deadline = self.limit;
@@ -445,6 +458,7 @@ impl Flow<'_> {
             let said = tokio::select! {
                 answer = next(&mut self.fd), if fd_open => from_fd(answer),
                 answer = next(&mut self.sd), if sd_open => from_sd(answer),
+                problem = &mut missed, if sd_open && !asked => Said::Lost("sd", problem),
                 _ = self.job.wished(), if !asked => {
                     asked = true;
                     deadline = Some(Instant::now() + AFTER_CANCEL);
