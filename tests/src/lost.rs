@@ -1,6 +1,6 @@
 //! A Storage Daemon killed at a random moment of a backup that has another one in its group.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -45,11 +45,12 @@ pub struct Moment {
 /// When it does not.
 pub fn moment(seed: u64, client: Maker, fate: Fate) -> Result<Moment> {
     let dir = crate::scratch()?;
-    let tree = dir.path().join("tree");
-    make_tree(&tree)?;
-    let mut site = group(client).tree(&tree).start()?;
+    let trees = ["first", "second", "kinds"].map(|name| dir.path().join(name));
+    make_trees(&trees)?;
+    let builder = trees.iter().fold(group(client), Builder::tree);
+    let mut site = builder.start()?;
     let shown =
-        at(&mut site, &tree, seed, fate).with_context(|| format!("seed {seed}, {client:?}, {fate:?}"));
+        at(&mut site, &trees, seed, fate).with_context(|| format!("seed {seed}, {client:?}, {fate:?}"));
     let shown = shown.map_err(|error| error.context(site.job_log()))?;
     if fate == Fate::Gone && !site.is_running(Role::Storage) {
         site.forget(Role::Storage)?;
@@ -63,17 +64,19 @@ fn group(client: Maker) -> Builder {
         .client(client)
         .far_storage(Maker::Holdfast)
         .pool("Storage = File1, Far")
+        .option("sparse = yes")
         .job(format!("Maximum Bandwidth = {BYTES_PER_SECOND}"))
         .storage_daemon_if_ours("Checkpoint Interval = 1 second")
 }
 
-fn make_tree(tree: &Path) -> Result<()> {
-    plain_tree(&tree.join("a"), FILES / 2, FILE_BYTES)?;
-    every_kind(&tree.join("b"), 2, Kinds { large: 1 << 20, ..Kinds::default() })?;
-    plain_tree(&tree.join("c"), FILES / 2, FILE_BYTES)
+/// Many small files come first, so that most moments find some of them checkpointed.
+fn make_trees([first, second, kinds]: &[PathBuf; 3]) -> Result<()> {
+    plain_tree(first, FILES / 2, FILE_BYTES)?;
+    plain_tree(second, FILES / 2, FILE_BYTES)?;
+    every_kind(kinds, 2, Kinds { large: 1 << 20, ..Kinds::default() })
 }
 
-fn at(site: &mut Site, tree: &Path, seed: u64, fate: Fate) -> Result<Moment> {
+fn at(site: &mut Site, trees: &[PathBuf], seed: u64, fate: Fate) -> Result<Moment> {
     let mut rng = Rng::new(seed);
     let killed_after = Duration::from_millis(rng.below(LATEST_MS));
     let back_after = Duration::from_millis(rng.below(LATEST_MS));
@@ -111,6 +114,6 @@ fn at(site: &mut Site, tree: &Path, seed: u64, fate: Fate) -> Result<Moment> {
     if restored.status() != 'T' {
         bail!("the restore ended {:?}", restored.columns);
     }
-    compare_restored(site, tree)?.expect_equal()?;
+    trees.iter().try_for_each(|tree| compare_restored(site, tree)?.expect_equal())?;
     Ok(Moment { killed_after, attempts, storages: storages.len() })
 }

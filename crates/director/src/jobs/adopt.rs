@@ -192,7 +192,7 @@ async fn adopt(director: Director, job: Arc<Job>, row: JobRow, attempt: AttemptR
 
 /// The same of the control job of a copy.
 async fn adopt_copy(director: &Director, job: &Arc<Job>, mut course: Course, attempt: &AttemptRow) {
-    let led = match copy::adopt::adopt(director, job, &mut course, attempt).await {
+    let led = match Box::pin(copy::adopt::adopt(director, job, &mut course, attempt)).await {
         Ok(copy::adopt::Left::Anew) => return Box::pin(start_anew(director, job, attempt.attempt)).await,
         Ok(copy::adopt::Left::Ended) => Ok(()),
         Err(fail) => Err(fail),

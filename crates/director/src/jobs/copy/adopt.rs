@@ -82,7 +82,7 @@ pub(crate) async fn adopt(
         Standing::NotStarted | Standing::Stock(_) => {}
     }
     course.reached.copy = Some(writing);
-    run::follow(director, job, course.attempt, &mut course.reached).await;
+    Box::pin(run::follow(director, job, course.attempt, &mut course.reached)).await;
     Ok(Left::Ended)
 }
 

@@ -43,7 +43,7 @@ pub(crate) async fn run(
     start(job, reached).await?;
     job.step(&Step::Run);
     reached.data = true;
-    follow(director, job, attempt, reached).await;
+    Box::pin(follow(director, job, attempt, reached)).await;
     Ok(())
 }
 
