@@ -289,7 +289,7 @@ async fn serve(daemon: Arc<Daemon>, mut call: Incoming) {
     };
     match &hello.hello {
         Hello::Ping => ping(call).await,
-        Hello::StorageCalls { job, .. } => match daemon.jobs.running(job) {
+        Hello::StorageCalls { job, .. } => match daemon.jobs.of_any_director(job) {
             Some(job) => match call.into_std() {
                 Ok(stream) => job.deliver_call(stream),
                 Err(error) => tracing::warn!(%error, "call of a Storage Daemon was lost"),

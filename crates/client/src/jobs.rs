@@ -41,7 +41,8 @@ pub struct EndedJob {
 
 #[derive(Default)]
 struct State {
-    running: HashMap<String, Arc<Job>>,
+    /// By Director and unique name: names are each Director's own.
+    running: HashMap<(String, String), Arc<Job>>,
     kept: VecDeque<(Instant, Arc<Job>)>,
     last: VecDeque<EndedJob>,
     run: u64,
@@ -64,23 +65,23 @@ impl Jobs {
     /// began it may stand still with its connection open, and the one who follows has closed that attempt.
     pub fn add(&self, job: &Arc<Job>) -> bool {
         let mut state = self.state();
-        if let Some(before) = state.running.get(&job.identity.name) {
+        if let Some(before) = state.running.get(&key_of(job)) {
             if !job.identity.follows(&before.identity) {
                 return false;
             }
             before.cancel();
         }
-        state.running.insert(job.identity.name.clone(), Arc::clone(job));
+        state.running.insert(key_of(job), Arc::clone(job));
         true
     }
 
     /// Moves a job to the ended ones; nothing is kept of an attempt whose place another has taken.
     pub fn end(&self, job: &Arc<Job>) {
         let mut state = self.state();
-        if !state.running.get(&job.identity.name).is_some_and(|running| Arc::ptr_eq(running, job)) {
+        if !state.running.get(&key_of(job)).is_some_and(|running| Arc::ptr_eq(running, job)) {
             return;
         }
-        state.running.remove(&job.identity.name);
+        state.running.remove(&key_of(job));
         state.run += 1;
         let counts = &job.counters;
         state.last.push_back(EndedJob {
@@ -105,10 +106,16 @@ impl Jobs {
         self.ended.notify_waiters();
     }
 
-    /// A running job by its unique name.
+    /// A running job of a Director by its unique name.
     #[must_use]
-    pub fn running(&self, name: &str) -> Option<Arc<Job>> {
-        self.state().running.get(name).cloned()
+    pub fn running(&self, director: &str, name: &str) -> Option<Arc<Job>> {
+        self.state().running.get(&(director.to_owned(), name.to_owned())).cloned()
+    }
+
+    /// A running job by its unique name, whoever's it is: a Storage Daemon that calls says no more.
+    #[must_use]
+    pub fn of_any_director(&self, name: &str) -> Option<Arc<Job>> {
+        self.state().running.values().find(|job| job.identity.name == name).cloned()
     }
 
     /// All running jobs, oldest first.
@@ -121,10 +128,11 @@ impl Jobs {
 
     /// A running job, or an ended one whose journal is kept.
     #[must_use]
-    pub fn find(&self, name: &str) -> Option<Arc<Job>> {
+    pub fn find(&self, director: &str, name: &str) -> Option<Arc<Job>> {
+        let key = (director.to_owned(), name.to_owned());
         let state = self.state();
-        let kept = || state.kept.iter().map(|(_, job)| job).find(|job| job.identity.name == name);
-        state.running.get(name).or_else(kept).cloned()
+        let kept = || state.kept.iter().map(|(_, job)| job).find(|job| key_of(job) == key);
+        state.running.get(&key).or_else(kept).cloned()
     }
 
     /// Running jobs and ended ones with a journal.
@@ -136,8 +144,8 @@ impl Jobs {
     }
 
     /// Forgets the journal of an ended job.
-    pub fn forget(&self, name: &str) {
-        self.state().kept.retain(|(_, job)| job.identity.name != name);
+    pub fn forget(&self, director: &str, name: &str) {
+        self.state().kept.retain(|(_, job)| job.identity.director != director || job.identity.name != name);
     }
 
     /// The last ended jobs, oldest first.
@@ -152,6 +160,10 @@ impl Jobs {
         let state = self.state();
         (state.run, state.running.len())
     }
+}
+
+fn key_of(job: &Job) -> (String, String) {
+    (job.identity.director.clone(), job.identity.name.clone())
 }
 
 impl State {
@@ -194,13 +206,24 @@ mod tests {
     #[test]
     fn a_later_attempt_takes_the_place_of_the_one_before() {
         let (jobs, first, second) = (Jobs::default(), job("dc1-dir", 1), job("dc1-dir", 2));
-        assert!(jobs.add(&first) && !jobs.add(&job("dc1-dir", 1)) && !jobs.add(&job("other-dir", 2)));
+        assert!(jobs.add(&first) && !jobs.add(&job("dc1-dir", 1)));
         assert!(!is_canceled(&first));
         assert!(jobs.add(&second) && is_canceled(&first));
         jobs.end(&first);
-        let running = jobs.running(&second.identity.name).unwrap();
+        let running = jobs.running("dc1-dir", &second.identity.name).unwrap();
         assert!(Arc::ptr_eq(&running, &second) && !is_canceled(&second));
         jobs.end(&second);
         assert!(jobs.all_running().is_empty() && jobs.last().len() == 1);
+    }
+
+    #[test]
+    fn directors_that_name_their_jobs_alike_do_not_meet() {
+        let (jobs, one, other) = (Jobs::default(), job("dc1-dir", 1), job("dc2-dir", 1));
+        assert!(jobs.add(&one) && jobs.add(&other));
+        let name = &one.identity.name;
+        assert!(Arc::ptr_eq(&jobs.running("dc2-dir", name).unwrap(), &other));
+        jobs.end(&one);
+        assert!(jobs.running("dc1-dir", name).is_none() && jobs.running("dc2-dir", name).is_some());
+        assert!(jobs.of_any_director(name).is_some() && !is_canceled(&other));
     }
 }

@@ -15,7 +15,7 @@ use crate::status;
 
 impl DirectorSession {
     pub(super) async fn cancel(&mut self, kind: CancelKind, name: &str) -> Next {
-        let answer = match self.daemon.jobs.running(name) {
+        let answer = match self.daemon.jobs.running(self.director_name(), name) {
             Some(job) => {
                 match kind {
                     CancelKind::Cancel => job.cancel(),
@@ -38,7 +38,7 @@ impl DirectorSession {
             for job in self.daemon.jobs.all_running() {
                 job.counters.bandwidth.store(limit, Ordering::Relaxed);
             }
-        } else if let Some(job) = self.daemon.jobs.running(name) {
+        } else if let Some(job) = self.daemon.jobs.running(self.director_name(), name) {
             job.counters.bandwidth.store(limit, Ordering::Relaxed);
         } else {
             self.send(format!("2901 Job {name} not found.\n")).await;
@@ -82,7 +82,7 @@ impl DirectorSession {
                 if let Some(job) = self.own_job(&close.job, close.attempt) {
                     job.outbox.ack(u64::MAX);
                     job.cancel();
-                    self.daemon.jobs.forget(&close.job);
+                    self.daemon.jobs.forget(&job.identity.director, &close.job);
                 }
                 self.answer("2000 OK close\n").await
             }
@@ -100,7 +100,7 @@ impl DirectorSession {
     /// A job of this Director and catalog.
     pub(super) fn own_job(&self, name: &str, attempt: types::Attempt) -> Option<Arc<Job>> {
         let registered = self.registered.as_ref()?;
-        self.daemon.jobs.find(name).filter(|job| {
+        self.daemon.jobs.find(self.director_name(), name).filter(|job| {
             job.identity.attempt == attempt
                 && job.identity.director == registered.director
                 && job.identity.catalog == Some(registered.registration.catalog)

@@ -225,7 +225,7 @@ impl DirectorSession {
             }
         }
         if job.outbox.is_done() {
-            self.daemon.jobs.forget(&job.identity.name);
+            self.daemon.jobs.forget(&job.identity.director, &job.identity.name);
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use conf::StorageConfig;
 use conf::storage::VolumeFormat;
-use types::{ActivationId, JobId, Nonce, VolSession, VolumeName};
+use types::{ActivationId, Nonce, VolSession, VolumeName};
 use volume::BlockVersion;
 
 use crate::device::{Changer, Device, Load};
@@ -203,13 +203,13 @@ impl Daemon {
 
     /// Claims a Volume for a job that appends on the device at `place`; false when another device has it, or the job has no claim on
     /// the device. Two devices that wrote one file would overwrite each other's blocks.
-    pub(crate) fn claim_volume(&self, job: JobId, place: usize, volume: &VolumeName) -> bool {
+    pub(crate) fn claim_volume(&self, session: VolSession, place: usize, volume: &VolumeName) -> bool {
         let _claims = self.lock_claims();
         if self.append_device_of(volume).is_some_and(|user| user != place) {
             return false;
         }
         let mut state = self.devices[place].state();
-        let own = state.appenders.iter_mut().find(|r| r.job == job);
+        let own = state.appenders.iter_mut().find(|r| r.session == session);
         own.map(|own| own.volume = Some(volume.clone())).is_some()
     }
 
@@ -236,11 +236,11 @@ impl Daemon {
     }
 
     /// Ends a job's claims on devices.
-    pub fn release_devices(&self, job: JobId) {
+    pub fn release_devices(&self, session: VolSession) {
         for device in &self.devices {
             let mut state = device.state();
-            state.appenders.retain(|r| r.job != job);
-            state.readers.retain(|r| *r != job);
+            state.appenders.retain(|r| r.session != session);
+            state.readers.retain(|r| *r != session);
             if state.readers.is_empty() {
                 state.reading = None;
             }

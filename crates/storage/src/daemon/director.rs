@@ -104,7 +104,7 @@ impl Session {
                 let phase = job.state().phase;
                 if !self.is_busy.load(Ordering::Acquire) && phase == JobPhase::Reserved {
                     // It never came to `run`.
-                    self.daemon.release_devices(job.spec.id);
+                    self.daemon.release_devices(job.session);
                     self.daemon.jobs.remove(job);
                 }
             }

@@ -73,7 +73,7 @@ fn no_client(job: &Job) -> JobEnd {
 
 /// The end of a job: its devices are free, the Director is told, the journal is kept.
 pub(crate) fn end_job(daemon: &Arc<Daemon>, job: &Arc<Job>, end: &JobEnd) {
-    daemon.release_devices(job.spec.id);
+    daemon.release_devices(job.session);
     let line = end_line(job, end);
     match &job.outbox {
         Outbox::Direct(direct) => {

@@ -177,7 +177,7 @@ fn take(
         if device.is_drive && !is_free {
             return Ok(false);
         }
-        state.readers.push(job.spec.id);
+        state.readers.push(job.session);
         return Ok(true);
     }
     let with = if candidate.with_volume {
@@ -194,7 +194,7 @@ fn take(
     match with {
         None => find_volume(daemon, job, device)?,
         // Another device may have been faster; the job finds one when it mounts.
-        Some(volume) => drop(daemon.claim_volume(job.spec.id, candidate.drive, &volume)),
+        Some(volume) => drop(daemon.claim_volume(job.session, candidate.drive, &volume)),
     }
     Ok(true)
 }
@@ -236,7 +236,7 @@ fn claim(daemon: &Daemon, job: &Job, group: &StorageGroup, request: &Request, pl
         return false;
     }
     state.appenders.push(Reservation {
-        job: job.spec.id,
+        session: job.session,
         pool: group.pool.clone(),
         pool_type: group.pool_type.clone(),
         volume: None,
@@ -249,7 +249,7 @@ fn claim(daemon: &Daemon, job: &Job, group: &StorageGroup, request: &Request, pl
 pub(crate) fn finding(daemon: &Daemon, job: &Job, device: &Device) -> Finding {
     let pool = {
         let state = device.state();
-        state.appenders.iter().find(|r| r.job == job.spec.id).map(|r| r.pool.clone())
+        state.appenders.iter().find(|r| r.session == job.session).map(|r| r.pool.clone())
     };
     let pool = pool.unwrap_or_else(|| job.state().pool.clone());
     // As many as other devices may have, and some that are out of order.
@@ -263,7 +263,7 @@ pub(crate) fn may_take(daemon: &Daemon, job: &Job, device: &Arc<Device>, volume:
     let will_be_read =
         job.state().bsr.as_ref().is_some_and(|b| b.volumes().iter().any(|v| v.name == volume.as_str()));
     let place = daemon.devices.iter().position(|d| Arc::ptr_eq(d, device));
-    !will_be_read && place.is_some_and(|place| daemon.claim_volume(job.spec.id, place, volume))
+    !will_be_read && place.is_some_and(|place| daemon.claim_volume(job.session, place, volume))
 }
 
 /// Finds a Volume for a job that has claimed the device; it is the job's then.

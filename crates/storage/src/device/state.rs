@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
-use types::{JobId, VolumeName};
+use types::{VolSession, VolumeName};
 use volume::{BlockFormat, BlockVersion, Verify};
 
 use super::changer::{Changer, ChangerCall, is_no_program};
@@ -35,8 +35,8 @@ pub enum Blocked {
 /// A job's claim to append on a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reservation {
-    /// Job.
-    pub job: JobId,
+    /// Session of the job: JobIds are each Director's own.
+    pub session: VolSession,
     /// Its pool.
     pub pool: String,
     /// Its type.
@@ -56,8 +56,8 @@ pub struct DeviceState {
     pub blocked: Option<Blocked>,
     /// Jobs that append or are going to.
     pub appenders: Vec<Reservation>,
-    /// Jobs that read.
-    pub readers: Vec<JobId>,
+    /// Sessions of the jobs that read.
+    pub readers: Vec<VolSession>,
     /// The Volume that is mounted for appending.
     pub mounted: Option<Arc<Mounted>>,
     /// Volume that is being read, for `status`.

@@ -135,7 +135,7 @@ impl Mounting<'_> {
 
     fn seen(&self) -> DriveSeen {
         let state = self.device.state();
-        let is_shared = state.appenders.iter().any(|r| r.is_writing && r.job != self.job.spec.id);
+        let is_shared = state.appenders.iter().any(|r| r.is_writing && r.session != self.job.session);
         let shared = state.mounted.as_ref().filter(|m| is_shared && !m.is_closed());
         DriveSeen { shared: shared.map(|m| (m.volume.clone(), m.generation)), mounts: state.next_generation }
     }
@@ -146,7 +146,7 @@ impl Mounting<'_> {
 
     fn reserved_volume(&self, left: Option<u64>) -> Option<VolumeName> {
         let state = self.device.state();
-        let own = state.appenders.iter().find(|r| r.job == self.job.spec.id);
+        let own = state.appenders.iter().find(|r| r.session == self.job.session);
         own.and_then(|r| r.volume.clone()).filter(|_| left.is_none())
     }
 
@@ -157,7 +157,7 @@ impl Mounting<'_> {
     /// Gives a claim back: the job does not get the Volume.
     fn give_back(&self) {
         let mut state = self.device.state();
-        if let Some(own) = state.appenders.iter_mut().find(|r| r.job == self.job.spec.id) {
+        if let Some(own) = state.appenders.iter_mut().find(|r| r.session == self.job.session) {
             own.volume = None;
         }
     }
@@ -277,7 +277,7 @@ impl Mounting<'_> {
     fn note_writing(&self, mounted: &Arc<Mounted>) {
         let mut state = self.device.state();
         state.blocked = None;
-        if let Some(own) = state.appenders.iter_mut().find(|r| r.job == self.job.spec.id) {
+        if let Some(own) = state.appenders.iter_mut().find(|r| r.session == self.job.session) {
             own.is_writing = true;
             own.volume = Some(mounted.volume.clone());
         }

@@ -442,3 +442,26 @@ fn recycling_needs_a_permit_and_then_starts_the_volume_anew() {
     assert_ne!(after[..200], before[..200]);
     assert!(catalog.row("V-0001").label_time > row.label_time);
 }
+
+/// JobIds are each Director's own: a job that ends must not give back what another Director's job of that number holds.
+#[test]
+fn jobs_of_one_number_hold_the_device_each_for_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let site = Site::start(dir.path(), "");
+    let catalog = Catalog::default();
+    let set = files(5, 10_000, 1);
+    let (mut one, mut other) = (Director::stock(site.port, &catalog), Director::stock(site.port, &catalog));
+    let mut waiting = Heard::default();
+    let (_, _, key) = other.start_job(7, "Other.7", 'B');
+    assert!(other.use_device(&mut waiting, true).starts_with("3000 OK use device"));
+    let ended = back_up(&site, &mut one, 7, &set);
+    assert_eq!(ended.end_field("JobStatus"), 84);
+    other.send("run");
+    let client = Client::connect(site.port, "Other.7", &key);
+    std::thread::scope(|scope| {
+        scope.spawn(|| client.back_up(&set));
+        other.until_end(&mut waiting);
+    });
+    assert_eq!(waiting.end_field("JobStatus"), 84);
+    assert_eq!(catalog.names().len(), 1, "{:?}", catalog.names());
+}

@@ -53,7 +53,7 @@ impl Session {
         }
         job.request_stop(StopRequest::Cancel);
         if job.state().phase != JobPhase::Running && job.state().phase != JobPhase::Waiting {
-            self.daemon.release_devices(job.spec.id);
+            self.daemon.release_devices(job.session);
             shelve(&self.daemon, job);
         }
     }
@@ -141,7 +141,7 @@ impl Session {
             let is_unused =
                 !old.has_client.load(Ordering::Acquire) && old.state().phase == JobPhase::Reserved;
             if is_unused && matches!(old.outbox, Outbox::Direct(_)) {
-                self.daemon.release_devices(old.spec.id);
+                self.daemon.release_devices(old.session);
                 self.daemon.jobs.remove(&old);
             }
         }
@@ -233,7 +233,7 @@ impl Session {
                     format!("3000 OK use device device={device} protect=0 encrypt=0\n")
                 }
                 Err(error) => {
-                    daemon.release_devices(job.spec.id);
+                    daemon.release_devices(job.session);
                     format!("{}\n", chain(&error))
                 }
             };
