@@ -41,6 +41,7 @@ pub mod script;
 pub mod selection;
 mod service;
 pub mod sqlite;
+pub mod standing;
 pub mod storage;
 mod time;
 mod tx;

@@ -279,6 +279,25 @@ pub fn move_to_pool(tx: &WriteTx<'_>, media: &mut MediaRow, to: PoolId) -> Resul
     crate::pool::recount(tx, to)
 }
 
+/// Says that Volumes lie at another Storage now.
+///
+/// # Errors
+/// Those of the database.
+pub fn relocate(tx: &WriteTx<'_>, ids: &[MediaId], to: StorageId) -> Result<()> {
+    for id in ids {
+        tx.execute("UPDATE Media SET StorageId = ?2 WHERE MediaId = ?1", params![*id, to])?;
+    }
+    Ok(())
+}
+
+/// The Volumes at a Storage, by key.
+///
+/// # Errors
+/// Those of the database; [`CatalogError::BadValue`].
+pub fn list_at(r: &ReadTx<'_>, storage: StorageId) -> Result<Vec<MediaRow>> {
+    r.all("SELECT * FROM Media WHERE StorageId = ?1 ORDER BY MediaId", params![storage], MediaRow::from_row)
+}
+
 /// A Volume by its key.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use crate::error::{CatalogError, Result};
 use crate::time::{LocalTime, Zone};
 use types::{
     Attempt, ClientId, Epoch, FileId, FileIndex, FileSetId, JobId, JobMediaId, MediaId, PathId, PoolId, Seq,
-    StorageId, Timestamp,
+    StorageEpoch, StorageId, Timestamp,
 };
 
 /// A parameter or a column's value. Text is bytes: file names need not be UTF-8 and are stored as they are (spec/05 §1.2).
@@ -124,6 +124,12 @@ impl From<Epoch> for Value<'_> {
     /// Bit for bit: the high half is a timeline that stays far below 2^31.
     fn from(v: Epoch) -> Self {
         Value::Int(v.0.cast_signed())
+    }
+}
+
+impl From<StorageEpoch> for Value<'_> {
+    fn from(v: StorageEpoch) -> Self {
+        Value::from(v.0)
     }
 }
 
@@ -314,7 +320,8 @@ id_from_value!(
     PathId(u32),
     FileIndex(i32),
     Attempt(u32),
-    Seq(u64)
+    Seq(u64),
+    StorageEpoch(u64)
 );
 
 impl FromValue for Epoch {

@@ -7,6 +7,7 @@ mod settings;
 
 mod copies;
 mod known;
+mod standing;
 mod withdraw;
 
 use catalog::attempt::{self, AttemptState, Totals};
@@ -59,6 +60,7 @@ async fn conforms<F: Future<Output = Catalog>>(fresh: impl Fn() -> F) {
     copies::a_pool_tells_what_may_be_copied(&new().await).await;
     copies::a_copy_is_compared_and_completed(&new().await).await;
     copies::a_migrated_job_loses_its_files_or_itself(&new().await).await;
+    standing::a_storage_and_its_volumes_change_place_together(&new().await).await;
 }
 
 struct Fixture {

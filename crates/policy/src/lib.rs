@@ -6,6 +6,7 @@
 //! * [`group`]: which of several Storages a job writes to, and how it goes on when it has lost one.
 //! * [`copy`]: which jobs a Copy or Migration Job takes, and where they go.
 //! * [`reconcile`]: what is done about a catalog that has gone back in time.
+//! * [`spare`]: a Storage and its cold spare: who serves, and what a change of that does.
 //! * [`volume`]: which Volume is written next, when one is full, what pruning and recycling may take.
 //!
 //! Whatever destroys something is a plan value first: printable, comparable, then executed by the director. Absent on
@@ -20,4 +21,5 @@ pub mod queue;
 pub mod reconcile;
 pub mod restore;
 pub mod schedule;
+pub mod spare;
 pub mod volume;

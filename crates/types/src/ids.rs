@@ -147,6 +147,28 @@ impl fmt::Display for Epoch {
     }
 }
 
+/// A number that grows whenever the place of a Storage goes over between it and its cold spare (docs/cold-spare.md); 1 = it never
+/// has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StorageEpoch(pub u64);
+
+impl StorageEpoch {
+    /// Of a pair in which the main Storage has always served.
+    pub const FIRST: Self = Self(1);
+
+    /// The next one above this.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for StorageEpoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 macro_rules! token_type {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*

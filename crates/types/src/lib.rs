@@ -13,7 +13,7 @@ mod vol_status;
 
 pub use ids::{
     ActivationId, Attempt, CatalogId, ClientId, Epoch, FileId, FileIndex, FileSetId, JobId, JobMediaId,
-    MediaId, Nonce, PathId, PoolId, Seq, StorageId, VolAddr, VolSession,
+    MediaId, Nonce, PathId, PoolId, Seq, StorageEpoch, StorageId, VolAddr, VolSession,
 };
 pub use job::{JobLevel, JobStatus, JobType, Replace};
 pub use name::{NAME_BYTES_MAX, NameError, ResourceName, VolumeName, bash_spaces, unbash_spaces};

@@ -180,6 +180,16 @@ impl Field for types::Epoch {
     }
 }
 
+impl Field for types::StorageEpoch {
+    fn read(raw: Option<&[u8]>) -> Option<Self> {
+        as_text(raw?)?.parse().ok().map(Self)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) -> bool {
+        self.0.write(out)
+    }
+}
+
 impl Field for types::VolTime {
     fn read(raw: Option<&[u8]>) -> Option<Self> {
         as_text(raw?)?.parse().ok().map(Self)

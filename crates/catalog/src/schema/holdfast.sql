@@ -144,6 +144,17 @@ CREATE TABLE hf_writer (
     PRIMARY KEY (Director, Instance)
 );
 
+-- Which of a Storage and its cold spare serves.
+CREATE TABLE hf_storage (
+    Director VARCHAR(128) NOT NULL,
+    Name VARCHAR(128) NOT NULL,
+    Spare VARCHAR(128) NOT NULL,
+    Serving VARCHAR(128) NOT NULL,
+    Epoch BIGINT NOT NULL,
+    ChangedAt BIGINT NOT NULL,
+    PRIMARY KEY (Director, Name)
+);
+
 -- Number of Holdfast's own schema steps done.
 CREATE TABLE hf_schema (
     Step INTEGER NOT NULL

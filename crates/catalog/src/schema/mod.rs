@@ -33,6 +33,10 @@ const STEPS: &[Step] = &[
     Step { what: "claims by their ids", change: leader_column("Claim", "VARCHAR(32) NOT NULL DEFAULT ''") },
     Step { what: "leaderships given back", change: leader_column("Released", "INTEGER NOT NULL DEFAULT 0") },
     Step { what: "heirs of leaderships", change: leader_column("Heir", "VARCHAR(128) NOT NULL DEFAULT ''") },
+    Step {
+        what: "Storages and their cold spares",
+        change: Change::Sql(include_str!("steps/09_storage.sql")),
+    },
 ];
 
 const fn leader_column(column: &'static str, definition: &'static str) -> Change {

@@ -14,7 +14,9 @@ use volume::BlockVersion;
 use crate::device::{Changer, Device, Load};
 use crate::job::{JobTable, NonceGiver};
 use crate::journal::{Shelf, ShelfLimits};
-use crate::ledger::{DirectorKey, DirectorRegistry, Home, JobMarks, Nonces, Registration, next_session_time};
+use crate::ledger::{
+    DirectorKey, DirectorRegistry, Home, JobMarks, Nonces, Registration, StoragePlaces, next_session_time,
+};
 use crate::lock::{lock, wait};
 
 /// What all sessions share.
@@ -28,6 +30,8 @@ pub struct Daemon {
     pub registry: DirectorRegistry,
     /// Highest JobIds of Directors.
     pub job_marks: JobMarks,
+    /// Which of a Storage and its cold spare serves.
+    pub places: StoragePlaces,
     /// Devices, in the order of the configuration.
     pub devices: Vec<Arc<Device>>,
     /// Changers.
@@ -62,6 +66,7 @@ impl Daemon {
         let home = Home::open(&home_directory(&config))?;
         let registry = DirectorRegistry::load(home.directors())?;
         let job_marks = JobMarks::new(home.directors());
+        let places = StoragePlaces::new(home.directors());
         let started_unix = crate::text::unix_now();
         let session_time = next_session_time(&home, u32::try_from(started_unix).unwrap_or(u32::MAX))?;
         let (devices, changers) = build_devices(&config);
@@ -72,6 +77,7 @@ impl Daemon {
             home,
             registry,
             job_marks,
+            places,
             devices,
             changers,
             jobs: JobTable::default(),
@@ -305,6 +311,7 @@ impl NonceGiver for RegistrationNonces {
 /// The durable files cannot be read or changed.
 pub fn forget_director(config: &StorageConfig, name: &str) -> std::io::Result<usize> {
     let home = Home::open(&home_directory(config))?;
+    StoragePlaces::new(home.directors()).forget(name)?;
     DirectorRegistry::load(home.directors())?.forget(name)
 }
 

@@ -9,6 +9,7 @@ use crossbeam_channel::Sender;
 use net::blocking::{Conn, PacketReader};
 use types::{ActivationId, CatalogId, Epoch};
 use wire::hello::Hello;
+use wire::msg::holdfast::StoragePlace;
 use wire::scan::Fields;
 use wire::version::{DirVersion, Generation};
 use wire::{PacketRef, Signal};
@@ -17,7 +18,7 @@ use super::Daemon;
 use super::command::Console;
 use super::inventory::list_line;
 use crate::job::{Job, JobPhase, Line, Outbox};
-use crate::ledger::{DirectorKey, RegisterError, Registration};
+use crate::ledger::{DirectorKey, NotServing, RegisterError, Registration};
 use crate::session::chain;
 
 /// Serves a Director until it leaves.
@@ -38,6 +39,7 @@ pub(crate) fn serve(daemon: &Arc<Daemon>, director: &conf::storage::Director, co
         line,
         registration: None,
         job: None,
+        not_serving: None,
         answers: None,
         is_busy: Arc::new(AtomicBool::new(false)),
     };
@@ -61,6 +63,8 @@ struct Session {
     line: Arc<Line>,
     registration: Option<Registration>,
     job: Option<Arc<Job>>,
+    /// Why nothing is read or written for this connection: its Storage is not the one that serves.
+    not_serving: Option<NotServing>,
     /// Where a stock Director's answers go while a job of this connection asks.
     answers: Option<Sender<Vec<u8>>>,
     /// Whether the job's thread is at work: then a stock Director's packets are answers.
@@ -167,6 +171,13 @@ impl Session {
             return Next::Go;
         }
         tracing::debug!(director = self.director, command = text, "command");
+        if let Some(refused) = self.not_serving.as_ref().filter(|_| uses_storage(line)) {
+            self.say(&format!("3989 {refused}\n"));
+            if !line.starts_with(b"JobId=") {
+                let _ = self.line.signal(Signal::Eod);
+            }
+            return Next::Go;
+        }
         if line.starts_with(b"JobId=") {
             self.start_job(line);
         } else if line.starts_with(b"use storage=") {
@@ -240,7 +251,7 @@ impl Session {
     }
 
     fn is_holdfast_command(&self, line: &[u8]) -> bool {
-        let words: [&[u8]; 5] = [b"nonce", b"jobs", b"inventory", b"attach ", b"close "];
+        let words: [&[u8]; 6] = [b"nonce", b"jobs", b"inventory", b"place ", b"attach ", b"close "];
         self.has_additions && words.iter().any(|w| line.starts_with(w))
     }
 
@@ -254,10 +265,40 @@ impl Session {
             self.list_jobs();
         } else if line.starts_with(b"inventory") {
             self.tell_inventory();
+        } else if line.starts_with(b"place ") {
+            self.place(line);
         } else if line.starts_with(b"attach ") {
             self.attach(line);
         } else {
             self.close(line);
+        }
+    }
+
+    /// `place storage= epoch= serving= here=` (docs/extensions.md §11).
+    fn place(&mut self, line: &[u8]) {
+        let Ok(said) = StoragePlace::parse(line) else {
+            return self.say("3986 Bad place command.\n");
+        };
+        match self.daemon.places.learn(&self.key(), &said) {
+            Ok((epoch, None)) => {
+                self.not_serving = None;
+                self.say(&format!("3000 OK place epoch={epoch}\n"));
+            }
+            Ok((_, Some(refused))) => {
+                self.say(&format!("3989 {refused}\n"));
+                self.not_serving = Some(refused);
+            }
+            Err(error) => {
+                tracing::error!(%error, "the place of a Storage could not be remembered");
+                let refused = NotServing {
+                    role: said.role,
+                    serving: said.serving,
+                    epoch: said.epoch,
+                    here: said.here,
+                };
+                self.not_serving = Some(refused);
+                self.say(&format!("3987 {error}\n"));
+            }
         }
     }
 
@@ -286,4 +327,10 @@ impl Session {
         }
         let _ = self.line.signal(Signal::Eod);
     }
+}
+
+/// Whether a command reads or writes Volumes, so that it is only for the Storage that serves.
+fn uses_storage(line: &[u8]) -> bool {
+    let words: [&[u8]; 4] = [b"JobId=", b"label ", b"relabel ", b"mount "];
+    words.iter().any(|word| line.starts_with(word))
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use types::{
     ActivationId, Attempt, CatalogId, Epoch, FileIndex, JobId, JobLevel, JobStatus, JobType, Nonce, Seq,
-    VolTime,
+    StorageEpoch, VolTime,
 };
 
 use crate::line_message;
@@ -17,6 +17,26 @@ line_message! {
         "catalog" catalog: CatalogId,
         /// Instance of the Director.
         "instance" instance: String,
+    } "\n"
+}
+
+line_message! {
+    /// Which of a Storage and its cold spare serves, and which of them this connection is for (§11).
+    StoragePlace = "place " {
+        /// The main Storage of the pair.
+        "storage" role: String,
+        "epoch" epoch: StorageEpoch,
+        /// The one that serves.
+        "serving" serving: String,
+        /// The one that this connection is for.
+        "here" here: String,
+    } "\n"
+}
+
+line_message! {
+    /// An SD's answer to [`StoragePlace`] where the Storage addressed serves.
+    StoragePlaced = "3000 OK place " {
+        "epoch" epoch: StorageEpoch,
     } "\n"
 }
 
@@ -148,6 +168,8 @@ pub enum Command {
     Jobs,
     /// `inventory`: what is known here of this Director and catalog (SD)?
     Inventory,
+    /// `place …`: who serves of a Storage and its cold spare (SD).
+    Place(StoragePlace),
     /// `attach …`.
     Attach(Attach),
     /// `close …`.
@@ -186,6 +208,7 @@ impl Command {
             b"nonce" => Ok(Self::Nonce),
             b"jobs" => Ok(Self::Jobs),
             b"inventory" => Ok(Self::Inventory),
+            b"place" => StoragePlace::parse(line).map(Self::Place),
             b"attach" => Attach::parse(line).map(Self::Attach),
             b"close" => Close::parse(line).map(Self::Close),
             b"Ack" => Ok(Self::Ack {
@@ -213,6 +236,7 @@ impl Command {
             Self::Nonce => b"nonce\n".to_vec(),
             Self::Jobs => b"jobs\n".to_vec(),
             Self::Inventory => b"inventory\n".to_vec(),
+            Self::Place(command) => command.format(),
             Self::Attach(command) => command.format(),
             Self::Close(command) => command.format(),
             Self::Ack { seq, replicated } => {
@@ -389,6 +413,7 @@ mod tests {
             "nonce\n",
             "jobs\n",
             "inventory\n",
+            "place storage=sd1 epoch=2 serving=sd1\x01spare here=sd1\n",
             "attach JobId=3 Job=x.2026-11-23_15.05.25_07 attempt=1 from=18\n",
             "close JobId=3 Job=x.2026-11-23_15.05.25_07 attempt=1\n",
             "Ack 17\n",
