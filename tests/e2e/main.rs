@@ -1,6 +1,7 @@
 //! Backup and restore with Holdfast in every position, on trees with every kind of entry.
 
 mod accurate;
+mod cold_spare;
 mod copy;
 mod copy_restore;
 mod daemons;

@@ -252,6 +252,7 @@ impl Parser<'_> {
         self.check_levels();
         self.check_unsupported_jobs();
         self.check_cluster();
+        self.check_cold_spares();
         self.check_tls();
     }
 

@@ -24,6 +24,7 @@
 pub mod address;
 mod check;
 mod check_cluster;
+mod check_spare;
 pub mod client;
 pub mod console;
 pub mod diag;

@@ -29,6 +29,9 @@ pub enum DirectorError {
         /// Its words, with the epoch it knows.
         said: String,
     },
+    /// Of a Storage and its cold spare the other one serves.
+    #[error("{0}")]
+    NotServing(String),
     /// This instance is not the active one, or is stopping.
     #[error("this Director is not active: {0}")]
     NotActive(String),

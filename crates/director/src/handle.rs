@@ -16,6 +16,7 @@ use conf::DirectorConfig;
 use conf::director::{Client, Storage};
 use lead::{EpochGuard, Leadership, Lost};
 use policy::plan::JobRequest;
+use policy::spare::Standings;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -40,6 +41,7 @@ struct Inner {
     catalog: Catalog,
     leadership: Mutex<Option<Leadership>>,
     active: RwLock<Active>,
+    standings: RwLock<Arc<Standings>>,
     registry: Registry,
     reconciliation: Arc<Reconciliation>,
     messages: MessageCenter,
@@ -101,7 +103,7 @@ impl Director {
         let messages = MessageCenter::new(&config.director.name, &working);
         let registry = Registry::default();
         let now = text::now();
-        let active = Active::new(&config, &leadership);
+        let active = Active::new(&config, &leadership, Arc::default());
         let director = Self {
             inner: Arc::new(Inner {
                 configuration: watch::Sender::new(configuration),
@@ -110,6 +112,7 @@ impl Director {
                 catalog,
                 leadership: Mutex::new(Some(leadership)),
                 active: RwLock::new(active),
+                standings: RwLock::default(),
                 registry,
                 reconciliation: Arc::default(),
                 messages,
@@ -331,7 +334,9 @@ impl Director {
         let (new, changes) = self.read_again().await?;
         let new = Arc::new(new);
         self.sync_resources(&new).await?;
+        let standings = self.read_standings(&new.config).await?;
         self.inner.configuration.send_replace(Arc::clone(&new));
+        self.put_standings(standings);
         self.inner.reloaded.store(text::now().0, Ordering::Relaxed);
         self.apply_config();
         for line in &changes {
@@ -398,7 +403,9 @@ impl Director {
     /// Serves the catalog requests of jobs by the rules of the configuration as it is now.
     pub(crate) fn catalog_service(&self) -> CatalogService {
         let reconciliation = Arc::clone(&self.inner.reconciliation);
-        CatalogService::new(self.catalog().clone(), self.guard(), VolumeRules::from_config(&self.config()))
+        let resting = self.standings().iter().map(|standing| standing.resting().to_owned()).collect();
+        let rules = VolumeRules::from_config(&self.config()).without(resting);
+        CatalogService::new(self.catalog().clone(), self.guard(), rules)
             .held_while(Arc::new(move || reconciliation.hold().is_some()))
     }
 
@@ -406,7 +413,7 @@ impl Director {
         let config = self.config();
         if let Some(leadership) = &*lock(&self.inner.leadership) {
             *self.inner.active.write().unwrap_or_else(PoisonError::into_inner) =
-                Active::new(&config, leadership);
+                Active::new(&config, leadership, self.standings());
         }
         let daemon = config.daemon_messages().map(|m| m.destinations.clone()).unwrap_or_default();
         self.inner.messages.set_daemon(daemon.into());
@@ -452,6 +459,34 @@ impl Director {
         Ok(())
     }
 
+    /// Which of Storages and their cold spares serve.
+    pub(crate) fn standings(&self) -> Arc<Standings> {
+        Arc::clone(&self.inner.standings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn read_standings(&self, config: &Arc<DirectorConfig>) -> Result<Standings, DirectorError> {
+        let config = Arc::clone(config);
+        let read = self.catalog().read(move |r| crate::spare::load(r, &config)).await;
+        read.map_err(|error| DirectorError::Catalog(chain(&error)))
+    }
+
+    /// Learns from the catalog who serves: before anything else is done in an activation.
+    pub(crate) async fn load_standings(&self) -> Result<(), DirectorError> {
+        let standings = self.read_standings(&self.config()).await?;
+        self.set_standings(standings);
+        Ok(())
+    }
+
+    fn put_standings(&self, standings: Standings) {
+        *self.inner.standings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(standings);
+    }
+
+    /// From now on these serve.
+    pub(crate) fn set_standings(&self, standings: Standings) {
+        self.put_standings(standings);
+        self.apply_config();
+    }
+
     /// Returns when the schedules may have changed. Cancel safe.
     pub(crate) async fn schedule_changed(&self) {
         self.inner.schedule_changed.notified().await;
@@ -469,6 +504,15 @@ impl Director {
     pub async fn connect_storage(&self, storage: &Storage) -> Result<StorageConn, DirectorError> {
         let links = self.links();
         links.open_storage(&links.storage(storage)?, false).await
+    }
+
+    /// As [`Self::connect_storage`], to ask and look: also one whose cold spare, or whose main Storage, serves.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn visit_storage(&self, storage: &Storage) -> Result<StorageConn, DirectorError> {
+        let links = self.links();
+        links.visit_storage(&links.storage(storage)?, false).await
     }
 
     /// Opens a session with a File Daemon for a console command.
@@ -514,13 +558,14 @@ impl Director {
 }
 
 impl Active {
-    fn new(config: &DirectorConfig, leadership: &Leadership) -> Self {
+    fn new(config: &DirectorConfig, leadership: &Leadership, standings: Arc<Standings>) -> Self {
         let identity = Identity {
             epoch: leadership.epoch,
             activation: leadership.activation,
             catalog: leadership.catalog,
             instance: leadership.instance.clone(),
         };
-        Self { guard: leadership.guard().clone(), links: Arc::new(Links::new(&config.director, identity)) }
+        let links = Links::new(&config.director, identity).among(standings);
+        Self { guard: leadership.guard().clone(), links: Arc::new(links) }
     }
 }

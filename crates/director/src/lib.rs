@@ -4,6 +4,7 @@
 //! - [`Director`]: the shared handle. Everything that a console command, the scheduler or a job needs is reached through it.
 //! - `cluster`: whether this instance is active, and how consoles reach the one that is.
 //! - [`jobs`]: one task per job over its plan; the state machine, the queue, and what each job type does.
+//! - `spare`: which of a Storage and its cold spare serves.
 //! - `reconcile`: what is done about a catalog that has gone back in time.
 //! - [`messages`]: where job and daemon messages go.
 //!
@@ -25,6 +26,7 @@ mod reconcile;
 mod report;
 mod scheduler;
 mod service;
+mod spare;
 pub mod text;
 
 pub use configuration::{ConfigFiles, Configuration};

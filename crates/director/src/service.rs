@@ -620,6 +620,7 @@ async fn take_over(director: &Director, configuration: &Arc<Configuration>) -> R
     if !goes_on {
         director.sync_resources(configuration).await?;
     }
+    director.load_standings().await?;
     recall(director).await?;
     director.spawn(write_log(director.clone()));
     reconcile::begin(director, director.doubt()).await?;

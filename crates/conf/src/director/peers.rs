@@ -94,8 +94,8 @@ resource! {
         "Enabled" => enabled: bool = Kind::Bool, default("yes");
         /// Interval of keep-alives.
         "Heartbeat Interval" => heartbeat_interval: Duration = Kind::Time, default("5 minutes");
-        /// Storage whose place this one takes by `storage activate spare`.
-        "Cold Spare For" => cold_spare_for: Option<String> = Kind::Ref(ResourceKind::Storage), since("Holdfast"), pending();
+        /// Storage whose place this one takes by `storage activate` (cold-spare.md).
+        "Cold Spare For" => cold_spare_for: Option<String> = Kind::Ref(ResourceKind::Storage), since("Holdfast"), example("File1");
     }
     also {
         /// Warn when a Volume is larger.

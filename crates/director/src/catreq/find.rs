@@ -86,7 +86,10 @@ impl Search<'_> {
     }
 
     fn candidates(&self) -> catalog::Result<Vec<MediaRow>> {
-        media::find_candidates(self.server.tx, self.want.pool, &self.want.media_type)
+        let mut rows = media::find_candidates(self.server.tx, self.want.pool, &self.want.media_type)?;
+        let resting = self.server.resting()?;
+        rows.retain(|row| !resting.contains(&row.storage_id));
+        Ok(rows)
     }
 
     fn ready(&self, in_changer: bool, notes: &mut Vec<Note>) -> catalog::Result<Option<MediaRow>> {

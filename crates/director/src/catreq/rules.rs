@@ -13,6 +13,8 @@ pub struct VolumeRules {
     pools: BTreeMap<String, PoolDirectives>,
     /// Storage resource → the names of all that share its changer.
     changers: BTreeMap<String, Vec<String>>,
+    /// Storages that do not serve: their cold spare does, or the main one.
+    resting: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,7 +38,22 @@ impl VolumeRules {
             };
             (pool.name.clone(), directives)
         });
-        Self { pools: pools.collect(), changers: changers(config) }
+        Self { pools: pools.collect(), changers: changers(config), resting: Vec::new() }
+    }
+
+    /// Nothing is written to Volumes at these Storages, which do not serve.
+    #[must_use]
+    pub fn without(self, resting: Vec<String>) -> Self {
+        Self { resting, ..self }
+    }
+
+    /// The rows of the Storages that do not serve.
+    pub(super) fn resting(&self, r: &ReadTx<'_>) -> catalog::Result<Vec<StorageId>> {
+        let mut ids = Vec::with_capacity(self.resting.len());
+        for name in &self.resting {
+            ids.extend(catalog::storage::get_by_name(r, name)?.map(|row| row.id));
+        }
+        Ok(ids)
     }
 
     /// The Pool's row and directives together. `bytes` is the sum over its Volumes.

@@ -176,6 +176,9 @@ impl Server<'_> {
 
     /// Why the Volume must not be written; none when it may. Recycles it where that is due.
     fn check_write(&self, row: &mut MediaRow, notes: &mut Vec<Note>) -> catalog::Result<Option<String>> {
+        if self.resting()?.contains(&row.storage_id) {
+            return Ok(Some("but it lies at a Storage that does not serve".to_owned()));
+        }
         let Some(pool_row) = pool::get_by_name(self.tx, &self.context.pool)? else {
             return Ok(Some(format!("Pool \"{}\" is not in the catalog", self.context.pool)));
         };
@@ -329,6 +332,11 @@ impl Server<'_> {
     /// Whether only what is to be appended to may be given out (DESIGN §4 "Reconciliation").
     pub(super) fn is_held(&self) -> bool {
         self.shared.is_held()
+    }
+
+    /// Storages that do not serve: what is there is out of reach.
+    pub(super) fn resting(&self) -> catalog::Result<Vec<types::StorageId>> {
+        self.shared.rules.resting(self.tx)
     }
 
     pub(super) fn pool_facts(&self, row: &PoolRow) -> catalog::Result<PoolFacts> {

@@ -128,6 +128,11 @@ pub(crate) const COMMANDS: &[Command] = &[
     ),
     command("sqlquery", "Use SQL to query catalog", ""),
     command("statistics", "Display daemon statistics data", "all | <metric>"),
+    command(
+        "storage",
+        "Show or change which of a Storage and its cold spare serves",
+        "activate=<storage-name> [plan] [missing=leave] [yes]",
+    ),
     command("time", "Print current time", ""),
     command(
         "truncate",

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use catalog::Catalog;
 use conf::DirectorConfig;
 use policy::plan::JobRequest;
+use policy::spare::{SparePlan, Standings};
 use types::{Epoch, JobId, JobStatus, Timestamp};
 
 use crate::error::DirectorError;
@@ -76,6 +77,22 @@ pub(crate) trait Core: Send + Sync {
     fn connect_client<'a>(&'a self, client: &'a str) -> CoreFuture<'a, Result<ClientConn, DirectorError>>;
     /// An authenticated connection to a Storage Daemon.
     fn connect_storage<'a>(&'a self, storage: &'a str) -> CoreFuture<'a, Result<StorageConn, DirectorError>>;
+    /// As [`Self::connect_storage`], to ask and look: also one that does not serve.
+    fn visit_storage<'a>(&'a self, storage: &'a str) -> CoreFuture<'a, Result<StorageConn, DirectorError>> {
+        self.connect_storage(storage)
+    }
+    /// Which of Storages and their cold spares serve.
+    fn standings(&self) -> Arc<Standings> {
+        Arc::default()
+    }
+    /// What it takes that a Storage serves in the place of the other of its pair.
+    fn plan_storage<'a>(
+        &'a self,
+        storage: &'a str,
+        leave: bool,
+    ) -> CoreFuture<'a, Result<SparePlan, DirectorError>>;
+    /// Carries that out.
+    fn activate_storage(&self, planned: SparePlan) -> CoreFuture<'_, Result<Vec<String>, DirectorError>>;
     /// Lease time for a command that lets data be overwritten (docs/extensions.md §3).
     fn permit(&self) -> lead::Permit;
     /// A unique name for the console's connection to a daemon.
@@ -164,15 +181,27 @@ impl Core for Director {
     }
 
     fn connect_storage<'a>(&'a self, storage: &'a str) -> CoreFuture<'a, Result<StorageConn, DirectorError>> {
-        Box::pin(async move {
-            let config = Director::config(self);
-            let Some(storage) = config.storage(storage) else {
-                return Err(DirectorError::Plan(format!(
-                    "Storage \"{storage}\" is not in the configuration"
-                )));
-            };
-            Director::connect_storage(self, storage).await
-        })
+        Box::pin(async move { Director::connect_storage(self, &configured(self, storage)?).await })
+    }
+
+    fn visit_storage<'a>(&'a self, storage: &'a str) -> CoreFuture<'a, Result<StorageConn, DirectorError>> {
+        Box::pin(async move { Director::visit_storage(self, &configured(self, storage)?).await })
+    }
+
+    fn standings(&self) -> Arc<Standings> {
+        Director::standings(self)
+    }
+
+    fn plan_storage<'a>(
+        &'a self,
+        storage: &'a str,
+        leave: bool,
+    ) -> CoreFuture<'a, Result<SparePlan, DirectorError>> {
+        Box::pin(crate::spare::planned(self, storage, leave))
+    }
+
+    fn activate_storage(&self, planned: SparePlan) -> CoreFuture<'_, Result<Vec<String>, DirectorError>> {
+        Box::pin(crate::spare::carry_out(self, planned))
     }
 
     fn permit(&self) -> lead::Permit {
@@ -196,4 +225,12 @@ impl Core for Director {
             async move { if only_check { self.check_reload().await } else { Director::reload(self).await } },
         )
     }
+}
+
+fn configured(director: &Director, storage: &str) -> Result<conf::director::Storage, DirectorError> {
+    director
+        .config()
+        .storage(storage)
+        .cloned()
+        .ok_or_else(|| DirectorError::Plan(format!("Storage \"{storage}\" is not in the configuration")))
 }

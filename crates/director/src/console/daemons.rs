@@ -32,7 +32,9 @@ impl Session {
         let (address, port) = (&storage.address, storage.sd_port);
         self.ua.send(format!("Connecting to Storage daemon {name} at {address}:{port}{end}\n")).await?;
         let core = self.core.clone();
-        match self.ua.unless_gone(None, core.connect_storage(name)).await? {
+        // A Storage that does not serve may be looked at, and not used.
+        let opened = if dots { core.connect_storage(name) } else { core.visit_storage(name) };
+        match self.ua.unless_gone(None, opened).await? {
             Some(Ok(conn)) => Ok(Some(conn)),
             Some(Err(error)) => {
                 tracing::info!(storage = name, %error, "console command cannot reach its Storage");

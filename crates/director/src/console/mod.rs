@@ -39,6 +39,7 @@ mod simple;
 mod slots;
 mod sql;
 mod status;
+mod storage;
 mod table;
 #[cfg(test)]
 mod tests;

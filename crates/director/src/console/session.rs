@@ -213,6 +213,7 @@ impl Session {
             "setbandwidth" => Box::pin(self.setbandwidth(args)).await,
             "show" => Box::pin(self.show(args)).await,
             "statistics" => Box::pin(self.statistics(args)).await,
+            "storage" => Box::pin(self.storage(args)).await,
             "time" => self.ua.send(format!("{}\n", super::fmt::day_time(now()))).await,
             "update" => Box::pin(self.update(args)).await,
             "use" => self.use_command(args).await,

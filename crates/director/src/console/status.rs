@@ -84,6 +84,7 @@ impl Session {
     }
 
     pub(super) async fn status_storage(&mut self, name: &str) -> Done {
+        self.say_places(Some(name)).await?;
         let Some(mut conn) = self.open_storage(name, false).await? else { return Ok(()) };
         let answer = conn.command("status").await;
         self.relay(answer).await?;
@@ -121,6 +122,7 @@ impl Session {
             config.schedules.len(),
         );
         self.ua.send(text).await?;
+        self.say_places(None).await?;
         match self.core.held() {
             Some(why) => {
                 self.ua

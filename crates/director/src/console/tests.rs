@@ -7,6 +7,7 @@ use catalog::leader::Activation;
 use catalog::{Catalog, job, jobmedia, media};
 use conf::{DirectorConfig, TextLoader};
 use policy::plan::JobRequest;
+use policy::spare::SparePlan;
 use tokio::sync::mpsc;
 use types::{
     ActivationId, Epoch, FileIndex, FileSetId, JobId, JobLevel, JobStatus, JobType, StorageId, Timestamp,
@@ -242,6 +243,18 @@ impl Core for FakeCore {
 
     fn connect_storage<'a>(&'a self, storage: &'a str) -> CoreFuture<'a, Result<StorageConn, DirectorError>> {
         Box::pin(async move { Err(unreachable_daemon(storage)) })
+    }
+
+    fn plan_storage<'a>(
+        &'a self,
+        storage: &'a str,
+        _: bool,
+    ) -> CoreFuture<'a, Result<SparePlan, DirectorError>> {
+        Box::pin(async move { Err(unreachable_daemon(storage)) })
+    }
+
+    fn activate_storage(&self, _: SparePlan) -> CoreFuture<'_, Result<Vec<String>, DirectorError>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     fn permit(&self) -> lead::Permit {

@@ -6,6 +6,7 @@ use super::level::{self, Ground};
 use super::machine::Step;
 use super::outcome::Wish;
 use super::readback::ReadBack;
+use super::retarget::retarget;
 use super::session::{Ends, Fail, FdSession, SdSession};
 use super::view::WaitReason;
 use super::{aftermath, backup, copy, failover, leftover, restore, scripts};
@@ -132,8 +133,11 @@ async fn lead(director: &Director, job: &Arc<Job>, course: &mut Course) -> Resul
     if copy::is_control(&job.plan()) {
         copy::choose(director, job).await?;
     }
+    // Room is asked for where the job will run; and the place may change while it waits.
+    retarget(director, job).await?;
     wait_for_turn(director, job).await?;
     course.ground = level::settle(director, job).await?;
+    retarget(director, job).await?;
     start(director, job, course).await?;
     let codes = codes(director, job, course, "Running");
     job.messages.set_codes(codes.clone());

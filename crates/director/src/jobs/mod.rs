@@ -36,6 +36,7 @@ mod registry;
 mod rejoin;
 mod reporting;
 mod restore;
+mod retarget;
 mod scripts;
 mod session;
 mod traffic;

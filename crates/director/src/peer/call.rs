@@ -4,15 +4,18 @@ use super::chain;
 use crate::error::DirectorError;
 use conf::director::{Client, Director, Storage};
 use net::{Certificates, Conn, Session, Target, Tls};
+use policy::spare::{Standing, Standings};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
-use types::{ActivationId, CatalogId, Epoch, Nonce};
+use types::{ActivationId, CatalogId, Epoch, Nonce, StorageEpoch};
 use wire::cram::Secret;
 use wire::frame::{Packet, Signal};
 use wire::hello::{Greeting, Hello};
+use wire::msg::holdfast::StoragePlace;
 use wire::scan::{self, Fields};
 use wire::tls::TlsNeeds;
-use wire::version::{DirVersion, FdVersion, SdVersion};
+use wire::version::{DirVersion, FdVersion, HOLDFAST_PLACES, SdVersion};
 
 /// How long a daemon may take to answer a command of the console's kind.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -43,6 +46,7 @@ pub(crate) struct Links {
     fd_timeout: Duration,
     sd_timeout: Duration,
     identity: Identity,
+    standings: Arc<Standings>,
 }
 
 /// Where a Storage Daemon is and how to speak to it.
@@ -52,6 +56,8 @@ pub(crate) struct StorageLink {
     pub(crate) tls_needs: TlsNeeds,
     target: Target,
     session: Session,
+    /// The pair it belongs to.
+    standing: Option<Standing>,
 }
 
 /// Where a File Daemon is and how to speak to it.
@@ -72,6 +78,10 @@ pub struct StorageConn {
     pub version: SdVersion,
     /// Holdfast's additions are on.
     pub holdfast: bool,
+    /// Why the daemon lets nothing be read or written: its Storage does not serve.
+    pub(crate) refused: Option<String>,
+    /// The storage epoch that the daemon knows, where it keeps one of this Storage.
+    pub place_epoch: Option<StorageEpoch>,
     nonce: Option<Nonce>,
 }
 
@@ -94,7 +104,13 @@ impl Links {
             fd_timeout: director.fd_connect_timeout,
             sd_timeout: director.sd_connect_timeout,
             identity,
+            standings: Arc::default(),
         }
+    }
+
+    /// Says to Storage Daemons which of a pair serves, and uses only that.
+    pub(crate) fn among(self, standings: Arc<Standings>) -> Self {
+        Self { standings, ..self }
     }
 
     /// The way to a Storage of the configuration.
@@ -110,6 +126,7 @@ impl Links {
             tls_needs,
             target: self.target(&storage.address, port, storage.heartbeat_interval),
             session: self.session(&storage.password, tls, &storage.address),
+            standing: self.standings.of(&storage.name).cloned(),
         })
     }
 
@@ -144,8 +161,32 @@ impl Links {
     /// Opens a session with a Storage Daemon, trying for the configured time when `patient`.
     ///
     /// # Errors
-    /// [`DirectorError::Connect`]; [`DirectorError::NotActive`] when another activation of this Director is newer.
+    /// [`DirectorError::Connect`]; [`DirectorError::Stale`] when another activation of this Director is newer;
+    /// [`DirectorError::NotServing`] when the other Storage of its pair serves.
     pub(crate) async fn open_storage(
+        &self,
+        link: &StorageLink,
+        patient: bool,
+    ) -> Result<StorageConn, DirectorError> {
+        let resting = link.standing.as_ref().filter(|standing| standing.serving != link.name);
+        if let Some(standing) = resting {
+            return Err(DirectorError::NotServing(standing.why_not()));
+        }
+        let mut conn = self.visit_storage(link, patient).await?;
+        match conn.refused.take() {
+            None => Ok(conn),
+            Some(said) => {
+                conn.terminate().await;
+                Err(DirectorError::NotServing(format!("Storage daemon {}: {said}", link.name)))
+            }
+        }
+    }
+
+    /// As [`Self::open_storage`], to ask and look only: also of a pair's Storage that does not serve.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn visit_storage(
         &self,
         link: &StorageLink,
         patient: bool,
@@ -159,7 +200,13 @@ impl Links {
         };
         let holdfast = conn.peer().holdfast > 0;
         let nonce = if holdfast { self.register(&mut conn, &peer, &link.target).await?.nonce } else { None };
-        Ok(StorageConn { conn, version, holdfast, nonce })
+        let mut opened = StorageConn { conn, version, holdfast, refused: None, place_epoch: None, nonce };
+        if let Some(standing) =
+            link.standing.as_ref().filter(|_| opened.conn.peer().holdfast >= HOLDFAST_PLACES)
+        {
+            opened.tell_place(standing, &link.name).await?;
+        }
+        Ok(opened)
     }
 
     /// Opens a data session with a Storage Daemon as the client of a job would, to read.
@@ -278,6 +325,26 @@ pub(crate) fn tls(tls: &conf::tls::Tls, peer: &str, address: &str) -> Result<(Tl
 }
 
 impl StorageConn {
+    /// Says which of a pair serves; the daemon keeps it (docs/extensions.md §11).
+    async fn tell_place(&mut self, standing: &Standing, here: &str) -> Result<(), DirectorError> {
+        let place = StoragePlace {
+            role: standing.main.clone(),
+            epoch: standing.epoch,
+            serving: standing.serving.clone(),
+            here: here.to_owned(),
+        };
+        let said = self.line(place.format()).await?;
+        if said.starts_with("3000") {
+            self.place_epoch = Some(standing.epoch);
+            return Ok(());
+        }
+        let known = said.split_once("storage epoch ").map(|(_, rest)| rest);
+        let known = known.and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
+        self.place_epoch = known.map(StorageEpoch);
+        self.refused = Some(said);
+        Ok(())
+    }
+
     /// Sends a command and returns the lines of its answer up to the end-of-data signal, trailing feeds and NULs taken off.
     ///
     /// # Errors

@@ -116,7 +116,7 @@ pub(super) async fn scout(config: &DirectorConfig, identity: &Identity, limit: D
 }
 
 async fn exchange(director: &Director, storage: &Storage) -> Result<Heard, DirectorError> {
-    let mut conn = director.connect_storage(storage).await?;
+    let mut conn = director.visit_storage(storage).await?;
     let mut heard = Heard { media_type: storage.media_type.clone(), ..Heard::default() };
     heard.inventory.storage.clone_from(&storage.name);
     heard.checks_epochs = conn.holdfast;
@@ -124,6 +124,11 @@ async fn exchange(director: &Director, storage: &Storage) -> Result<Heard, Direc
         jobs(&mut conn, &mut heard).await?;
         if conn.conn.peer().holdfast >= HOLDFAST_INVENTORY {
             inventory(&mut conn, &mut heard).await?;
+        }
+        if director.standings().resting(&storage.name).is_some() {
+            // What another serves in its place is not judged by what it has.
+            heard.inventory.volumes.clear();
+            heard.volumes.clear();
         }
     }
     conn.terminate().await;
@@ -168,6 +173,16 @@ async fn inventory(conn: &mut StorageConn, heard: &mut Heard) -> Result<(), Dire
         heard.volumes.insert(entry.volume.clone(), entry);
     }
     Ok(())
+}
+
+/// The Volumes of a daemon; `None` where it keeps no inventory.
+pub(crate) async fn held_volumes(conn: &mut StorageConn) -> Result<Option<Vec<HeldVolume>>, DirectorError> {
+    if conn.conn.peer().holdfast < HOLDFAST_INVENTORY {
+        return Ok(None);
+    }
+    let mut heard = Heard::default();
+    inventory(conn, &mut heard).await?;
+    Ok(Some(heard.inventory.volumes))
 }
 
 fn bad(conn: &StorageConn, said: &str) -> DirectorError {

@@ -18,6 +18,7 @@ use crate::cluster::Seat;
 use crate::error::DirectorError;
 use crate::handle::{Director, lock};
 use crate::peer::{Identity, chain};
+pub(crate) use ask::held_volumes;
 use ask::{Heard, Place};
 use conf::DirectorConfig;
 use conf::director::Storage;

@@ -127,7 +127,9 @@ mod tests {
         }
         assert_eq!(standings.serving_for("sd2"), "sd2");
         assert!(standings.resting("sd1").is_none() && standings.resting("sd2").is_none());
-        assert!(standings.resting("spare").unwrap().why_not().contains("cold spare of \"sd1\", which serves"));
+        assert!(
+            standings.resting("spare").unwrap().why_not().contains("cold spare of \"sd1\", which serves")
+        );
 
         let moved = standings.of("spare").unwrap().changed(StorageEpoch(7));
         assert_eq!((moved.serving.as_str(), moved.epoch), ("spare", StorageEpoch(8)));

@@ -290,12 +290,8 @@ impl Session {
             }
             Err(error) => {
                 tracing::error!(%error, "the place of a Storage could not be remembered");
-                let refused = NotServing {
-                    role: said.role,
-                    serving: said.serving,
-                    epoch: said.epoch,
-                    here: said.here,
-                };
+                let refused =
+                    NotServing { role: said.role, serving: said.serving, epoch: said.epoch, here: said.here };
                 self.not_serving = Some(refused);
                 self.say(&format!("3987 {error}\n"));
             }

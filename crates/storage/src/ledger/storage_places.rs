@@ -16,7 +16,9 @@ use crate::disk::{Disk, SystemDisk};
 
 /// What a Director is told of a Storage that it must not use here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("Storage \"{role}\" is served by \"{serving}\" in storage epoch {epoch}; nothing is read or written here for \"{here}\".")]
+#[error(
+    "Storage \"{role}\" is served by \"{serving}\" in storage epoch {epoch}; nothing is read or written here for \"{here}\"."
+)]
 pub struct NotServing {
     /// The main Storage of the pair.
     pub role: String,
@@ -64,7 +66,8 @@ impl StoragePlaces {
                 said.clone()
             }
         };
-        let serves = newest.epoch == said.epoch && newest.serving == said.serving && said.here == said.serving;
+        let serves =
+            newest.epoch == said.epoch && newest.serving == said.serving && said.here == said.serving;
         let refused = (!serves).then(|| NotServing {
             role: newest.role.clone(),
             serving: newest.serving.clone(),
@@ -96,7 +99,10 @@ impl StoragePlaces {
             Err(error) => return Err(error),
         };
         StoragePlace::parse(&bytes).map(Some).map_err(|_| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("{} is no record of a Storage", path.display()))
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{} is no record of a Storage", path.display()),
+            )
         })
     }
 
@@ -113,7 +119,8 @@ impl StoragePlaces {
         let name = DirectorKey { name: director.to_owned(), catalog: None }.file_name();
         let prefix = name.strip_suffix("stock").unwrap_or(&name);
         for path in self.disk.list(&self.directory)? {
-            let is_of_director = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix));
+            let is_of_director =
+                path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix));
             if is_of_director && path.extension().is_some_and(|extension| extension == "place") {
                 std::fs::remove_file(&path)?;
             }

@@ -216,6 +216,12 @@ fn far_resources(site: &Site) -> String {
     }
     let (address, port) = (site.address_of(Role::FarStorage.word()), Role::FarStorage.port());
     let at_once = site.description.jobs_at_once.unwrap_or(10);
+    if site.description.cold_spare {
+        return format!(
+            "Storage {{ Name = Spare; Address = {address}; SDPort = {port}; Password = \"storage-password\"; Device = FarDev; \
+             Media Type = File1; Maximum Concurrent Jobs = {at_once}; Cold Spare For = File1 }}\n"
+        );
+    }
     format!(
         r#"Storage {{ Name = Far; Address = {address}; SDPort = {port}; Password = "storage-password"; Device = FarDev; Media Type = Far; Maximum Concurrent Jobs = {at_once} }}
 Pool {{ Name = Far; Pool Type = Backup; Storage = Far; Label Format = "Far-"; Maximum Volumes = 100; Recycle = yes; AutoPrune = no; Volume Retention = 365 days }}
@@ -322,6 +328,7 @@ fn far_storage(site: &Site) -> String {
     let address = site.address_of(Role::FarStorage.word());
     let d = &site.description;
     let at_once = d.jobs_at_once.unwrap_or(10);
+    let media_type = if d.cold_spare { "File1" } else { "Far" };
     // Both Storage Daemons have the same directives, but for those that only ours knows.
     let is_stock = d.far_storage.is_some_and(super::Maker::is_bacula);
     let more = if is_stock { String::new() } else { lines(&d.storage_daemon) };
@@ -339,7 +346,7 @@ Director {{ Name = kit-dir; Password = "storage-password" }}
 Messages {{ Name = Standard; director = kit-dir = all }}
 Device {{
   Name = FarDev
-  Media Type = Far
+  Media Type = {media_type}
   Archive Device = "{dir}/volumes/far"
   LabelMedia = yes
   Random Access = yes

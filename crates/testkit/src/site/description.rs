@@ -38,6 +38,7 @@ pub(crate) struct Description {
     pub(crate) director: Maker,
     pub(crate) storage: Maker,
     pub(crate) far_storage: Option<Maker>,
+    pub(crate) cold_spare: bool,
     pub(crate) client: Maker,
     pub(crate) console: Maker,
     pub(crate) files: Vec<String>,
@@ -130,6 +131,13 @@ impl Builder {
     pub const fn far_storage(mut self, maker: Maker) -> Self {
         self.0.far_storage = Some(maker);
         self
+    }
+
+    /// Adds a second Storage Daemon of ours as the Storage `Spare`, the cold spare of `File1`.
+    #[must_use]
+    pub const fn cold_spare(mut self) -> Self {
+        self.0.cold_spare = true;
+        self.far_storage(Maker::Holdfast)
     }
 
     /// Who makes the File Daemon.

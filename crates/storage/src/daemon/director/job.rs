@@ -220,6 +220,13 @@ impl Session {
         let Some(job) = self.job.clone() else {
             return self.say("3913 Bad use command: no job\n");
         };
+        let named = Fields::new(first).get::<String>("storage").unwrap_or_default();
+        match self.daemon.places.refuses(&self.key(), &named) {
+            Ok(None) => {}
+            // A Director that says nothing of the pair.
+            Ok(Some(refused)) => return self.say(&format!("3989 {refused}\n")),
+            Err(error) => return self.say(&format!("3987 {error}\n")),
+        }
         let (daemon, line, busy) =
             (Arc::clone(&self.daemon), Arc::clone(&self.line), Arc::clone(&self.is_busy));
         self.is_busy.store(true, Ordering::Release);
