@@ -90,7 +90,10 @@ impl DirectorSession {
             holdfast::Command::Ack { .. }
             | holdfast::Command::Answer { .. }
             | holdfast::Command::Closed(_) => Next::Go,
-            holdfast::Command::Register(_) | holdfast::Command::Nonce | holdfast::Command::Inventory | holdfast::Command::Place(_) => {
+            holdfast::Command::Register(_)
+            | holdfast::Command::Nonce
+            | holdfast::Command::Inventory
+            | holdfast::Command::Place(_) => {
                 self.send("2999 Invalid command\n").await;
                 Next::End
             }

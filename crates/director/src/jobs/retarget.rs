@@ -25,6 +25,11 @@ pub(super) async fn retarget(director: &Director, job: &Job) -> Result<(), Direc
             *storage = serving;
         }
     }
+    // A group may name both of a pair.
+    for storages in [&mut new.write_storages, &mut new.read_storages] {
+        let mut seen = std::collections::BTreeSet::new();
+        storages.retain(|storage| seen.insert(storage.name.clone()));
+    }
     if let Some(restore) = &mut new.restore {
         restore.bootstrap = relocated(director, &standings, &restore.bootstrap).await?;
     }
