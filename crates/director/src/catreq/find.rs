@@ -143,6 +143,8 @@ impl Search<'_> {
         };
         let Some(scratch) = scratch.filter(|row| row.id != self.pool.id) else { return Ok(None) };
         let mut rows = media::list(tx, Some(scratch.id))?;
+        let resting = self.server.resting()?;
+        rows.retain(|row| !resting.contains(&row.storage_id));
         if self.server.is_held() {
             rows.retain(|row| row.status == VolStatus::Append);
         }
