@@ -16,7 +16,7 @@ use wire::version::Generation;
 use crate::counters::{Counters, StopFlags};
 use crate::message::{JobLog, MessageKind};
 use crate::outbox::Outbox;
-use crate::script::{RunScript, ScriptStage, exit_text, expand_codes, run_lines};
+use crate::script::{RunScript, ScriptStage, exit_text, run_lines};
 
 /// Seconds since 1970, of the system's clock.
 #[must_use]
@@ -280,7 +280,7 @@ impl Job {
     pub fn expand(&self, text: &str) -> String {
         let counts = &self.counters;
         let texts = self.texts.lock().map(|texts| texts.clone()).unwrap_or_default();
-        expand_codes(text, |code| {
+        conf::command::expand(text, |code| {
             Some(match code {
                 'c' | 'd' => self.identity.daemon.clone(),
                 'D' => self.identity.director.clone(),

@@ -81,30 +81,6 @@ impl RunScript {
     }
 }
 
-/// Replaces %-codes; `value` gives a code's text, or `None` to leave it as it is.
-pub fn expand_codes(text: &str, value: impl Fn(char) -> Option<String>) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        if c != '%' {
-            out.push(c);
-            continue;
-        }
-        match chars.next() {
-            None => out.push('%'),
-            Some('%') => out.push('%'),
-            Some(code) => match value(code) {
-                Some(text) => out.push_str(&text),
-                None => {
-                    out.push('%');
-                    out.push(code);
-                }
-            },
-        }
-    }
-    out
-}
-
 /// Splits a command line at blanks; `"…"` and `'…'` hold words together, `\` takes the next character as it is.
 #[must_use]
 pub fn split_command(line: &str) -> Vec<String> {
@@ -230,12 +206,6 @@ pub fn run_lines(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn codes_are_replaced_and_unknown_ones_left() {
-        let text = expand_codes("a=%a p=%p %% %", |c| (c == 'a').then(|| "1".to_owned()));
-        assert_eq!(text, "a=1 p=%p % %");
-    }
 
     #[test]
     fn words_are_split_as_quoted() {

@@ -26,6 +26,7 @@ mod check;
 mod check_cluster;
 mod check_spare;
 pub mod client;
+pub mod command;
 pub mod console;
 pub mod diag;
 mod difference;

@@ -3,12 +3,13 @@
 use super::job::Job;
 use crate::handle::Director;
 use crate::messages::Codes;
-use crate::messages::codes::{expand, split};
+use crate::messages::codes::expand;
 use crate::text;
 use catalog::jobmedia::JobMediaRow;
 use policy::plan::JobPlan;
 use std::fmt::Write as _;
 use std::process::Stdio;
+use sys::split_command;
 use tokio::io::AsyncWriteExt;
 use types::{JobLevel, Timestamp, VolSession};
 
@@ -64,7 +65,7 @@ async fn put(target: &str, bsr: &str, plan: &JobPlan) -> std::io::Result<()> {
 }
 
 async fn feed(command: &str, text: &str) -> std::io::Result<()> {
-    let words = split(command);
+    let words = split_command(command);
     let (program, arguments) =
         words.split_first().ok_or_else(|| std::io::Error::other("the command is empty"))?;
     let mut child = tokio::process::Command::new(program)

@@ -229,7 +229,7 @@ fn start_clones(director: &Director, parent: JobId, lines: &[String]) {
 
 /// `<job> level=… since="…" …`; the words that clone lines use.
 fn clone_request(line: &str, parent: JobId) -> Option<JobRequest> {
-    let words = crate::messages::codes::split(line);
+    let words = sys::split_command(line);
     let (job, rest) = words.split_first()?;
     let mut request = JobRequest::new(job.strip_prefix("job=").unwrap_or(job));
     request.origin = Origin::Clone { parent: parent.get() };

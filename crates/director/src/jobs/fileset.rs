@@ -70,7 +70,7 @@ async fn run(fileset: &str, program: &[u8]) -> Result<Vec<u8>, FileSetError> {
         program: command.trim().to_owned(),
         problem,
     };
-    let words = crate::messages::codes::split(&command);
+    let words = sys::split_command(&command);
     let Some((program, arguments)) = words.split_first() else {
         return Err(failed("is empty".to_owned()));
     };

@@ -4,10 +4,11 @@ use super::job::Job;
 use super::session::{Fail, FdSession};
 use crate::handle::Director;
 use crate::messages::Codes;
-use crate::messages::codes::{expand, split};
+use crate::messages::codes::expand;
 use catalog::script::ScriptRow;
 use policy::plan::{JobPlan, ScriptAction, ScriptPlan, ScriptTarget, ScriptWhen};
 use std::process::Stdio;
+use sys::split_command;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use types::{Attempt, JobStatus, bash_spaces};
 
@@ -256,7 +257,7 @@ async fn output_to_log(
     label: &str,
     line: &str,
 ) -> std::io::Result<std::process::ExitStatus> {
-    let words = split(line);
+    let words = split_command(line);
     let (program, arguments) = words
         .split_first()
         .ok_or_else(|| std::io::Error::new(std::io::ErrorKind::InvalidInput, "the command is empty"))?;

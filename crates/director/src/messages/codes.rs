@@ -1,4 +1,4 @@
-//! `%` codes of commands and names, and how a command line is split (spec/04 §9.3). Pure.
+//! `%` codes of commands and names (spec/04 §9.3). Pure.
 
 /// What the codes stand for. `None` as a whole means "no job": every code is `*none*`.
 #[derive(Debug, Clone, Default)]
@@ -33,27 +33,10 @@ pub(crate) struct Codes {
 /// Replaces the codes in `template`. `recipients` is `%r`.
 #[must_use]
 pub(crate) fn expand(template: &str, codes: Option<&Codes>, recipients: &str) -> String {
-    let mut text = String::with_capacity(template.len() + 32);
-    let mut rest = template.chars();
-    while let Some(character) = rest.next() {
-        if character != '%' {
-            text.push(character);
-            continue;
-        }
-        match rest.next() {
-            None => text.push('%'),
-            Some('%') => text.push('%'),
-            Some('r') => text.push_str(recipients),
-            Some(code) => match value(code, codes) {
-                Some(value) => text.push_str(&value),
-                None => {
-                    text.push('%');
-                    text.push(code);
-                }
-            },
-        }
-    }
-    text
+    conf::command::expand(template, |code| match code {
+        'r' => Some(recipients.to_owned()),
+        code => value(code, codes),
+    })
 }
 
 fn value(code: char, codes: Option<&Codes>) -> Option<String> {
@@ -93,37 +76,10 @@ fn value(code: char, codes: Option<&Codes>) -> Option<String> {
     })
 }
 
-/// Splits a command into program and arguments: blanks separate, quotes hold together, a backslash takes the next
-/// character as it is.
-#[must_use]
-pub(crate) fn split(command: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote: Option<char> = None;
-    let mut rest = command.chars();
-    while let Some(character) = rest.next() {
-        match (quote, character) {
-            (_, '\\') => {
-                if let Some(next) = rest.next() {
-                    word.get_or_insert_default().push(next);
-                }
-            }
-            (Some(open), c) if c == open => quote = None,
-            (None, '"' | '\'') => {
-                quote = Some(character);
-                word.get_or_insert_default();
-            }
-            (None, c) if c.is_ascii_whitespace() => words.extend(word.take()),
-            (_, c) => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    words
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sys::split_command;
 
     #[test]
     fn the_recorded_mail_command_gives_the_recorded_arguments() {
@@ -135,7 +91,7 @@ mod tests {
             ..Codes::default()
         };
         let command = r#"/opt/bsmtp -h localhost -f "\(Bacula\) \<%r\>" -s "Bacula: %t %e of %c %l" %r"#;
-        let words = split(&expand(command, Some(&codes), "root@localhost"));
+        let words = split_command(&expand(command, Some(&codes), "root@localhost"));
         assert_eq!(
             words,
             [
@@ -154,6 +110,5 @@ mod tests {
     #[test]
     fn without_a_job_the_codes_are_none_and_unknown_ones_stay() {
         assert_eq!(expand("%n %z %% 5%", None, ""), "*none* %z % 5%");
-        assert_eq!(split("a '' \"b c\"d"), ["a", "", "b cd"]);
     }
 }

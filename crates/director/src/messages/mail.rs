@@ -1,8 +1,8 @@
 //! Running mail and operator commands.
 
-use super::codes::split;
 use std::process::Stdio;
 use std::time::Duration;
+use sys::split_command;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
@@ -11,7 +11,7 @@ const MAIL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Runs a mail command with the text on its standard input. Failure is logged: the text is in the other destinations too.
 pub(super) async fn run(command: String, body: String) {
-    let words = split(&command);
+    let words = split_command(&command);
     let Some((program, arguments)) = words.split_first() else {
         tracing::warn!("a mail destination has no Mail Command before it; its messages are not sent");
         return;

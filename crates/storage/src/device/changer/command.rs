@@ -162,54 +162,26 @@ impl ChangerCall {
 
     /// The command's words. Codes are put in after it is split, so that a name with blanks stays one word.
     fn words(&self, operation: Operation) -> Vec<String> {
-        split(&self.command).iter().map(|word| self.expand(word, operation)).collect()
+        sys::split_command(&self.command).iter().map(|word| self.expand(word, operation)).collect()
     }
 
     fn expand(&self, word: &str, operation: Operation) -> String {
-        let mut out = String::with_capacity(word.len());
-        let mut chars = word.chars();
-        while let Some(c) = chars.next() {
-            if c != '%' {
-                out.push(c);
-                continue;
-            }
-            match chars.next() {
-                None | Some('%') => out.push('%'),
-                Some('a') => out.push_str(&self.archive_device),
-                Some('c') => out.push_str(&self.changer_device),
-                Some('d') => out.push_str(&self.drive.to_string()),
-                Some('f') => out.push_str(&self.client),
-                Some('j') => out.push_str(&self.job),
-                Some('l') => out.push_str(&self.control_device),
-                Some('o') => out.push_str(operation.as_str()),
-                Some('s') => out.push_str(&self.slot.saturating_sub(1).to_string()),
-                Some('S') => out.push_str(&self.slot.to_string()),
-                Some('v') => out.push_str(&self.volume),
-                Some(other) => out.extend(['%', other]),
-            }
-        }
-        out
+        conf::command::expand(word, |code| {
+            Some(match code {
+                'a' => self.archive_device.clone(),
+                'c' => self.changer_device.clone(),
+                'd' => self.drive.to_string(),
+                'f' => self.client.clone(),
+                'j' => self.job.clone(),
+                'l' => self.control_device.clone(),
+                'o' => operation.as_str().to_owned(),
+                's' => self.slot.saturating_sub(1).to_string(),
+                'S' => self.slot.to_string(),
+                'v' => self.volume.clone(),
+                _ => return None,
+            })
+        })
     }
-}
-
-/// Splits at blanks; `"…"` and `'…'` hold words together.
-fn split(line: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    for c in line.chars() {
-        match (quote, c) {
-            (Some(q), c) if c == q => quote = None,
-            (None, '"' | '\'') => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            (None, c) if c.is_whitespace() => words.extend(word.take()),
-            (_, c) => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    words
 }
 
 fn start(words: &[String]) -> io::Result<(Child, io::PipeReader)> {
