@@ -174,11 +174,11 @@ impl Patroni {
     fn on_host(&self, program: &str, arguments: &[String], log: &str) -> Result<Tied> {
         let (uid, gid) = self.owner;
         let log = fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join(log))?;
-        let mut command = tied::command(None, None);
+        let mut command = tied::command(None);
         // The shell stays the namespace's first process: the order to die with `unshare` is lost when a process changes its user.
-        command.args(["unshare", "--pid", "--mount-proc", "--fork", "--kill-child"]);
+        command.args(["unshare", "--ipc", "--pid", "--mount-proc", "--fork", "--kill-child"]);
         command.args(["sh", "-c", "\"$@\"; exit $?", "host", "setpriv"]);
-        command.args([format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".to_owned()]);
+        command.args(tied::as_user(uid, gid));
         command.arg(program).args(arguments).current_dir(self.folder.path());
         command.env("HOME", self.folder.path()).env("LC_ALL", "C.UTF-8");
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);

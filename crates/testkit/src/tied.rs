@@ -18,15 +18,16 @@ pub(crate) struct Tied {
     ended: Mutex<mpsc::Receiver<()>>,
 }
 
-/// A command whose program the kernel kills when the thread that starts it ends; at a host of a network, and as another user and
-/// group, when they are given.
-pub(crate) fn command(host: Option<&Host>, owner: Option<(u32, u32)>) -> Command {
+/// A command whose program the kernel kills when the thread that starts it ends; at a host of a network, when one is given.
+pub(crate) fn command(host: Option<&Host>) -> Command {
     let mut command = host.map_or_else(|| Command::new("setpriv"), |host| host.command("setpriv"));
-    if let Some((uid, gid)) = owner {
-        command.args([format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".to_owned()]);
-    }
     command.arg("--pdeathsig=KILL");
     command
+}
+
+/// The arguments by which `setpriv` becomes another user and group. The order to die is lost with that.
+pub(crate) fn as_user(uid: u32, gid: u32) -> [String; 3] {
+    [format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".to_owned()]
 }
 
 impl Tied {
