@@ -224,6 +224,30 @@ fn another_server_with_an_old_dump_takes_the_place_of_the_active_instances() -> 
     put_back_under_the_active_instance(two)
 }
 
+/// Neither system identifier nor timeline tell it, and the lease does not run out: its renewals are forgotten.
+#[test]
+fn a_base_backup_is_put_back_under_the_active_instance() -> Result<()> {
+    let dir = holdfast_tests::scratch()?;
+    let tree = dir.path().join("tree");
+    let two = our_site().postgres().instances(&["a", "b"]).cluster("Lease Time = 20 seconds");
+    let mut site = start(two, &tree)?;
+    site.wait_active("a", "a", wait::START)?;
+    expect_good(&site.backup("Full")?)?;
+    site.postgres().context("its server")?.base_backup()?;
+    for _ in 0..2 {
+        expect_good(&site.backup("Full")?)?;
+    }
+    let before = volumes(&site)?;
+    let renewals = |site: &Site| site.sql("SELECT Renewal FROM hf_leader");
+    let first = renewals(&site)?;
+    wait::until("a renewal that can be forgotten", wait::JOB, || {
+        Ok((renewals(&site)? != first).then_some(()))
+    })?;
+    site.postgres().context("its server")?.put_back()?;
+    back_again(&site, &tree, &before)?;
+    site.finish()
+}
+
 fn put_back_under_the_active_instance(builder: Builder) -> Result<()> {
     let dir = holdfast_tests::scratch()?;
     let tree = dir.path().join("tree");
@@ -236,10 +260,15 @@ fn put_back_under_the_active_instance(builder: Builder) -> Result<()> {
     }
     let before = volumes(&site)?;
     old.put_back(&mut site)?;
+    back_again(&site, &tree, &before)?;
+    site.finish()
+}
+
+/// Waits for the activation on what is there now.
+fn back_again(site: &Site, tree: &Path, before: &Volumes) -> Result<()> {
     wait::until("the jobs to be there again", wait::JOB, || {
         let rows = site.sql("SELECT count(*) FROM Job WHERE JobStatus = 'T'");
         Ok(rows.is_ok_and(|rows| rows == [["3"]]).then_some(()))
     })?;
-    nothing_was_lost(&site, &tree, &before)?;
-    site.finish()
+    nothing_was_lost(site, tree, before)
 }

@@ -129,6 +129,31 @@ impl Postgres {
         self.client("pg_restore", &["-d", database, path(from)])
     }
 
+    /// Takes a base backup, for [`Postgres::put_back`].
+    ///
+    /// # Errors
+    /// Those of `pg_basebackup`.
+    pub fn base_backup(&self) -> Result<()> {
+        let to = self.base();
+        let from = format!("host={} port={} user={USER}", self.socket_dir().display(), self.listen.port);
+        self.run("pg_basebackup", &["-D", path(&to), "-X", "stream", "-c", "fast", "-N", "-d", &from])
+    }
+
+    /// Puts the base backup in the place of the server's data: same system identifier, same timeline, an older state.
+    ///
+    /// # Errors
+    /// When there is none, or the server does not start on it.
+    pub fn put_back(&mut self) -> Result<()> {
+        self.kill()?;
+        fs::remove_dir_all(self.data())?;
+        fs::rename(self.base(), self.data()).context("put the base backup back")?;
+        self.resume()
+    }
+
+    fn base(&self) -> PathBuf {
+        self.folder.path().join("base")
+    }
+
     fn client(&self, program: &str, arguments: &[&str]) -> Result<()> {
         let output = Command::new(self.programs.join(program))
             .args(["-U", USER, "-p", &self.listen.port.to_string(), "-h"])

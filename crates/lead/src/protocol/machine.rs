@@ -306,13 +306,17 @@ impl Machine {
                 let has_moved = stamp.system != sight.stamp.system;
                 *stamp = sight.stamp;
                 let end = asked.after(self.terms.lease);
-                if end > *until {
+                let is_newer = end > *until;
+                if is_newer {
                     *until = end;
                     step.out.push(Effect::Extend { until: end });
                 }
+                let has_forgotten =
+                    is_newer && self.watch.as_ref().is_some_and(|watch| forgets(sight, &watch.sight));
                 self.observe(sight, step.now);
-                if has_moved {
-                    // Another server may have been made from an old copy: the Storage Daemons are asked at an activation.
+                if has_moved || has_forgotten {
+                    // Another server may have been made from an old copy, or an old copy put under this one: the Storage Daemons are asked
+                    // at an activation.
                     self.renew(step);
                 }
                 self.outrun(step);
@@ -458,6 +462,12 @@ impl Machine {
         self.watch = self.watch.take().map(|watch| Watch { since: step.now, ..watch });
         step.out.push(Effect::StepDown(why));
     }
+}
+
+/// Whether a renewal found the row of the same activation as it was before another one that was confirmed.
+fn forgets(now: &Sight, before: &Sight) -> bool {
+    let (Some(now), Some(before)) = (&now.row, &before.row) else { return false };
+    now.activation == before.activation && now.renewal <= before.renewal
 }
 
 /// What a refused renewal says.

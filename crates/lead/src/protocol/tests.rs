@@ -147,6 +147,29 @@ fn a_holder_comes_back_above_a_lost_history_and_above_what_a_daemon_knew() {
     }
 }
 
+/// An old copy was put under the server: same history, same activation, but renewals that were confirmed are not in it.
+#[test]
+fn a_holder_whose_renewals_are_forgotten_comes_back_above_its_own_epoch() {
+    let (mut b, old) = active();
+    let mut row = old.clone();
+    let renew = |b: &mut Machine, ms: u64, row: &mut Sight| {
+        let effects = b.on(Event::Wake, at(ms), ActivationId(4));
+        let [renew @ Change::Renew { .. }] = changes(&effects)[..] else { panic!("{effects:?}") };
+        row.row = Some(apply(row, renew).unwrap());
+        b.on(Event::Answer { sent: at(ms), sight: row.clone(), result: Ok(()) }, at(ms + 10), ActivationId(4))
+    };
+    for ms in [5000, 6000] {
+        let effects = renew(&mut b, ms, &mut row);
+        assert!(matches!(effects[..], [Effect::Extend { .. }]), "{effects:?}");
+    }
+    row = old;
+    let effects = renew(&mut b, 7000, &mut row);
+    assert_eq!(effects, [Effect::Extend { until: at(10_000) }, Effect::Quiesce(Why::Renewing)]);
+    let effects = b.on(Event::Drained, at(7100), ActivationId(5));
+    let [raise @ Change::Raise { .. }] = changes(&effects)[..] else { panic!("{effects:?}") };
+    assert_eq!(apply(&row, raise).unwrap().epoch, Epoch(9));
+}
+
 /// Frozen, or without its catalog, for longer than its lease: nobody else began, so it need not wait for itself.
 #[test]
 fn a_holder_whose_lease_ran_out_takes_the_row_that_is_still_its_own_at_once() {
