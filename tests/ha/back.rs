@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
 use holdfast_tests::audit::{Trees, audit};
@@ -222,6 +223,44 @@ fn an_old_copy_of_the_file_is_put_back_under_the_active_instance() -> Result<()>
 fn another_server_with_an_old_dump_takes_the_place_of_the_active_instances() -> Result<()> {
     let two = our_site().postgres().instances(&["a", "b"]).cluster("Lease Time = 3 seconds");
     put_back_under_the_active_instance(two)
+}
+
+/// The job that a Schedule started comes back with its due run, which does not happen once more.
+#[test]
+fn a_due_run_whose_job_is_replayed_does_not_happen_again() -> Result<()> {
+    let dir = holdfast_tests::scratch()?;
+    let tree = dir.path().join("tree");
+    let minute = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs() / 60 % 60;
+    let planned = format!(
+        "Schedule {{\n  Name = Hourly\n  Run = Level=Full hourly at 0:{minute:02}\n}}\n\
+         Job {{ Name = Planned; JobDefs = Defaults; Schedule = Hourly }}"
+    );
+    let builder = our_site().embedded().environment("TZ", "UTC").extra(planned);
+    let mut site = start(builder.director_resource("Missed Run Window = 10 minutes"), &tree)?;
+    expect_good(&site.backup("Full")?)?;
+    wait::until("the first look at the schedule", wait::START, || {
+        Ok((!site.sql("SELECT Until FROM hf_watermark")?.is_empty()).then_some(()))
+    })?;
+    site.stop(Role::Director)?;
+    // The minute that has begun was not considered: its run is due, in time.
+    site.tamper("UPDATE hf_watermark SET Until = Until - 300")?;
+    let old = Copy::take(&mut site)?;
+    site.start_role(Role::Director)?;
+    let due = |site: &Site| site.sql("SELECT Job, DueAt, JobId, Outcome FROM hf_due");
+    wait::until("the due run", wait::JOB, || Ok((!due(&site)?.is_empty()).then_some(())))?;
+    expect_good(&site.wait_job(2, wait::JOB)?)?;
+    let first = due(&site)?;
+    ensure!(first.len() == 1 && first[0][2] == "2", "{first:?}");
+    site.stop(Role::Director)?;
+    old.put_back(&mut site)?;
+    site.start_role(Role::Director)?;
+    wait_reconciled(&site)?;
+    expect_good(&site.wait_job(2, wait::JOB)?)?;
+    ensure!(site.sql("SELECT Name FROM Job WHERE JobId = 2")? == [["Planned"]], "job 2 is another");
+    let next = site.backup("Full")?;
+    ensure!(next.id == 3, "there is another job before {}", next.id);
+    ensure!(due(&site)? == first, "due runs {:?} and not {first:?}", due(&site)?);
+    site.finish()
 }
 
 /// Neither system identifier nor timeline tell it, and the lease does not run out: its renewals are forgotten.

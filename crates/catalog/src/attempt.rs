@@ -132,6 +132,8 @@ pub fn grant(tx: &WriteTx<'_>, job: JobId, now: Timestamp) -> Result<Attempt> {
 /// # Errors
 /// Those of the database.
 pub fn create(tx: &WriteTx<'_>, job: JobId, attempt: Attempt, now: Timestamp) -> Result<Attempt> {
+    // Where an old job is taken up again, that of its range may have been dropped.
+    crate::partition::ensure(tx, job)?;
     tx.execute(
         "INSERT INTO hf_attempt (JobId, Attempt, State, Epoch, GrantedAt) VALUES (?1, ?2, 'open', ?3, ?4)",
         params![job, attempt, tx.epoch(), now],
@@ -155,10 +157,7 @@ pub fn grant_again(
         let open = open.attempt;
         return Err(CatalogError::Refused(format!("attempt {open} of JobId {job} is open")));
     }
-    tx.execute(
-        "INSERT INTO hf_attempt (JobId, Attempt, State, Epoch, GrantedAt) VALUES (?1, ?2, 'open', ?3, ?4)",
-        params![job, attempt, tx.epoch(), now],
-    )?;
+    create(tx, job, attempt, now)?;
     set_session(tx, job, attempt, storage, session)
 }
 

@@ -29,7 +29,7 @@ pub mod listing;
 pub mod log;
 pub mod media;
 pub mod operator;
-mod partition;
+pub mod partition;
 pub mod plan;
 pub mod pool;
 mod port;

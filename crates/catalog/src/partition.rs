@@ -1,8 +1,11 @@
-//! Partitions of File: ranges of JobIds, made ahead as JobIds are drawn.
+//! Partitions of File: ranges of JobIds, made ahead as JobIds are drawn, dropped when no job of the range has files any more.
 //!
 //! Readers see one table. A catalog that Bacula made has a File table without partitions and is used as it is.
 
+use std::collections::BTreeSet;
+
 use crate::error::Result;
+use crate::highwater::{self, Sequence};
 use crate::params;
 use crate::port::Dialect;
 use crate::tx::WriteTx;
@@ -17,13 +20,75 @@ pub(crate) fn ensure(tx: &WriteTx<'_>, job: JobId) -> Result<()> {
     if tx.dialect() == Dialect::Sqlite {
         return Ok(());
     }
-    let first = job.0 / JOBS * JOBS;
+    let first = first_of(job);
     for from in [first, first.saturating_add(JOBS)] {
         if is_missing(tx, from)? && i32::try_from(from).is_ok() {
             create(tx, from)?;
         }
     }
     Ok(())
+}
+
+/// Drops the partitions of ranges that are over and of which no job has files but those in `purged`, whose files go with them:
+/// much less work than deleting rows. Returns the first JobId of each range.
+///
+/// Every reader and writer of File must be gone for a moment. That is waited for a second, since others wait behind it meanwhile.
+///
+/// # Errors
+/// [`crate::CatalogError::Busy`] when File is in use for longer; those of the database.
+pub fn drop_unused(tx: &WriteTx<'_>, purged: &BTreeSet<JobId>) -> Result<Vec<u32>> {
+    if tx.dialect() == Dialect::Sqlite {
+        return Ok(Vec::new());
+    }
+    let newest = first_of(JobId(highwater::highest(tx, Sequence::JobId)?));
+    let mut unused = Vec::new();
+    for from in ranges(tx)?.into_iter().filter(|from| *from < newest) {
+        if is_unused(tx, from, purged)? {
+            unused.push(from);
+        }
+    }
+    if unused.is_empty() {
+        return Ok(unused);
+    }
+    tx.execute("SET LOCAL lock_timeout = '1s'", &[])?;
+    for from in &unused {
+        tracing::info!(from, to = from + JOBS, "drop a partition of File");
+        tx.execute(&format!("DROP TABLE {}", name(*from)), &[])?;
+        let sql = "UPDATE Job SET PurgedFiles = 1 WHERE JobId >= ?1 AND JobId < ?2 AND PurgedFiles = 0";
+        tx.execute(sql, params![*from, from + JOBS])?;
+    }
+    Ok(unused)
+}
+
+const fn first_of(job: JobId) -> u32 {
+    job.0 / JOBS * JOBS
+}
+
+/// The ranges that have a partition as [`create`] makes it.
+fn ranges(tx: &WriteTx<'_>) -> Result<Vec<u32>> {
+    let partitions = tx.all(
+        "SELECT c.relname::text, pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
+         WHERE i.inhparent = to_regclass('file')",
+        &[],
+        |row| Ok((row.at::<String>(0)?, row.at::<String>(1)?)),
+    )?;
+    let ours = partitions.into_iter().filter_map(|(table, bounds)| {
+        let from: u32 = table.strip_prefix("file_j")?.parse().ok()?;
+        (bounds == format!("FOR VALUES FROM ({from}) TO ({})", from.checked_add(JOBS)?)).then_some(from)
+    });
+    Ok(ours.collect())
+}
+
+/// Whether no job of the range has files, but for some of `purged`.
+fn is_unused(tx: &WriteTx<'_>, from: u32, purged: &BTreeSet<JobId>) -> Result<bool> {
+    // One more than may be there.
+    let enough = purged.range(JobId(from)..JobId(from + JOBS)).count() + 1;
+    let with_files = tx.all(
+        "SELECT JobId FROM Job WHERE JobId >= ?1 AND JobId < ?2 AND PurgedFiles = 0 LIMIT ?3",
+        params![from, from + JOBS, i64::try_from(enough).unwrap_or(i64::MAX)],
+        |row| row.at::<JobId>(0),
+    )?;
+    Ok(with_files.iter().all(|job| purged.contains(job)))
 }
 
 fn name(from: u32) -> String {

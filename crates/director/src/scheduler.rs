@@ -12,7 +12,7 @@ use conf::messages::MessageType;
 use conf::schedule::{RunLine, Schedule};
 use jiff::tz::TimeZone;
 use policy::plan::{JobRequest, Origin, Overrides};
-use policy::schedule::{due_runs, lapsed_runs, next_wake, scheduled_jobs};
+use policy::schedule::{Run, due_runs, lapsed_runs, next_wake, scheduled_jobs};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use types::Timestamp;
@@ -83,12 +83,7 @@ async fn round(director: &Director, zone: &TimeZone) -> Result<(), String> {
         );
     }
     for run in due_runs(&config, zone, now, window, mark, enabled) {
-        let due = DueRun {
-            job: run.job.name.clone(),
-            schedule: run.schedule.name.clone(),
-            run_line: line_number(run.schedule, run.line),
-            due_at: run.due,
-        };
+        let due = due_run(&run);
         if run.is_missed(now) {
             director.messages().daemon(
                 MessageType::Warning,
@@ -112,6 +107,16 @@ async fn round(director: &Director, zone: &TimeZone) -> Result<(), String> {
         ledger::forget_before(tx, Timestamp(now.0 - LEDGER_KEPT_S)).map(drop)
     });
     written.await.map_err(|error| chain(&error))
+}
+
+/// A run as the ledger knows it.
+pub(crate) fn due_run(run: &Run<'_>) -> DueRun {
+    DueRun {
+        job: run.job.name.clone(),
+        schedule: run.schedule.name.clone(),
+        run_line: line_number(run.schedule, run.line),
+        due_at: run.due,
+    }
 }
 
 /// Position of a Run line in its Schedule.

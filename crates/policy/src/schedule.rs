@@ -15,6 +15,9 @@ use types::{JobLevel, Timestamp};
 
 /// How late a run may start without counting as missed, seconds: the scheduler's own step.
 const ON_TIME: i64 = 60;
+/// How long after a due time a job was made at the most that is taken for its run, seconds: the scheduler's own step, and time for another
+/// instance to take over. Schedules fire once an hour at the most.
+const MADE_WITHIN: i64 = 300;
 /// How far back from the window's start lapsed runs are counted, seconds.
 const LAPSED_BACK: i64 = 31 * 86_400;
 
@@ -183,6 +186,21 @@ pub fn runs_between<'a>(
         }
     }
     sort(&mut runs);
+    runs
+}
+
+/// Of which due runs a job may be one that was made at `made` and of which nothing else is known: the last first. Empty for one that was
+/// started by hand, and for one that was made up for long after it was due.
+#[must_use]
+pub fn runs_that_made<'a>(
+    config: &'a DirectorConfig,
+    zone: &TimeZone,
+    job: &'a str,
+    made: Timestamp,
+) -> Vec<Run<'a>> {
+    let since = Timestamp(made.0.saturating_sub(MADE_WITHIN));
+    let mut runs = runs_between(config, zone, since, made, move |other| other.name == job);
+    runs.reverse();
     runs
 }
 

@@ -1,8 +1,8 @@
 //! What only PostgreSQL has: databases made by others, partitions, encodings.
 
-use crate::support::{new_job, open, settings, wish};
+use crate::support::{T0, new_job, open, settings, wish};
 use catalog::file::{self, Ingest, NewFile};
-use catalog::{highwater, job};
+use catalog::{CatalogError, WriteTx, attempt, highwater, job, partition};
 use testkit::postgres::{CATALOG_USER, Postgres};
 use types::{FileIndex, JobId};
 
@@ -73,6 +73,65 @@ async fn files_go_to_the_partition_of_their_job() {
         .unwrap();
     assert_eq!(catalog.read(move |r| file::count(r, JobId(30_001))).await.unwrap(), 1);
     assert_eq!(catalog.write(epoch, |tx| job::create(tx, &new_job("next"))).await.unwrap(), JobId(30_002));
+}
+
+#[tokio::test]
+async fn the_partition_of_a_range_without_files_is_dropped_and_comes_back_for_a_job_that_is_taken_up_again() {
+    let (server, catalog, epoch) = crate::support::active().await;
+    let with_files = |tx: &WriteTx<'_>, name: &str| {
+        let id = job::create(tx, &new_job(name))?;
+        Ingest::new(id, false).insert(tx, &files(10), None)?;
+        Ok(id)
+    };
+    let ids = catalog
+        .write(epoch, move |tx| {
+            let old = [with_files(tx, "a")?, with_files(tx, "b")?];
+            highwater::raise(tx, highwater::Sequence::JobId, 20_000)?;
+            Ok([old[0], old[1], with_files(tx, "c")?])
+        })
+        .await
+        .unwrap();
+    assert_eq!(ids.map(|id| id.0), [1, 2, 20_001]);
+    let drop_unused = |purged: &[JobId]| {
+        let (catalog, purged) = (catalog.clone(), purged.iter().copied().collect());
+        async move { catalog.write(epoch, move |tx| partition::drop_unused(tx, &purged)).await }
+    };
+    // One of two jobs has files still; the newest range stays, whatever is purged of it.
+    assert_eq!(drop_unused(&[ids[0], ids[2]]).await.unwrap(), [10_000]);
+    assert_eq!(server.psql("bacula", "SELECT count(*) FROM file").unwrap(), "30");
+
+    // A reader stands in the way: nothing is changed.
+    let (reading, has_read) = std::sync::mpsc::channel();
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let other = catalog.clone();
+    let reader = tokio::spawn(async move {
+        let read = other.read_long(move |r| {
+            let count = file::count(r, JobId(1))?;
+            let _ = reading.send(());
+            let _ = wait.recv();
+            Ok(count)
+        });
+        read.await
+    });
+    tokio::task::spawn_blocking(move || has_read.recv().unwrap()).await.unwrap();
+    let busy = drop_unused(&ids[..2]).await;
+    assert!(matches!(busy, Err(CatalogError::Busy { .. })), "{busy:?}");
+    go.send(()).unwrap();
+    assert_eq!(reader.await.unwrap().unwrap(), 10);
+    assert_eq!(server.psql("bacula", "SELECT count(*) FROM job WHERE purgedfiles = 1").unwrap(), "0");
+
+    assert_eq!(drop_unused(&ids[..2]).await.unwrap(), [0]);
+    assert_eq!(server.psql("bacula", "SELECT count(*) FROM file").unwrap(), "10");
+    let purged = "SELECT string_agg(jobid::text, ' ' ORDER BY jobid) FROM job WHERE purgedfiles = 1";
+    assert_eq!(server.psql("bacula", purged).unwrap(), "1 2");
+    catalog
+        .write(epoch, move |tx| {
+            attempt::grant(tx, ids[0], T0)?;
+            Ingest::new(ids[0], false).insert(tx, &files(3), None)
+        })
+        .await
+        .unwrap();
+    assert_eq!(server.psql("bacula", "SELECT count(*) FROM file_j0").unwrap(), "3");
 }
 
 /// The tables as Bacula's own script makes them, as far as Holdfast's differ.

@@ -35,15 +35,20 @@ impl Session {
         self.or_fail(result).await
     }
 
+    /// The epoch to write under, where this instance is the active one.
+    pub(super) async fn epoch(&mut self) -> Done<types::Epoch> {
+        match self.core.epoch() {
+            Ok(epoch) => Ok(epoch),
+            Err(error) => self.ua.fail(format!("{error}\n")).await,
+        }
+    }
+
     /// Writes to the catalog in one transaction.
     pub(super) async fn write<T: Send + 'static>(
         &mut self,
         work: impl Fn(&WriteTx<'_>) -> catalog::Result<T> + Send + 'static,
     ) -> Done<T> {
-        let epoch = match self.core.epoch() {
-            Ok(epoch) => epoch,
-            Err(error) => return self.ua.fail(format!("{error}\n")).await,
-        };
+        let epoch = self.epoch().await?;
         let work = move |tx: &WriteTx<'_>| {
             let done = work(tx)?;
             sys::failpoint::reach("director-console-uncommitted");
@@ -53,7 +58,7 @@ impl Session {
         self.or_fail(result).await
     }
 
-    async fn or_fail<T>(&mut self, result: catalog::Result<T>) -> Done<T> {
+    pub(super) async fn or_fail<T>(&mut self, result: catalog::Result<T>) -> Done<T> {
         match result {
             Ok(value) => Ok(value),
             Err(error) => self.ua.fail(format!("{}\n", chain(&error))).await,

@@ -16,7 +16,7 @@ use super::label::Relabel;
 use super::select::Pick;
 use super::session::{Session, now};
 use super::ua::{Done, Halt};
-use crate::jobs::auto_prune::with_bases;
+use crate::jobs::auto_prune::{drop_partitions, with_bases};
 
 /// Jobs removed in one transaction: a plan of any length is executed in such steps.
 const STEP_JOBS: usize = 100;
@@ -130,14 +130,22 @@ impl Session {
 
     /// Removes file rows in bounded transactions.
     async fn purge_files_of(&mut self, jobs: &[JobId]) -> Done {
+        self.drop_partitions(jobs).await?;
         for &job in jobs {
             self.write(move |tx| purge::purge_files(tx, job)).await?;
         }
         Ok(())
     }
 
+    async fn drop_partitions(&mut self, jobs: &[JobId]) -> Done {
+        let epoch = self.epoch().await?;
+        let dropped = drop_partitions(&self.catalog(), epoch, jobs).await;
+        self.or_fail(dropped).await
+    }
+
     /// Removes jobs in bounded transactions and says which copies took their place.
     pub(super) async fn remove_jobs(&mut self, jobs: &[JobId]) -> Done {
+        self.drop_partitions(jobs).await?;
         let mut promoted = Vec::new();
         for step in jobs.chunks(STEP_JOBS) {
             let step = step.to_vec();

@@ -3,11 +3,11 @@
 //! What goes is a plan first ([`policy::volume::JobPrunePlan`]): the newest restore chain of each client and FileSet, and
 //! what runs, is not in it. Volumes are not touched here; they are pruned when one is needed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use catalog::removal::{self, Prunable};
-use catalog::{ReadTx, purge};
+use catalog::{Catalog, CatalogError, ReadTx, partition, purge};
 use policy::plan::JobPlan;
 use policy::volume::{JobFacts, plan_file_prune, plan_job_prune};
 use types::{JobId, Timestamp};
@@ -48,6 +48,7 @@ async fn prune_jobs(director: &Director, job: &Job, plan: &JobPlan, now: Timesta
     job.messages.info(&format!("Begin pruning Jobs older than {span}."));
     let pool = Pooled::read(director, plan).await?;
     let delete = pool.of_pool(&plan_job_prune(&pool.facts, retention, now).delete);
+    drop_partitions(director.catalog(), director.epoch(), &delete).await?;
     if delete.is_empty() {
         job.messages.info("No Jobs found to prune.");
         return Ok(());
@@ -73,6 +74,7 @@ async fn prune_files(director: &Director, job: &Job, plan: &JobPlan, now: Timest
     job.messages.info("Begin pruning Files.");
     let pool = Pooled::read(director, plan).await?;
     let purge = pool.of_pool(&plan_file_prune(&pool.facts, retention, now).delete);
+    drop_partitions(director.catalog(), director.epoch(), &purge).await?;
     if purge.is_empty() {
         job.messages.info("No Files found to prune.");
         return Ok(());
@@ -86,6 +88,27 @@ async fn prune_files(director: &Director, job: &Job, plan: &JobPlan, now: Timest
         plan.client.name
     ));
     Ok(())
+}
+
+/// Drops the partitions of File that hold no files but those of `jobs`, which are about to be purged; what is left of them has its
+/// rows deleted then.
+///
+/// # Errors
+/// Those of the catalog, but not that File is in use: the next time will do.
+pub(crate) async fn drop_partitions(
+    catalog: &Catalog,
+    epoch: types::Epoch,
+    jobs: &[JobId],
+) -> catalog::Result<()> {
+    let jobs: BTreeSet<JobId> = jobs.iter().copied().collect();
+    match catalog.write(epoch, move |tx| partition::drop_unused(tx, &jobs)).await {
+        Ok(_) => Ok(()),
+        Err(error @ CatalogError::Busy { .. }) => {
+            tracing::info!(%error, "partitions of File stay for now");
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// All jobs of the client, and which of them are in the job's Pool: retention is the Pool's where it has one.

@@ -4,13 +4,16 @@
 
 use super::ask::{Heard, Place};
 use crate::jobs::{create, level};
+use crate::scheduler::due_run;
 use catalog::job::{JobStart, NewJob};
+use catalog::ledger::{self, Outcome};
 use catalog::plan::PlanRow;
 use catalog::{WriteTx, attempt, job};
 use conf::DirectorConfig;
 use conf::director::Job;
 use policy::plan::{JobPlan, JobRequest, plan_job};
 use policy::reconcile::HeldJob;
+use policy::schedule::runs_that_made;
 use types::{JobId, JobStatus, JobType, Timestamp, VolSession};
 use wire::msg::holdfast::JobEntry;
 
@@ -43,7 +46,7 @@ pub(super) fn record(
         }
         None => match planned(config, heard, entry, now) {
             Ok((plan, storage)) => {
-                create_job(tx, held, entry, plan, now)?;
+                create_job(tx, config, held, entry, plan, now)?;
                 storage
             }
             Err(why) => return Ok(Err(why)),
@@ -59,6 +62,7 @@ pub(super) fn record(
 
 fn create_job(
     tx: &WriteTx<'_>,
+    config: &DirectorConfig,
     held: &HeldJob,
     entry: &JobEntry,
     plan: JobPlan,
@@ -81,6 +85,7 @@ fn create_job(
         comment: "replayed after the catalog had gone back in time".to_owned(),
     };
     job::create_as(tx, held.id, &new)?;
+    settle_run(tx, config, &plan.job, started, held.id)?;
     catalog::plan::store(tx, &PlanRow { job_id: held.id, format: plan.format, body })?;
     let start = JobStart {
         level: create::row_level(&plan),
@@ -91,6 +96,22 @@ fn create_job(
         status: JobStatus::Running,
     };
     job::start(tx, held.id, &start)
+}
+
+/// The due run that made the job, if one did, is settled with it: it was forgotten as well and would happen once more.
+fn settle_run(
+    tx: &WriteTx<'_>,
+    config: &DirectorConfig,
+    job: &str,
+    made: Timestamp,
+    id: JobId,
+) -> catalog::Result<()> {
+    for run in runs_that_made(config, &jiff::tz::TimeZone::system(), job, made) {
+        if ledger::settle(tx, &due_run(&run), Outcome::Started(id))? {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// The plan that the job would have today, and which of its Storages holds it.

@@ -170,3 +170,21 @@ fn runs_outside_the_window_and_of_new_pairs_are_left() {
     let on_time = at(&TimeZone::UTC, "2026-11-25T23:05:30");
     assert_eq!(due_runs(&config, &TimeZone::UTC, on_time, Duration::ZERO, |_, _| week, |_| true).len(), 2);
 }
+
+#[test]
+fn a_job_that_was_made_at_a_due_time_is_its_run() {
+    let config = config(
+        "Job { Name = a; JobDefs = j; Schedule = s }\nJob { Name = b; JobDefs = j; Schedule = s }\n\
+         Schedule { Name = s\n Run = Full daily at 1:00\n Run = Incremental hourly at 0:00\n }",
+    );
+    let utc = TimeZone::UTC;
+    let lines = |made: &str| -> Vec<JobLevel> {
+        let runs = runs_that_made(&config, &utc, "a", at(&utc, made));
+        assert!(runs.iter().all(|run| run.job.name == "a"));
+        runs.iter().map(Run::level).collect()
+    };
+    assert_eq!(lines("2026-11-28T02:00:01"), [JobLevel::Incremental]);
+    assert_eq!(lines("2026-11-28T01:04:59").len(), 2);
+    assert!(lines("2026-11-28T02:05:00").is_empty());
+    assert!(lines("2026-11-28T01:59:59").is_empty());
+}
