@@ -6,7 +6,7 @@ use crate::error::DirectorError;
 use crate::jobs::names::Names;
 use crate::jobs::{JobView, Registry};
 use crate::messages::MessageCenter;
-use crate::peer::{ClientConn, Identity, Links, StorageConn, chain};
+use crate::peer::{ClientConn, Identity, Links, StorageConn, Tries, chain};
 use crate::reconcile::Reconciliation;
 use crate::report::Product;
 use crate::text;
@@ -497,22 +497,30 @@ impl Director {
         self.inner.schedule_changed.notify_one();
     }
 
-    /// Opens a session with a Storage Daemon for a console command.
+    /// Opens a session with a Storage Daemon.
     ///
     /// # Errors
-    /// [`DirectorError::Connect`] after 15 seconds.
-    pub async fn connect_storage(&self, storage: &Storage) -> Result<StorageConn, DirectorError> {
+    /// [`DirectorError::Connect`] when it is not reached by `tries`.
+    pub(crate) async fn connect_storage(
+        &self,
+        storage: &Storage,
+        tries: Tries,
+    ) -> Result<StorageConn, DirectorError> {
         let links = self.links();
-        links.open_storage(&links.storage(storage)?, false).await
+        links.open_storage(&links.storage(storage)?, tries).await
     }
 
     /// As [`Self::connect_storage`], to ask and look: also one whose cold spare, or whose main Storage, serves.
     ///
     /// # Errors
     /// As there.
-    pub async fn visit_storage(&self, storage: &Storage) -> Result<StorageConn, DirectorError> {
+    pub(crate) async fn visit_storage(
+        &self,
+        storage: &Storage,
+        tries: Tries,
+    ) -> Result<StorageConn, DirectorError> {
         let links = self.links();
-        links.visit_storage(&links.storage(storage)?, false).await
+        links.visit_storage(&links.storage(storage)?, tries).await
     }
 
     /// Opens a session with a File Daemon for a console command.
@@ -521,7 +529,7 @@ impl Director {
     /// [`DirectorError::Connect`] after 15 seconds.
     pub async fn connect_client(&self, client: &Client) -> Result<ClientConn, DirectorError> {
         let links = self.links();
-        links.open_client(&links.client(client)?, false).await
+        links.open_client(&links.client(client)?, Tries::Console).await
     }
 
     /// Runs a console command of a script and returns what it printed.

@@ -7,7 +7,7 @@
 use crate::error::DirectorError;
 use crate::handle::Director;
 use crate::jobs::leftover;
-use crate::peer::chain;
+use crate::peer::{Tries, chain};
 use crate::reconcile;
 use crate::text;
 use catalog::standing::StandingRow;
@@ -100,7 +100,7 @@ async fn inventory(
     director: &Director,
     storage: &Storage,
 ) -> Result<(Option<Vec<HeldVolume>>, StorageEpoch), DirectorError> {
-    let mut conn = director.visit_storage(storage).await?;
+    let mut conn = director.visit_storage(storage, Tries::Console).await?;
     let named = conn.place_epoch.unwrap_or(StorageEpoch::FIRST);
     let held = reconcile::held_volumes(&mut conn).await?;
     conn.terminate().await;
@@ -194,7 +194,7 @@ pub(crate) async fn carry_out(director: &Director, planned: SparePlan) -> Result
 async fn tell(director: &Director, name: &str) -> Result<(), String> {
     let config = director.config();
     let storage = config.storage(name).ok_or("it is not in the configuration")?;
-    match tokio::time::timeout(TELL_LIMIT, director.visit_storage(storage)).await {
+    match tokio::time::timeout(TELL_LIMIT, director.visit_storage(storage, Tries::Once)).await {
         Ok(Ok(conn)) => {
             conn.terminate().await;
             Ok(())

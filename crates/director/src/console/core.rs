@@ -13,7 +13,7 @@ use types::{Epoch, JobId, JobStatus, Timestamp};
 use crate::error::DirectorError;
 use crate::handle::{Director, TerminatedJob};
 use crate::jobs::JobView;
-use crate::peer::{ClientConn, StorageConn};
+use crate::peer::{ClientConn, StorageConn, Tries};
 
 /// A future of the core.
 pub(crate) type CoreFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -181,11 +181,15 @@ impl Core for Director {
     }
 
     fn connect_storage<'a>(&'a self, storage: &'a str) -> CoreFuture<'a, Result<StorageConn, DirectorError>> {
-        Box::pin(async move { Director::connect_storage(self, &configured(self, storage)?).await })
+        Box::pin(
+            async move { Director::connect_storage(self, &configured(self, storage)?, Tries::Console).await },
+        )
     }
 
     fn visit_storage<'a>(&'a self, storage: &'a str) -> CoreFuture<'a, Result<StorageConn, DirectorError>> {
-        Box::pin(async move { Director::visit_storage(self, &configured(self, storage)?).await })
+        Box::pin(
+            async move { Director::visit_storage(self, &configured(self, storage)?, Tries::Console).await },
+        )
     }
 
     fn standings(&self) -> Arc<Standings> {

@@ -17,7 +17,7 @@ use super::session::{Fail, Flow, SdSession, attach_storage};
 use super::{aftermath, backup, cancel, copy, create, leftover, rejoin};
 use crate::error::DirectorError;
 use crate::handle::Director;
-use crate::peer::{StorageConn, chain};
+use crate::peer::{StorageConn, Tries, chain};
 use crate::text;
 use catalog::attempt::{AttemptRow, AttemptState, Totals};
 use catalog::job::JobRow;
@@ -283,7 +283,7 @@ pub(super) async fn reach(
     })?;
     let links = director.links();
     let link = links.storage(resource)?;
-    let conn = links.open_storage(&link, false).await?;
+    let conn = links.open_storage(&link, Tries::Console).await?;
     job.hold_storage_once(link);
     Ok(conn)
 }

@@ -9,7 +9,7 @@ use super::outcome::{FdEnd, Wish};
 use super::session::{FdSession, Flow, attach_client};
 use crate::error::DirectorError;
 use crate::handle::Director;
-use crate::peer::ClientConn;
+use crate::peer::{ClientConn, Tries};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -77,7 +77,7 @@ async fn reach_client(director: &Director, job: &Job) -> Result<ClientConn, Dire
         .ok_or_else(|| DirectorError::Plan(format!("Client \"{name}\" is no longer configured")))?;
     let links = director.links();
     let link = links.client(resource)?;
-    let conn = links.open_client(&link, false).await?;
+    let conn = links.open_client(&link, Tries::Console).await?;
     job.hold_client(link);
     Ok(conn)
 }

@@ -5,7 +5,7 @@ use super::job::Job;
 use super::machine::JobState;
 use crate::error::DirectorError;
 use crate::handle::Director;
-use crate::peer::{ClientLink, StorageLink};
+use crate::peer::{ClientLink, StorageLink, Tries};
 use std::time::Duration;
 use tokio::time::timeout;
 use types::JobId;
@@ -58,7 +58,7 @@ async fn tell(director: &Director, job: &Job, verb: &str) -> Vec<String> {
 
 async fn tell_client(director: &Director, link: &ClientLink, verb: &str, job: &str) -> Vec<String> {
     let told = timeout(TELL_TIMEOUT, async {
-        let mut conn = director.links().open_client(link, false).await?;
+        let mut conn = director.links().open_client(link, Tries::Console).await?;
         conn.console_job(&director.console_name()).await?;
         let lines = conn.command(format!("{verb} Job={job}\n")).await;
         conn.terminate().await;
@@ -69,7 +69,7 @@ async fn tell_client(director: &Director, link: &ClientLink, verb: &str, job: &s
 
 async fn tell_storage(director: &Director, link: &StorageLink, verb: &str, job: &str) -> Vec<String> {
     let told = timeout(TELL_TIMEOUT, async {
-        let mut conn = director.links().open_storage(link, false).await?;
+        let mut conn = director.links().open_storage(link, Tries::Console).await?;
         let lines = conn.command(format!("{verb} Job={job}\n")).await;
         conn.terminate().await;
         lines

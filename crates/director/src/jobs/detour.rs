@@ -8,6 +8,7 @@ use super::job::Job;
 use super::lost::Lost;
 use super::session::Fail;
 use crate::handle::Director;
+use crate::peer::Tries;
 use catalog::job::JobRow;
 use catalog::{ReadTx, copies};
 use policy::plan::{JobPlan, StoragePlan, bootstrap_by_storage, bootstrap_sections, storage_plan};
@@ -47,7 +48,8 @@ impl Reach {
 async fn ask(director: &Director, name: &str) -> Result<(), String> {
     let config = director.config();
     let storage = config.storage(name).ok_or_else(|| "it is not in the configuration".to_owned())?;
-    let conn = director.connect_storage(storage).await.map_err(|error| crate::peer::chain(&error))?;
+    let opened = director.connect_storage(storage, Tries::Soon).await;
+    let conn = opened.map_err(|error| crate::peer::chain(&error))?;
     conn.terminate().await;
     Ok(())
 }

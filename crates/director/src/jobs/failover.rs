@@ -15,7 +15,7 @@ use super::outcome::{Wish, decide};
 use super::session::{Fail, Flow};
 use super::{asked, cancel};
 use crate::handle::Director;
-use crate::peer::chain;
+use crate::peer::{Tries, chain};
 use crate::reconcile;
 use catalog::attempt::{AttemptState, Totals};
 use catalog::journal::{self, JournalKey};
@@ -165,7 +165,7 @@ async fn standing(director: &Director, job: &Job, course: &mut Course, led: &Res
 async fn answers(director: &Director, name: &str) -> bool {
     let config = director.config();
     let Some(storage) = config.storage(name) else { return false };
-    match tokio::time::timeout(ANSWERS_WITHIN, director.connect_storage(storage)).await {
+    match tokio::time::timeout(ANSWERS_WITHIN, director.connect_storage(storage, Tries::Soon)).await {
         Ok(Ok(conn)) => {
             conn.terminate().await;
             true

@@ -6,7 +6,7 @@
 
 use crate::error::DirectorError;
 use crate::handle::Director;
-use crate::peer::chain;
+use crate::peer::{Tries, chain};
 use catalog::attempt::{self, AttemptState};
 use catalog::journal::{self, JournalKey};
 use std::time::Duration;
@@ -111,7 +111,7 @@ async fn close_what_is_over(director: &Director, name: &str) -> Result<(), Direc
     if sys::failpoint::is_on(crate::reconcile::CUT_OFF) {
         return Err(DirectorError::Plan("a test keeps the Storage daemons away".to_owned()));
     }
-    let mut conn = director.visit_storage(storage).await?;
+    let mut conn = director.visit_storage(storage, Tries::Once).await?;
     let lines = if conn.holdfast { conn.command("jobs\n").await? } else { Vec::new() };
     conn.terminate().await;
     for held in lines.iter().filter_map(|line| Kept::parse(line)) {
@@ -131,14 +131,14 @@ async fn close_what_is_over(director: &Director, name: &str) -> Result<(), Direc
         }
         let planned = plan(&held, state, position);
         if let Plan::Acknowledge(position) | Plan::Close(position) = planned {
-            let mut conn = director.visit_storage(storage).await?;
+            let mut conn = director.visit_storage(storage, Tries::Once).await?;
             // To attach behind a record acknowledges those before.
             let said = conn.line(format!("attach {} from={}\n", held.key(), position.0 + 1)).await?;
             tracing::debug!(job = %held.job, said, "acknowledged what the catalog has");
             conn.terminate().await;
         }
         if let Plan::Close(_) = planned {
-            let mut conn = director.visit_storage(storage).await?;
+            let mut conn = director.visit_storage(storage, Tries::Once).await?;
             let said = conn.line(format!("close {}\n", held.key())).await?;
             tracing::info!(job = %held.job, attempt = %held.attempt, storage = name, said, "closed what it held of a job that is over");
             conn.terminate().await;

@@ -9,6 +9,7 @@ use super::job::Job;
 use super::life::Reached;
 use super::session::{Ends, Flow, SdSession, attach_storage};
 use crate::handle::Director;
+use crate::peer::Tries;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -79,7 +80,7 @@ async fn missed(director: &Director, name: &str) -> String {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let Some(storage) = director.config().storage(name).cloned() else { continue };
-        match tokio::time::timeout(ANSWERS_WITHIN, director.connect_storage(&storage)).await {
+        match tokio::time::timeout(ANSWERS_WITHIN, director.connect_storage(&storage, Tries::Once)).await {
             Ok(Ok(conn)) => {
                 conn.terminate().await;
                 silent = 0;

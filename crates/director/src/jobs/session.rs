@@ -6,7 +6,7 @@ use super::traffic::{ClientLedger, ClientTraffic, SessionBack, StorageTraffic};
 use crate::catreq::JobContext;
 use crate::error::DirectorError;
 use crate::handle::Director;
-use crate::peer::{Answer, ClientConn, Peer, PeerError, StorageConn, chain};
+use crate::peer::{Answer, ClientConn, Peer, PeerError, StorageConn, Tries, chain};
 use crate::reconcile;
 use policy::plan::{JobPlan, StoragePlan};
 use std::sync::Arc;
@@ -159,7 +159,7 @@ pub(crate) async fn open_storage_as(
     let links = director.links();
     let link = links.storage(resource)?;
     let ssl = link.tls_needs.certificates.number();
-    let opened = links.open_storage(&link, true).await?;
+    let opened = links.open_storage(&link, Tries::Configured).await?;
     if plan.job_type != JobType::Restore {
         reconcile::before_use(director, resource).await?;
     }
@@ -356,7 +356,7 @@ pub(crate) async fn open_client(
     let links = director.links();
     let link = links.client(resource)?;
     let ssl = link.tls_needs.certificates.number();
-    let opened = links.open_client(&link, true).await?;
+    let opened = links.open_client(&link, Tries::Configured).await?;
     job.hold_client(link);
     let last = Arc::new(AtomicU64::new(0));
     let ledger = ClientLedger::open(director, job, attempt).await?;

@@ -158,7 +158,7 @@ impl Links {
         Session::new(&self.director, Secret::from_configured(password), tls).for_host(address)
     }
 
-    /// Opens a session with a Storage Daemon, trying for the configured time when `patient`.
+    /// Opens a session with a Storage Daemon.
     ///
     /// # Errors
     /// [`DirectorError::Connect`]; [`DirectorError::Stale`] when another activation of this Director is newer;
@@ -166,13 +166,13 @@ impl Links {
     pub(crate) async fn open_storage(
         &self,
         link: &StorageLink,
-        patient: bool,
+        tries: Tries,
     ) -> Result<StorageConn, DirectorError> {
         let resting = link.standing.as_ref().filter(|standing| standing.serving != link.name);
         if let Some(standing) = resting {
             return Err(DirectorError::NotServing(standing.why_not()));
         }
-        let mut conn = self.visit_storage(link, patient).await?;
+        let mut conn = self.visit_storage(link, tries).await?;
         match conn.refused.take() {
             None => Ok(conn),
             Some(said) => {
@@ -189,12 +189,12 @@ impl Links {
     pub(crate) async fn visit_storage(
         &self,
         link: &StorageLink,
-        patient: bool,
+        tries: Tries,
     ) -> Result<StorageConn, DirectorError> {
         let hello = Hello::DirectorToStorage { name: self.director.clone(), version: DirVersion::CURRENT };
-        let limit = if patient { self.sd_timeout } else { Duration::from_secs(15) };
         let peer = format!("Storage daemon {}", link.name);
-        let mut conn = open(&link.target, &link.session, hello, &peer, limit).await?;
+        let target = tries.of(&link.target, self.sd_timeout);
+        let mut conn = open(&target, &link.session, hello, &peer).await?;
         let Greeting::Storage { version, .. } = conn.peer().greeting else {
             return Err(failed(&peer, &link.target, "it is no Storage Daemon"));
         };
@@ -224,7 +224,8 @@ impl Links {
         let hello = Hello::ClientToStorage { job: job.to_owned(), version };
         let session = Session { secret: Secret::from_session_key(key), ..link.session.clone() };
         let peer = format!("Storage daemon {}", link.name);
-        open(&link.target, &session.without_additions(), hello, &peer, self.sd_timeout).await
+        let target = Tries::Configured.of(&link.target, self.sd_timeout);
+        open(&target, &session.without_additions(), hello, &peer).await
     }
 
     /// Opens a session with a File Daemon; as [`Self::open_storage`].
@@ -234,12 +235,11 @@ impl Links {
     pub(crate) async fn open_client(
         &self,
         link: &ClientLink,
-        patient: bool,
+        tries: Tries,
     ) -> Result<ClientConn, DirectorError> {
         let hello = Hello::DirectorToClient { name: self.director.clone(), version: DirVersion::CURRENT };
-        let limit = if patient { self.fd_timeout } else { Duration::from_secs(15) };
         let peer = format!("Client {}", link.name);
-        let mut conn = open(&link.target, &link.session, hello, &peer, limit).await?;
+        let mut conn = open(&tries.of(&link.target, self.fd_timeout), &link.session, hello, &peer).await?;
         let Greeting::Client { version, .. } = conn.peer().greeting else {
             return Err(failed(&peer, &link.target, "it is no File Daemon"));
         };
@@ -279,20 +279,35 @@ impl Links {
     }
 }
 
-async fn open(
-    target: &Target,
-    session: &Session,
-    hello: Hello,
-    peer: &str,
-    limit: Duration,
-) -> Result<Conn, DirectorError> {
-    let target = if limit > Duration::from_secs(15) {
-        target.clone().retrying(Duration::from_secs(10), limit)
-    } else {
-        target.clone().retrying(Duration::from_secs(1), limit)
-    };
-    let stream = net::connect(&target).await.map_err(|error| failed(peer, &target, &chain(&error)))?;
-    net::open(stream, hello, session).await.map_err(|error| failed(peer, &target, &chain(&error)))
+async fn open(target: &Target, session: &Session, hello: Hello, peer: &str) -> Result<Conn, DirectorError> {
+    let stream = net::connect(target).await.map_err(|error| failed(peer, target, &chain(&error)))?;
+    net::open(stream, hello, session).await.map_err(|error| failed(peer, target, &chain(&error)))
+}
+
+/// For how long a daemon that refuses the connection, or does not answer, is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tries {
+    /// Once: whoever asks has another way, or asks again later.
+    Once,
+    /// 5 seconds, in which a daemon that is restarted is back: whoever asks has another way, which costs more.
+    Soon,
+    /// 15 seconds: a person waits.
+    Console,
+    /// As configured for jobs (SD Connect Timeout, FD Connect Timeout).
+    Configured,
+}
+
+impl Tries {
+    fn of(self, target: &Target, configured: Duration) -> Target {
+        let limit = match self {
+            Self::Once => Duration::ZERO,
+            Self::Soon => Duration::from_secs(5),
+            Self::Console => Duration::from_secs(15),
+            Self::Configured => configured,
+        };
+        let every = if limit > Duration::from_secs(15) { 10 } else { 1 };
+        target.clone().retrying(Duration::from_secs(every), limit)
+    }
 }
 
 fn failed(peer: &str, target: &Target, problem: &str) -> DirectorError {

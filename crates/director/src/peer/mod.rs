@@ -8,7 +8,7 @@ mod call;
 mod jmsg;
 
 pub use call::{ClientConn, StorageConn};
-pub(crate) use call::{ClientLink, Identity, Links, StorageLink, tls};
+pub(crate) use call::{ClientLink, Identity, Links, StorageLink, Tries, tls};
 pub(crate) use jmsg::parse_jmsg;
 
 use bytes::Bytes;

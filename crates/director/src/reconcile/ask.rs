@@ -2,7 +2,7 @@
 
 use crate::error::DirectorError;
 use crate::handle::Director;
-use crate::peer::{Identity, Links, StorageConn, chain};
+use crate::peer::{Identity, Links, StorageConn, Tries, chain};
 use conf::DirectorConfig;
 use conf::director::Storage;
 use policy::reconcile::{HeldJob, HeldVolume, Inventory};
@@ -62,12 +62,17 @@ pub(super) struct Silent {
 }
 
 /// Asks one daemon. A stock one, which keeps nothing for a Director, has said all with nothing.
-pub(super) async fn ask(director: &Director, storage: &Storage, limit: Duration) -> Result<Heard, Silent> {
+pub(super) async fn ask(
+    director: &Director,
+    storage: &Storage,
+    tries: Tries,
+    limit: Duration,
+) -> Result<Heard, Silent> {
     let silent = |epoch, why| Silent { storage: storage.name.clone(), epoch, why };
     if sys::failpoint::is_on(super::CUT_OFF) {
         return Err(silent(None, "a test keeps the Storage daemons away".to_owned()));
     }
-    let asked = tokio::time::timeout(limit, exchange(director, storage)).await;
+    let asked = tokio::time::timeout(limit, exchange(director, storage, tries)).await;
     match asked {
         Ok(Ok(heard)) => Ok(heard),
         Ok(Err(DirectorError::Stale { said, .. })) => Err(silent(epoch_in(&said), said)),
@@ -93,7 +98,7 @@ pub(super) async fn scout(config: &DirectorConfig, identity: &Identity, limit: D
         let links = Arc::clone(&links);
         asking.spawn(async move {
             let link = links.storage(&storage).ok()?;
-            match tokio::time::timeout(limit, links.open_storage(&link, false)).await.ok()? {
+            match tokio::time::timeout(limit, links.open_storage(&link, Tries::Once)).await.ok()? {
                 Ok(conn) => {
                     let checks = conn.holdfast;
                     conn.terminate().await;
@@ -115,8 +120,8 @@ pub(super) async fn scout(config: &DirectorConfig, identity: &Identity, limit: D
     scouted
 }
 
-async fn exchange(director: &Director, storage: &Storage) -> Result<Heard, DirectorError> {
-    let mut conn = director.visit_storage(storage).await?;
+async fn exchange(director: &Director, storage: &Storage, tries: Tries) -> Result<Heard, DirectorError> {
+    let mut conn = director.visit_storage(storage, tries).await?;
     let mut heard = Heard { media_type: storage.media_type.clone(), ..Heard::default() };
     heard.inventory.storage.clone_from(&storage.name);
     heard.checks_epochs = conn.holdfast;

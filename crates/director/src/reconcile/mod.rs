@@ -17,7 +17,7 @@ mod settle;
 use crate::cluster::Seat;
 use crate::error::DirectorError;
 use crate::handle::{Director, lock};
-use crate::peer::{Identity, chain};
+use crate::peer::{Identity, Tries, chain};
 pub(crate) use ask::held_volumes;
 use ask::{Heard, Place};
 use conf::DirectorConfig;
@@ -31,7 +31,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use types::{ActivationId, CatalogId, Epoch, JobId};
 
-/// How long an activation waits for answers when nothing says that the catalog has gone back, and when something does.
+/// How long an activation waits for answers when nothing says that the catalog has gone back, and when something does; not for one
+/// that refuses the connection.
 const FIRST_ROUND: Duration = Duration::from_secs(1);
 const FIRST_ROUND_IN_DOUBT: Duration = Duration::from_secs(5);
 /// How long a daemon may take later on, and how often one that does not answer is asked again.
@@ -157,7 +158,7 @@ pub(crate) async fn begin(director: &Director, hint: Option<String>) -> Result<(
     }
     for _ in 0..ROUNDS_MAX {
         let limit = if reconciliation.doubt().is_some() { FIRST_ROUND_IN_DOUBT } else { FIRST_ROUND };
-        if round(director, limit, false).await? {
+        if round(director, Tries::Once, limit, false).await? {
             break;
         }
     }
@@ -205,7 +206,7 @@ async fn step(director: &Director) -> Result<bool, DirectorError> {
 
 async fn look(director: &Director) -> Result<(), DirectorError> {
     let _turn = director.reconciliation().turn.lock().await;
-    round(director, ANSWER_LIMIT, true).await.map(drop)
+    round(director, Tries::Once, ANSWER_LIMIT, true).await.map(drop)
 }
 
 /// Makes sure that a Storage was asked before a job writes there.
@@ -222,7 +223,7 @@ pub(crate) async fn before_use(director: &Director, storage: &Storage) -> Result
         if reconciliation.is_asked(&place) {
             return Ok(());
         }
-        round(director, ANSWER_LIMIT, true).await?;
+        round(director, Tries::Console, ANSWER_LIMIT, true).await?;
     }
     if reconciliation.is_asked(&place) {
         return Ok(());
@@ -245,20 +246,25 @@ pub(crate) async fn volumes_at(
     storage: &Storage,
     limit: Duration,
 ) -> Result<Option<BTreeMap<String, u64>>, String> {
-    let heard = ask::ask(director, storage, limit).await.map_err(|silent| silent.why)?;
+    let heard = ask::ask(director, storage, Tries::Soon, limit).await.map_err(|silent| silent.why)?;
     let volumes = heard.volumes.into_iter().map(|(name, entry)| (name, entry.bytes)).collect();
     Ok(heard.checks_epochs.then_some(volumes))
 }
 
 /// Asks all that were not asked yet, and does what follows. Whether that was all: otherwise there are reasons to ask again.
-async fn round(director: &Director, limit: Duration, is_late: bool) -> Result<bool, DirectorError> {
+async fn round(
+    director: &Director,
+    tries: Tries,
+    limit: Duration,
+    is_late: bool,
+) -> Result<bool, DirectorError> {
     let reconciliation = director.reconciliation();
     let mut asking = Vec::new();
     for storage in ask::places(&director.config()) {
         let place = Place::of(&storage);
         if !reconciliation.is_asked(&place) {
             let of = director.clone();
-            let asked = tokio::spawn(async move { ask::ask(&of, &storage, limit).await });
+            let asked = tokio::spawn(async move { ask::ask(&of, &storage, tries, limit).await });
             asking.push((place, asked));
         }
     }
