@@ -112,16 +112,19 @@ impl Parser<'_> {
         }
     }
 
+    /// Pacemaker fences by its own devices: what the configuration says of fencing has no effect then.
     fn warn_of_engine(&mut self) {
-        let engine = |r: &RawResource| Some((r.values.value("Engine")?.word()?, r.values.span("Engine")?));
+        let word = |r: &RawResource, name: &str| Some(r.values.value(name)?.word()?.to_owned());
         let others: Vec<Span> = self
             .of_kind(ResourceKind::Cluster)
-            .filter_map(engine)
-            .filter(|(word, _)| *word != Engine::Lease.as_str())
-            .map(|(_, span)| span)
+            .filter(|r| word(r, "Engine").is_some_and(|word| word == Engine::Pacemaker.as_str()))
+            .filter(|r| word(r, "Fence").is_some_and(|word| word == Fence::Required.as_str()))
+            .filter_map(|r| r.values.span("Fence"))
             .collect();
         for span in others {
-            let message = "`Engine` Pacemaker is not yet in effect: the lease decides".to_owned();
+            let message =
+                "`Fence = required` has no effect with `Engine = Pacemaker`, which fences by its own devices (STONITH)"
+                    .to_owned();
             self.lexer.finding(Severity::Warning, message, Some(span), None);
         }
     }

@@ -273,10 +273,10 @@ fn an_instance_without_a_cluster_is_refused() {
 }
 
 #[test]
-fn an_engine_that_is_not_there_is_warned_about() {
+fn fencing_of_our_own_beside_pacemakers_is_warned_about() {
     let text = CLUSTER.replace("Fence = required;", "Fence = required; Engine = pacemaker;");
     let shown = load_warnings(&text);
-    assert!(shown.contains("`Engine` Pacemaker is not yet in effect"), "{shown}");
+    assert!(shown.contains("`Fence = required` has no effect with `Engine = Pacemaker`"), "{shown}");
     let cluster = read(&text).unwrap().cluster.unwrap();
     assert_eq!(cluster.drift_bound(), std::time::Duration::from_millis(300));
 }

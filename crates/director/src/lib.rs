@@ -3,6 +3,7 @@
 //!
 //! - [`Director`]: the shared handle. Everything that a console command, the scheduler or a job needs is reached through it.
 //! - `cluster`: whether this instance is active, and how consoles reach the one that is.
+//! - `ordered`: an instance that a cluster manager makes active and standby.
 //! - [`jobs`]: one task per job over its plan; the state machine, the queue, and what each job type does.
 //! - `spare`: which of a Storage and its cold spare serves.
 //! - `reconcile`: what is done about a catalog that has gone back in time.
@@ -21,6 +22,7 @@ mod database;
 mod error;
 mod handle;
 mod listen;
+mod ordered;
 mod peer;
 mod reconcile;
 mod report;

@@ -9,7 +9,7 @@ use crate::handle::{Director, TerminatedJob};
 use crate::listen;
 use crate::peer::chain;
 use crate::text;
-use crate::{jobs, reconcile, scheduler};
+use crate::{jobs, ordered, reconcile, scheduler};
 use catalog::Catalog;
 use conf::DirectorConfig;
 use conf::director::{Cluster, Engine, Instance};
@@ -18,6 +18,7 @@ use lead::protocol::{Name, Terms};
 use lead::{Claim, Holder, HostCandidate, HostLock, LeaseCandidate, LeaseView, LockError, Lost};
 use net::daemon::DaemonContext;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -25,7 +26,7 @@ use tokio_util::task::AbortOnDropHandle;
 use types::JobId;
 
 /// How long an instance that could not become active waits before it tries again.
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Why the Director did not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,15 @@ pub enum RunError {
     /// A port cannot be opened.
     #[error("open the console port")]
     Listen(#[from] net::NetError),
+    /// The socket for a cluster manager's orders cannot be had.
+    #[error("open the control socket {}", path.display())]
+    Control {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The last active instance had another configuration.
     #[error("{0}")]
     OtherConfiguration(OtherConfiguration),
@@ -68,8 +78,8 @@ pub enum RunError {
 pub struct OtherConfiguration {
     own: String,
     last: String,
-    last_whole: String,
-    instance: String,
+    pub(crate) last_whole: String,
+    pub(crate) instance: String,
 }
 
 /// Runs this instance until it is told to stop. Jobs that run then go on, and are adopted by the next active instance.
@@ -88,6 +98,9 @@ pub async fn run(files: ConfigFiles, mut context: DaemonContext) -> Result<(), R
     let serving = AbortOnDropHandle::new(tokio::spawn(listen::serve(seat.clone(), listeners)));
     let ended = match seat.config().cluster.clone() {
         None => alone(&seat, asked, &mut context).await,
+        Some(cluster) if cluster.engine == Engine::Pacemaker => {
+            ordered::serve(&seat, &cluster, asked, &mut context).await
+        }
         Some(cluster) => among(&seat, &cluster, asked, &mut context).await,
     };
     drop(serving);
@@ -152,11 +165,6 @@ async fn among(
     context: &mut DaemonContext,
 ) -> Result<(), RunError> {
     context.set_ready();
-    if cluster.engine == Engine::Pacemaker {
-        tracing::warn!(
-            "Engine = Pacemaker is not yet in effect: the lease, or the lock of the host, decides"
-        );
-    }
     let Some(candidate) = Candidate::new(seat, cluster, context).await? else { return Ok(()) };
     loop {
         context.set_status("standby");
@@ -429,6 +437,9 @@ async fn stand_by(
                     }
                     let _ = reply.send(Ok(()));
                 }
+                Some(Ask::Order { reply, .. }) => {
+                    let _ = reply.send(Err("no cluster manager gives orders here".to_owned()));
+                }
                 Some(Ask::Demote { reply } | Ask::Switchover { reply, .. }) => {
                     let _ = reply.send(Err("this instance is not active".to_owned()));
                 }
@@ -458,14 +469,18 @@ async fn stand_by(
 }
 
 /// How the time as the active instance ended.
-enum Ending {
+pub(crate) enum Ending {
     Stopped,
     Lost(Lost),
     Asked { heir: Option<String>, hold_back: bool, reply: oneshot::Sender<Result<(), String>> },
 }
 
 /// Serves as the active instance.
-async fn hold(director: &Director, asked: &mut mpsc::Receiver<Ask>, context: &mut DaemonContext) -> Ending {
+pub(crate) async fn hold(
+    director: &Director,
+    asked: &mut mpsc::Receiver<Ask>,
+    context: &mut DaemonContext,
+) -> Ending {
     let (guard, stop) = (director.guard(), context.stop.clone());
     let replaced = database::replaced(director.catalog_file());
     tokio::pin!(replaced);
@@ -481,7 +496,8 @@ async fn hold(director: &Director, asked: &mut mpsc::Receiver<Ask>, context: &mu
             ask = asked.recv() => match ask {
                 Some(Ask::Switchover { to, reply }) => break Ending::Asked { heir: to, hold_back: false, reply },
                 Some(Ask::Demote { reply }) => break Ending::Asked { heir: None, hold_back: true, reply },
-                Some(Ask::Promote { reply, .. }) => {
+                Some(Ask::Order { active: false, reply }) => break Ending::Asked { heir: None, hold_back: false, reply },
+                Some(Ask::Promote { reply, .. } | Ask::Order { active: true, reply }) => {
                     let _ = reply.send(Ok(()));
                 }
                 None => break Ending::Stopped,
@@ -541,17 +557,17 @@ async fn start_with(
 }
 
 /// What an activation starts from.
-struct Start {
-    configuration: Arc<Configuration>,
-    files: ConfigFiles,
+pub(crate) struct Start {
+    pub(crate) configuration: Arc<Configuration>,
+    pub(crate) files: ConfigFiles,
     /// Where it is open already.
-    catalog: Option<Catalog>,
+    pub(crate) catalog: Option<Catalog>,
     /// Not after an instance that had another configuration.
-    only_same: bool,
+    pub(crate) only_same: bool,
 }
 
 /// Becomes the Director. A claim that comes to nothing is given back.
-async fn activate(
+pub(crate) async fn activate(
     start: Start,
     claim: Claim,
     instance: &str,

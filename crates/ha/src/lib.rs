@@ -2,6 +2,7 @@
 //!
 //! - [`fence`]: switch the machine of an instance off, or see whether that would work.
 //! - [`status`]: tell people and monitors whether one instance is active and the others stand by.
+//! - [`ocf`]: resource agents for Pacemaker, `holdfast ocf …`.
 //!
 //! Each command is a module with its arguments and one `run`; [`Command`] lists them. What a command found is an [`Exit`]:
 //! monitors and scripts go by it, so it never claims more than is known. Results go to the standard output, questions and
@@ -13,6 +14,7 @@
 mod configuration;
 mod exit;
 pub mod fence;
+pub mod ocf;
 mod output;
 pub mod status;
 

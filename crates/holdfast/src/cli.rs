@@ -47,6 +47,8 @@ pub(crate) enum Command {
     /// High availability, for the operator: fence an instance
     #[command(subcommand)]
     Ha(ha::Command),
+    /// Resource agents for Pacemaker: ocf:holdfast:director, ocf:holdfast:storage
+    Ocf(ha::ocf::Args),
     /// Print the completion script of a shell
     Completions {
         /// For which shell
@@ -176,11 +178,25 @@ pub(crate) fn arguments(all: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let program = all.next().unwrap_or_else(|| OsString::from("holdfast"));
     let name =
         Path::new(&program).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let role = NAMES.iter().find(|(bacula, _)| *bacula == name).map(|(_, role)| OsString::from(role));
+    let bacula = NAMES.iter().find(|(bacula, _)| *bacula == name).map(|(_, role)| *role);
+    let words = bacula.map_or_else(|| agent(Path::new(&program), &name), |role| vec![role]);
+    let words = words.into_iter().map(OsString::from);
     let rest = all
         .filter(|argument| argument != "-dt")
         .map(|argument| if argument == "-?" { OsString::from("--help") } else { argument });
-    [program].into_iter().chain(role).chain(rest).collect()
+    [program].into_iter().chain(words.collect::<Vec<_>>()).chain(rest).collect()
+}
+
+/// Directory of this project's resource agents, below `/usr/lib/ocf/resource.d`.
+const PROVIDER: &str = "holdfast";
+/// Names of resource agents there.
+const AGENTS: &[&str] = &["director", "storage"];
+
+/// The words that a resource agent's path stands for: only in its provider's directory is `director` one.
+fn agent(program: &Path, name: &str) -> Vec<&'static str> {
+    let is_provider = program.parent().and_then(Path::file_name).is_some_and(|parent| parent == PROVIDER);
+    let agent = AGENTS.iter().find(|agent| is_provider && **agent == name);
+    agent.map(|agent| vec!["ocf", agent]).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -212,6 +228,11 @@ mod tests {
         let Command::Client(args) = parse("bacula-fd -fP").command else { panic!("not the FD") };
         assert_eq!(args.common.config("bacula-fd.conf"), Path::new("/etc/bacula/bacula-fd.conf"));
         assert!(matches!(parse("bconsole -n -c x.conf").command, Command::Console(_)));
+        assert!(matches!(
+            parse("/usr/lib/ocf/resource.d/holdfast/director monitor").command,
+            Command::Ocf(_)
+        ));
+        assert!(matches!(parse("holdfast ocf storage start").command, Command::Ocf(_)));
         assert!(matches!(parse("holdfast storage -f").command, Command::Storage(_)));
     }
 }

@@ -63,6 +63,10 @@ fn run(command: Command) -> Result<ExitCode> {
             logging::start_quiet(None);
             ha::run(&command).map(ExitCode::from)
         }
+        Command::Ocf(args) => {
+            logging::start_quiet(None);
+            Ok(ExitCode::from(ha::ocf::run(&args)))
+        }
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "holdfast", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -82,6 +82,7 @@ impl LeaseCandidate {
             hindrance: None,
             is_alone: false,
             away: false,
+            waiting: Vec::new(),
             orders: orders.clone(),
             ordered,
             activations,
@@ -119,6 +120,13 @@ impl LeaseCandidate {
     /// that names a lower one.
     pub async fn heard(&self, seen: Epoch) {
         order(&self.orders, Event::EpochSeen(seen)).await;
+    }
+
+    /// A cluster manager's order to be active ([`Self::take`] then returns soon, again after a lease that ran out), or not to be:
+    /// then this returns when nothing that the activation began is on its way any more, within a lease. From the first order on
+    /// the role is taken by order only.
+    pub async fn order(&self, active: bool) {
+        order(&self.orders, Event::Ordered(active)).await;
     }
 
     /// Becomes active at once, whatever stands against it.
@@ -178,6 +186,8 @@ struct Engine {
     is_alone: bool,
     /// The catalog did not answer last time; it is said once.
     away: bool,
+    /// Who waits until nothing is on its way.
+    waiting: Vec<oneshot::Sender<()>>,
     orders: mpsc::Sender<Order>,
     ordered: mpsc::Receiver<Order>,
     activations: mpsc::Sender<LeaseHold>,
@@ -198,6 +208,7 @@ impl Engine {
                 () = tokio::time::sleep(wait) => {
                     let is_quiet = quiet_at.is_some_and(|at| at <= now());
                     self.deal_with(if is_quiet { Event::Drained } else { Event::Wake }).await;
+                    self.tell_drained();
                     continue;
                 }
             };
@@ -207,8 +218,22 @@ impl Engine {
                 Event::Hindered(hindrance) => self.held_back = *hindrance,
                 _ => {}
             }
+            let is_waiting = matches!(event, Event::Ordered(false));
             self.deal_with(event).await;
-            let _ = done.send(());
+            if is_waiting {
+                self.waiting.push(done);
+            } else {
+                let _ = done.send(());
+            }
+            self.tell_drained();
+        }
+    }
+
+    fn tell_drained(&mut self) {
+        if !self.machine.awaits_drain() {
+            for done in self.waiting.drain(..) {
+                let _ = done.send(());
+            }
         }
     }
 
@@ -261,7 +286,7 @@ impl Engine {
             Effect::Activate { hold, until, basis, reconcile } => {
                 tracing::info!(director = self.director, epoch = %hold.epoch, ?basis, reconcile, "the lease is held");
                 self.is_alone = match basis {
-                    Basis::First | Basis::Released | Basis::Fenced => true,
+                    Basis::First | Basis::Released | Basis::Fenced | Basis::Ordered => true,
                     Basis::Expired => self.terms.fence == Fence::Required,
                     Basis::Renewed => self.is_alone,
                     Basis::Forced => false,

@@ -6,6 +6,7 @@
 //! daemon check.
 //!
 //! And the engine of several hosts: a lease in the catalog's leadership row ([`LeaseCandidate`]), by the rules of [`protocol`].
+//! Under a cluster manager (`Engine = Pacemaker`) the same lease is taken and given back by [`order`] only.
 //! [`fence`] switches off the machine of an instance that must not act any more.
 //!
 //! Absent on purpose: anything about jobs and topology.
@@ -16,6 +17,7 @@ mod guard;
 mod host;
 mod lease;
 mod lock;
+pub mod order;
 pub mod protocol;
 
 pub use guard::{Clock, EpochGuard, Lost, Permit};

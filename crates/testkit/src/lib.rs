@@ -9,6 +9,7 @@
 //! - [`centres`]: two data centres, from the page of the documentation.
 //! - [`bmc`]: a management board with a power switch, for fence agents.
 //! - [`network`]: hosts as network namespaces on a switch, whose wires are cut.
+//! - [`cluster`]: nodes under Pacemaker and Corosync, with a power switch.
 //! - [`fault`]: damage to Volumes, full disks.
 //! - [`wait`]: waiting on a condition with a bound.
 //!
@@ -16,6 +17,7 @@
 
 pub mod bmc;
 pub mod centres;
+pub mod cluster;
 pub mod compare;
 pub mod fault;
 pub mod network;

@@ -72,6 +72,15 @@ impl Tied {
         text.split_whitespace().map(str::to_owned).collect()
     }
 
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub(crate) fn wait(self) -> Result<()> {
+        let ended = self.ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+        ended.recv_timeout(wait::START).context("wait for the end of a process")
+    }
+
     /// Kills it and waits for its end.
     ///
     /// # Errors

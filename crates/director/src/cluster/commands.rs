@@ -2,6 +2,7 @@
 
 use super::report::{ClusterReport, Report};
 use super::seat::{Ask, Role, Seat};
+use conf::director::Engine;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -104,6 +105,7 @@ fn told(result: Result<String, String>) -> (String, bool) {
 
 async fn switchover(seat: &Seat, to: Option<String>) -> Result<String, String> {
     clustered(seat)?;
+    by_lease(seat, "crm resource move … (pcs resource move …)")?;
     let report = ClusterReport::gather(seat).await;
     let ready = |report: &&Report| {
         report.role == "standby" && to.as_ref().is_none_or(|name| *name == report.instance)
@@ -141,6 +143,7 @@ async fn next_holder(seat: &Seat) -> Result<String, String> {
 
 async fn demote(seat: &Seat) -> Result<String, String> {
     clustered(seat)?;
+    by_lease(seat, "crm node standby … (pcs node standby …)")?;
     seat.ask(|reply| Ask::Demote { reply }, GIVE_UP_LIMIT).await?;
     Ok(format!(
         "Instance {} has given the role up and stays a standby until \"cluster promote\" or a restart.",
@@ -150,6 +153,9 @@ async fn demote(seat: &Seat) -> Result<String, String> {
 
 async fn promote(seat: &Seat, force: bool) -> Result<String, String> {
     clustered(seat)?;
+    if !force {
+        by_lease(seat, "crm resource promote … (pcs resource promote …)")?;
+    }
     let why = seat.held_back().borrow().by_configuration.clone();
     seat.ask(|reply| Ask::Promote { force, reply }, GIVE_UP_LIMIT).await?;
     if let Some(why) = why.filter(|_| !force) {
@@ -163,6 +169,17 @@ fn clustered(seat: &Seat) -> Result<(), String> {
         return Ok(());
     }
     Err("This Director stands alone: its configuration has no Cluster resource.".to_owned())
+}
+
+/// A role that Pacemaker gives, it would give back at once.
+fn by_lease(seat: &Seat, instead: &str) -> Result<(), String> {
+    let engine = seat.config().cluster.as_ref().map(|cluster| cluster.engine);
+    match engine {
+        Some(Engine::Pacemaker) => Err(format!(
+            "Pacemaker decides which instance is active (`Engine = Pacemaker`): use its own command, {instead}."
+        )),
+        Some(Engine::Lease) | None => Ok(()),
+    }
 }
 
 #[cfg(test)]

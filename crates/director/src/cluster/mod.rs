@@ -20,5 +20,6 @@ mod report;
 mod seat;
 mod switchboard;
 
-pub(crate) use seat::{Ask, HeldBack, Seat};
+pub(crate) use report::other_active;
+pub(crate) use seat::{Ask, HeldBack, Role, Seat};
 pub(crate) use switchboard::serve;

@@ -100,7 +100,7 @@ impl Report {
             changed: turn.as_ref().map(|turn| turn.at.0),
             fence: seat.fencing(),
             held: director.and_then(Director::held),
-            note: note(turn.map(|turn| turn.what), seat.hindrance()),
+            note: note(turn.map(|turn| turn.what), seat.hindrance().or_else(|| trouble(seat))),
             config: seat.configuration().hash.clone(),
             config_differs: false,
             config_edited: edited.iter().map(|file| file.display().to_string()).collect(),
@@ -150,6 +150,24 @@ impl Report {
         let late = || Err(format!("no answer within {} s", ANSWER_LIMIT.as_secs()));
         asked.unwrap_or_else(|_| late()).unwrap_or_else(|why| Self::unreachable(&peer.name, why))
     }
+}
+
+/// Why it is not active though a cluster manager has ordered it.
+fn trouble(seat: &Seat) -> Option<String> {
+    let (_, trouble) = seat.ordered().borrow().clone();
+    trouble.map(|why| format!("ordered to be active: {why}"))
+}
+
+/// The other instance that is active, by its own account; of two, the one of the higher epoch.
+pub(crate) async fn other_active(seat: &Seat) -> Option<String> {
+    let mut asked = tokio::task::JoinSet::new();
+    for peer in seat.peers().into_iter().filter(|peer| peer.name != seat.instance()) {
+        let seat = seat.clone();
+        asked.spawn(async move { Report::of(&seat, &peer).await });
+    }
+    let said = asked.join_all().await;
+    let active = said.into_iter().filter(|report| report.role == "active");
+    active.max_by_key(|report| report.epoch).map(|report| report.instance)
 }
 
 fn note(turn: Option<String>, hindrance: Option<String>) -> String {

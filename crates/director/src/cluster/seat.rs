@@ -54,6 +54,13 @@ pub(crate) enum Ask {
         /// As above.
         reply: oneshot::Sender<Result<(), String>>,
     },
+    /// A cluster manager's order, which stands until the next one.
+    Order {
+        /// Whether to be active.
+        active: bool,
+        /// Told when an order to be active was heard, one to stand by was carried out.
+        reply: oneshot::Sender<Result<(), String>>,
+    },
     /// Be a candidate again.
     Promote {
         /// Become active at once, whatever stands against it; also with another configuration than the last active
@@ -112,6 +119,8 @@ struct Inner {
     held_back: watch::Sender<HeldBack>,
     hindrance: Mutex<Option<String>>,
     fencing: Mutex<Option<String>>,
+    /// Whether a cluster manager wants it to be active, and why it is not all the same.
+    ordered: watch::Sender<(bool, Option<String>)>,
     started: Timestamp,
 }
 
@@ -138,6 +147,7 @@ impl Seat {
             held_back: watch::Sender::new(HeldBack::default()),
             hindrance: Mutex::default(),
             fencing: Mutex::default(),
+            ordered: watch::Sender::new((false, None)),
             started: text::now(),
         };
         (Self { inner: Arc::new(inner) }, asked)
@@ -242,6 +252,16 @@ impl Seat {
     /// As [`Self::set_fencing`] was told; none where leadership is the lock of a host.
     pub(crate) fn fencing(&self) -> Option<String> {
         lock(&self.inner.fencing).clone()
+    }
+
+    /// What a cluster manager orders, and why it is not done yet.
+    pub(crate) fn set_ordered(&self, active: bool, trouble: Option<String>) {
+        self.inner.ordered.send_replace((active, trouble));
+    }
+
+    /// As [`Self::set_ordered`] was told.
+    pub(crate) fn ordered(&self) -> watch::Receiver<(bool, Option<String>)> {
+        self.inner.ordered.subscribe()
     }
 
     fn turned(&self, what: String) {

@@ -44,6 +44,8 @@ pub enum Event {
     Hindered(Option<Hindrance>),
     /// An operator orders the takeover, whatever stands against it.
     Force,
+    /// A cluster manager wants this instance to be active, or not to be; it has fenced or demoted every other one before.
+    Ordered(bool),
 }
 
 /// The power of an instance's host.

@@ -65,6 +65,8 @@ pub struct Machine {
     last_read: Option<Moment>,
     seen: Epoch,
     hindrance: Option<Hindrance>,
+    /// With a cluster manager: whether it wants this instance to be active. Without, the lease decides.
+    ordered: Option<bool>,
     /// Nothing that a former activation of this process began is unanswered.
     is_drained: bool,
     /// The activation of this process that ended last, when its lease ran out.
@@ -89,6 +91,7 @@ impl Machine {
             last_read: None,
             seen: Epoch::default(),
             hindrance: None,
+            ordered: None,
             is_drained: true,
             own: None,
         }
@@ -158,6 +161,7 @@ impl Machine {
             Event::GiveBack { heir, demote } => self.give_back(heir, demote, &mut step),
             Event::Hindered(hindrance) => self.hindrance = hindrance,
             Event::Force => self.force(&mut step),
+            Event::Ordered(active) => self.order(active, &mut step),
         }
         self.proceed(&mut step);
         step.out
@@ -214,7 +218,16 @@ impl Machine {
     /// When the row that is watched may be followed, if it stays as it is.
     fn ripe_at(&self) -> Option<Moment> {
         let Watch { sight, since } = self.watch.as_ref()?;
-        if self.hindrance.is_some() || !self.is_drained {
+        if !self.is_drained {
+            return None;
+        }
+        if let Some(ordered) = self.ordered {
+            // Whoever orders has seen to it that nobody else acts: there is nothing to wait for.
+            let is_held =
+                matches!(self.hindrance, Some(Hindrance::ConfigurationDiffers | Hindrance::Demoted));
+            return (ordered && !is_held).then_some(*since);
+        }
+        if self.hindrance.is_some() {
             return None;
         }
         let is_free = sight.row.as_ref().is_some_and(|row| self.is_offered(row));
@@ -242,6 +255,9 @@ impl Machine {
 
     fn take_over(&mut self, step: &mut Step) {
         let Some(Watch { sight, .. }) = self.watch.clone() else { return };
+        if self.ordered.is_some() {
+            return self.raise(Expect::Unchanged(sight), Basis::Ordered, step);
+        }
         if self.fence_targets(&sight).is_empty() {
             let basis = match sight.row.as_ref().map(|row| &row.tenure) {
                 None => Basis::First,
@@ -405,6 +421,8 @@ impl Machine {
         if demote {
             self.hindrance = Some(Hindrance::Demoted);
         }
+        // It is not taken again before the next order.
+        self.ordered = self.ordered.map(|_| false);
         match &mut self.role {
             Role::Active { hold, stamp, until, sent, .. } => {
                 let then = Then::Release { heir };
@@ -443,6 +461,20 @@ impl Machine {
         let Some(Watch { sight, .. }) = self.watch.clone() else { return };
         if self.is_drained && matches!(self.role, Role::Standby | Role::Claiming { .. } | Role::Fencing(_)) {
             self.raise(Expect::Unchanged(sight), Basis::Forced, step);
+        }
+    }
+
+    /// A cluster manager has said whether this instance is to be active; from then on the lease alone gives it no role.
+    fn order(&mut self, active: bool, step: &mut Step) {
+        self.ordered = Some(active);
+        if active {
+            return;
+        }
+        match self.role {
+            Role::Active { .. } | Role::Draining { .. } => self.give_back(None, false, step),
+            // Should it have been made all the same, nobody acts in its epoch.
+            Role::Raising { .. } | Role::Claiming { .. } | Role::Fencing(_) => self.role = Role::Standby,
+            Role::Standby => {}
         }
     }
 

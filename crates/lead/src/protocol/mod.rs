@@ -122,6 +122,8 @@ pub enum Basis {
     Renewed,
     /// An operator's word.
     Forced,
+    /// A cluster manager's word, which demotes or fences the former holder first.
+    Ordered,
 }
 
 /// Why an instance does not take over by itself.

@@ -242,3 +242,49 @@ fn a_slow_read_is_followed_by_a_pause() {
     assert_eq!(b.wake_at(), at(1150));
     assert_eq!(b.on(Event::Wake, at(1150), ActivationId(1)), [Effect::Read]);
 }
+
+#[test]
+fn under_a_cluster_manager_the_role_is_taken_by_order_alone_and_at_once() {
+    let mut b = machine("b", Fence::None);
+    let held = sight(0, "a", Epoch(7), 3, Tenure::Held);
+    let _ = b.on(Event::Ordered(false), at(0), ActivationId(1));
+    let _ = b.on(Event::Saw(held.clone()), at(0), ActivationId(1));
+    // The lease of the former holder has long run out, or it gave the role back: that is no order.
+    assert!(changes(&b.on(Event::Wake, at(60_000), ActivationId(1))).is_empty());
+    let free = sight(0, "a", Epoch(7), 4, Tenure::Released { heir: Some("b".into()) });
+    assert!(changes(&b.on(Event::Saw(free), at(60_100), ActivationId(1))).is_empty());
+    let _ = b.on(Event::Saw(held.clone()), at(60_200), ActivationId(1));
+    let effects = b.on(Event::Ordered(true), at(60_200), ActivationId(2));
+    let [Effect::EndSessions { .. }, Effect::Ask { sent, change: change @ Change::Raise { .. } }] =
+        &effects[..]
+    else {
+        panic!("{effects:?}")
+    };
+    let row = apply(&held, change).unwrap();
+    assert_eq!(row.epoch, Epoch(8));
+    let raised = Sight { row: Some(row), ..held };
+    let answer = Event::Answer { sent: *sent, sight: raised.clone(), result: Ok(()) };
+    let effects = b.on(answer, at(60_300), ActivationId(3));
+    assert!(matches!(effects[..], [Effect::Activate { basis: Basis::Ordered, .. }]), "{effects:?}");
+    // A lease that ran out is taken anew while the order stands, when what it began is over.
+    assert_eq!(b.on(Event::Wake, at(70_000), ActivationId(4))[0], Effect::StepDown(Why::Expired));
+    let _ = b.on(Event::Saw(raised), at(70_100), ActivationId(4));
+    let effects = b.on(Event::Drained, at(70_200), ActivationId(4));
+    assert!(matches!(changes(&effects)[..], [Change::Raise { basis: Basis::Ordered, .. }]), "{effects:?}");
+}
+
+#[test]
+fn an_order_to_stop_gives_the_role_back_and_one_that_was_given_back_waits_for_the_next_order() {
+    let (mut b, _) = active();
+    let _ = b.on(Event::Ordered(true), at(4150), ActivationId(4));
+    assert_eq!(b.on(Event::Ordered(false), at(4200), ActivationId(4)), [Effect::Quiesce(Why::Released)]);
+    let effects = b.on(Event::Drained, at(4300), ActivationId(4));
+    assert!(matches!(changes(&effects)[..], [Change::Release { .. }]), "{effects:?}");
+    assert!(changes(&b.on(Event::Wake, at(90_000), ActivationId(5))).is_empty());
+    let (mut b, row) = active();
+    let _ = b.on(Event::Ordered(true), at(4150), ActivationId(4));
+    let _ = b.on(Event::GiveBack { heir: None, demote: false }, at(4200), ActivationId(4));
+    let _ = b.on(Event::Drained, at(4300), ActivationId(4));
+    let _ = b.on(Event::Saw(row), at(4400), ActivationId(4));
+    assert!(changes(&b.on(Event::Wake, at(90_000), ActivationId(5))).is_empty());
+}

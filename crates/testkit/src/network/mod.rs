@@ -9,6 +9,7 @@
 
 mod leftovers;
 mod line;
+mod machine;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -20,6 +21,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context, Result, ensure};
 
 pub use line::Line;
+pub use machine::Machine;
 
 /// Where `ip netns` keeps the namespaces that have a name.
 const NAMESPACES: &str = "/run/netns";
@@ -85,21 +87,9 @@ impl Network {
         // Every network is one of its own: all of them have the same addresses.
         let address = Ipv4Addr::new(10, 9, 8, u8::try_from(index + 1).context("too many hosts")?);
         let port = format!("port{index}");
-        ip(&["netns", "add", &namespace])?;
-        self.hosts
-            .insert(name.to_owned(), Host { namespace: namespace.clone(), address, port: port.clone() });
-        let inside = ["-n", &namespace];
-        ip(&[
-            &inside[..],
-            &["link", "add", "eth0", "type", "veth", "peer", "name", &port, "netns", &switch],
-        ]
-        .concat())?;
-        ip(&["-n", &switch, "link", "set", &port, "master", side, "up"])?;
-        ip(&[&inside[..], &["address", "add", &format!("{address}/24"), "dev", "eth0"]].concat())?;
-        for interface in ["lo", "eth0"] {
-            ip(&[&inside[..], &["link", "set", interface, "up"]].concat())?;
-        }
-        Ok(())
+        let host = Host { namespace, address, port };
+        self.hosts.insert(name.to_owned(), host.clone());
+        host.make(&switch, side)
     }
 
     fn namespace(&self, host: &str) -> String {
@@ -132,6 +122,14 @@ impl Network {
 
     fn set_port(&self, host: &str, state: &str) -> Result<()> {
         ip(&["-n", &self.namespace(SWITCH), "link", "set", &self.host(host)?.port, state])
+    }
+
+    /// The machine that a host is, for whoever switches it off while the network is another's.
+    ///
+    /// # Errors
+    /// When there is no such host.
+    pub fn machine(&self, host: &str) -> Result<Machine> {
+        Ok(Machine::new(self.host(host)?.clone(), self.namespace(SWITCH)))
     }
 
     /// What these two send to each other is lost.
@@ -178,6 +176,21 @@ impl Host {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net={}", self.file().display())).arg(program);
         command
+    }
+
+    /// Makes its namespace, and its cable to the switch.
+    fn make(&self, switch: &str, side: &str) -> Result<()> {
+        let Self { namespace, address, port } = self;
+        ip(&["netns", "add", namespace])?;
+        let inside = ["-n", namespace.as_str()];
+        let cable = ["link", "add", "eth0", "type", "veth", "peer", "name", port, "netns", switch];
+        ip(&[&inside[..], &cable].concat())?;
+        ip(&["-n", switch, "link", "set", port, "master", side, "up"])?;
+        ip(&[&inside[..], &["address", "add", &format!("{address}/24"), "dev", "eth0"]].concat())?;
+        for interface in ["lo", "eth0"] {
+            ip(&[&inside[..], &["link", "set", interface, "up"]].concat())?;
+        }
+        Ok(())
     }
 
     fn file(&self) -> PathBuf {

@@ -64,6 +64,8 @@ pub(crate) struct Description {
     pub(crate) known_bugs: Vec<String>,
     pub(crate) jobs_at_once: Option<u32>,
     pub(crate) network: bool,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) managed: bool,
     pub(crate) library: bool,
     pub(crate) far: Option<(Vec<String>, Line)>,
 }
@@ -339,6 +341,20 @@ impl Builder {
     #[must_use]
     pub const fn network(mut self) -> Self {
         self.0.network = true;
+        self
+    }
+
+    /// Adds hosts at which none of the site's own daemons run; with [`Builder::network`].
+    #[must_use]
+    pub fn hosts(mut self, names: &[&str]) -> Self {
+        self.0.hosts = names.iter().map(|name| (*name).to_owned()).collect();
+        self
+    }
+
+    /// The instances are started by a cluster manager ([`crate::cluster`]), not by the site.
+    #[must_use]
+    pub const fn managed(mut self) -> Self {
+        self.0.managed = true;
         self
     }
 

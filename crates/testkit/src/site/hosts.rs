@@ -31,6 +31,7 @@ pub(super) fn network(description: &Description) -> Result<Option<Network>> {
     let hosts: Vec<&str> = others
         .into_iter()
         .chain(far_storage)
+        .chain(description.hosts.iter().map(String::as_str))
         .chain(description.instances.iter().map(String::as_str))
         .collect();
     let far = description.far.as_ref();

@@ -87,6 +87,12 @@ impl Site {
     }
 
     pub(super) fn console_instance(&self) -> Option<&str> {
+        if self.description.managed {
+            return self
+                .preferred
+                .as_deref()
+                .or_else(|| self.description.instances.first().map(String::as_str));
+        }
         let preferred = self.preferred.as_deref().filter(|name| self.instances.contains_key(*name));
         preferred.or_else(|| self.instances.keys().next().map(String::as_str))
     }
@@ -230,6 +236,11 @@ impl Site {
             self.stop_instance(&name)?;
         }
         for name in self.description.instances.clone() {
+            if self.description.managed
+                && !self.dir().join("log").join(format!("director-{name}.log")).exists()
+            {
+                continue; // its node was never up
+            }
             ensure!(!self.instance_log(&name)?.contains("panicked at"), "instance {name} panicked");
         }
         Ok(())

@@ -145,7 +145,7 @@ impl Site {
         if site.description.instances.is_empty() {
             site.start_role(Role::Director)?;
         }
-        let names = site.description.instances.clone();
+        let names = if site.description.managed { Vec::new() } else { site.description.instances.clone() };
         for (index, name) in names.iter().enumerate() {
             site.start_instance(name)?;
             if index == 0 {

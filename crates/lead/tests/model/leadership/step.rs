@@ -146,7 +146,7 @@ impl Leadership {
             Basis::Fenced => self.reached.note(Landmark::Fenced),
             Basis::Released => self.reached.note(Landmark::Released),
             Basis::Renewed => self.reached.note(Landmark::Renewed),
-            Basis::First | Basis::Forced => {}
+            Basis::First | Basis::Forced | Basis::Ordered => {}
         }
         let last = world.truth.activations.last().copied();
         if let Some(last) =

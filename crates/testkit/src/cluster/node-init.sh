@@ -1,0 +1,47 @@
+#!/bin/bash
+# The first process of a node: it runs in mount, UTS, IPC and PID namespaces of its own, and in the network namespace of its host.
+# $1 name of the node, $2 its own files, which outlive a power cut, $3 the files of the cluster for it, $4 the site, $5 the program.
+set -u
+name=$1 state=$2 files=$3 site=$4 holdfast=$5
+mount --make-rprivate /
+hostname "$name"
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t tmpfs -o mode=755 tmpfs /run
+mount -t tmpfs -o mode=1777 tmpfs /dev/shm
+mkdir -p /run/lock /run/crm /run/resource-agents "$state"/{corosync,log,working,run,etc,sbin,ocf/holdfast} "$state"/pacemaker/{cib,pengine,blackbox,cores}
+rm -rf "$state"/{sbin,ocf}.work
+mkdir -p "$state"/{sbin,ocf}.work
+if [ ! -e "$state/pacemaker/cib/cib.xml" ]; then
+    cp "$files/cib.xml" "$state/pacemaker/cib/cib.xml"
+    chmod 600 "$state/pacemaker/cib/cib.xml"
+fi
+cp "$files/corosync.conf" "$state/etc/corosync.conf"
+chown -R hacluster:haclient "$state/pacemaker" /run/crm
+chmod 1777 /run/lock
+mount --bind "$state/corosync" /var/lib/corosync
+mount --bind "$state/pacemaker" /var/lib/pacemaker
+mkdir -p /var/log/pacemaker
+mount --bind "$state/log" /var/log/pacemaker
+mount --bind "$state/etc" /etc/corosync
+# Each node has a Working Directory and a Pid Directory of its own.
+mount --bind "$state/working" "$site/director"
+mount --bind "$state/run" "$site/run"
+ln -sfn "$holdfast" "$state/ocf/holdfast/director"
+ln -sfn "$holdfast" "$state/ocf/holdfast/storage"
+cp "$files/fence_switch" "$state/sbin/fence_switch"
+chmod 755 "$state/sbin/fence_switch"
+mount -t overlay overlay -o "lowerdir=/usr/sbin,upperdir=$state/sbin,workdir=$state/sbin.work" /usr/sbin
+mount -t overlay overlay -o "lowerdir=/usr/lib/ocf/resource.d,upperdir=$state/ocf,workdir=$state/ocf.work" /usr/lib/ocf/resource.d
+corosync -f >>"$state/log/corosync.out" 2>&1 &
+# It has no way to say that it is ready.
+for _ in $(seq 400); do corosync-cfgtool -s >/dev/null 2>&1 && break; sleep 0.05; done
+if grep -q 'model: net' /etc/corosync/corosync.conf; then
+    mkdir -p /run/corosync-qdevice
+    corosync-qdevice -f >>"$state/log/qdevice.out" 2>&1 &
+fi
+export PCMK_logfile=/var/log/pacemaker/pacemaker.log PCMK_logfacility=none HOME=/root
+pacemakerd >>"$state/log/pacemakerd.out" 2>&1 &
+# Orphans become children of this process.
+trap : TERM INT
+while :; do wait -n || sleep 0.2; done
