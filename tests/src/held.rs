@@ -80,25 +80,46 @@ impl Held {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_sized(builder: Builder, size: Size, volume: &str, least: usize) -> Result<Self> {
+        Ok(Self::start_behind(builder, size, (volume, least), |_| Ok(()))?.0)
+    }
+
+    /// As [`Self::start`], of a site whose Director is `started` when its other daemons run.
+    ///
+    /// # Errors
+    /// As [`Self::start`], and those of `started`.
+    pub fn start_managed<T>(
+        builder: Builder,
+        started: impl FnOnce(&mut Site) -> Result<T>,
+    ) -> Result<(Self, T)> {
+        Self::start_behind(builder, Size::default(), ("Vol-0001", SURELY_SENT * FILE_BYTES), started)
+    }
+
+    fn start_behind<T>(
+        builder: Builder,
+        size: Size,
+        (volume, least): (&str, usize),
+        started: impl FnOnce(&mut Site) -> Result<T>,
+    ) -> Result<(Self, T)> {
         let dir = scratch()?;
         let (before, after) = (dir.path().join("before"), dir.path().join("after"));
         size.make(&before, size.before)?;
         size.make(&after, size.after)?;
         let gate = Gate::create(dir.path().join("gate"))?;
-        let site = builder
+        let mut site = builder
             .option("readfifo = yes")
             .tree(&before)
             .tree(gate.path())
             .tree(&after)
             .storage_daemon_if_ours("Checkpoint Interval = 1 second")
             .start()?;
+        let started = started(&mut site)?;
         let job = site.run("run job=Backup level=Full yes")?;
         let open = gate.wait_reader(wait::JOB)?;
         let (volume, least) = (site.volume_file(volume), least as u64);
         wait::until("the first files on the Volume", wait::JOB, || {
             Ok(std::fs::metadata(&volume).is_ok_and(|meta| meta.len() >= least).then_some(()))
         })?;
-        Ok(Self { site, job, before, after, open: Some(open), dir })
+        Ok((Self { site, job, before, after, open: Some(open), dir }, started))
     }
 
     /// Lets the File Daemon go on.

@@ -12,7 +12,7 @@ mod files;
 mod node;
 mod power;
 
-pub use power::Fenced;
+pub use power::Off;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -94,7 +94,7 @@ impl Cluster {
     /// # Errors
     /// When there is no such node, or `ip` fails.
     pub fn cut_power(&self, node: &str) -> Result<()> {
-        self.power.with(node, Node::switch_off)
+        self.power.switch_off(node, false)
     }
 
     /// Switches a node on.
@@ -124,10 +124,16 @@ impl Cluster {
         self.power.with(node, |node| Ok(node.machine().clone()))
     }
 
-    /// What the switch has done for fence agents.
+    /// Every time that a node was switched off, by the test or by a fence agent.
     #[must_use]
-    pub fn fenced(&self) -> Vec<Fenced> {
-        self.power.fenced().clone()
+    pub fn offs(&self) -> Vec<Off> {
+        self.power.offs().clone()
+    }
+
+    /// Those that fence agents ordered.
+    #[must_use]
+    pub fn fenced(&self) -> Vec<Off> {
+        self.offs().into_iter().filter(|off| off.fenced).collect()
     }
 
     /// Runs a line of shell on a node.
@@ -195,10 +201,10 @@ impl Cluster {
         found.with_context(|| self.logs())
     }
 
-    /// When a node was fenced since `since`.
+    /// When a fence agent had a node switched off since `since`; none when it did not.
     #[must_use]
     pub fn fenced_since(&self, node: &str, since: Instant) -> Option<Instant> {
-        self.fenced().iter().find(|fenced| fenced.node == node && fenced.at >= since).map(|fenced| fenced.at)
+        self.fenced().iter().find(|off| off.node == node && off.at >= since).map(|off| off.at)
     }
 
     fn logs(&self) -> String {

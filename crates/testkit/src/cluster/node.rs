@@ -130,12 +130,7 @@ impl Node {
         outer.wait()
     }
 
-    /// Runs a line of shell on it.
-    pub(super) fn run(&self, line: &str) -> Result<String> {
-        let running = self.running.as_ref().with_context(|| format!("node {} is off", self.name))?;
-        run_in(running.first, line).with_context(|| format!("on node {}", self.name))
-    }
-
+    /// Its first process, as this machine numbers it.
     pub(super) fn first(&self) -> Option<Pid> {
         self.running.as_ref().map(|running| running.first)
     }

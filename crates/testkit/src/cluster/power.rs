@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
 
@@ -16,20 +16,24 @@ use super::node::Node;
 /// How long a machine is off in a `reboot`.
 const OFF_FOR: Duration = Duration::from_millis(500);
 
-/// Something that the switch was told to do by a fence agent, and did.
+/// A node was switched off.
 #[derive(Debug, Clone)]
-pub struct Fenced {
-    /// When.
+pub struct Off {
+    /// When nothing of it ran any more.
     pub at: Instant,
+    /// The same, as logs tell the time.
+    pub wall: SystemTime,
     /// Which node.
     pub node: String,
+    /// By a fence agent, which may have found it off.
+    pub fenced: bool,
 }
 
 /// The nodes, as switch and test share them.
 #[derive(Debug, Default)]
 pub(super) struct Power {
     nodes: Mutex<BTreeMap<String, Node>>,
-    fenced: Mutex<Vec<Fenced>>,
+    offs: Mutex<Vec<Off>>,
     /// Nobody reaches the switch.
     is_cut_off: AtomicBool,
     /// The test is over.
@@ -41,8 +45,16 @@ impl Power {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn fenced(&self) -> MutexGuard<'_, Vec<Fenced>> {
-        self.fenced.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn offs(&self) -> MutexGuard<'_, Vec<Off>> {
+        self.offs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Switches a node off, if it is on.
+    pub(super) fn switch_off(&self, name: &str, fenced: bool) -> Result<()> {
+        self.with(name, Node::switch_off)?;
+        let off = Off { at: Instant::now(), wall: SystemTime::now(), node: name.to_owned(), fenced };
+        self.offs().push(off);
+        Ok(())
     }
 
     pub(super) fn cut_off(&self, is_cut_off: bool) {
@@ -103,8 +115,7 @@ impl Power {
     fn act(&self, action: &str, node: &str) -> Result<String> {
         match action {
             "off" | "reboot" => {
-                self.with(node, Node::switch_off)?;
-                self.fenced().push(Fenced { at: Instant::now(), node: node.to_owned() });
+                self.switch_off(node, true)?;
                 Ok("ok".to_owned())
             }
             "on" => self.with(node, Node::switch_on).map(|()| "ok".to_owned()),

@@ -1,0 +1,43 @@
+//! Directors under Pacemaker and Corosync on nodes of their own: what a fault leaves behind, and that fencing comes first.
+//!
+//! Times are printed, never asserted: a failover is judged by its order and by what became of the jobs.
+#![expect(clippy::print_stdout, reason = "the times are for people")]
+
+mod agents;
+mod failover;
+mod history;
+mod orders;
+
+use anyhow::Result;
+use holdfast_tests::held::Held;
+use holdfast_tests::our_site;
+use testkit::cluster::{Cluster, WITNESS};
+use testkit::site::Builder;
+use testkit::wait;
+
+/// A site whose Director's instances, one a node, are started by Pacemaker.
+fn site(nodes: &[&str], witness: bool) -> Builder {
+    let hosts: &[&str] = if witness { &[WITNESS] } else { &[] };
+    our_site().postgres().network().hosts(hosts).instances(nodes).managed().cluster("Engine = Pacemaker")
+}
+
+/// Two nodes and a witness, with a job that stands in its middle; and the active node.
+fn two_nodes() -> Result<(Held, Cluster, String)> {
+    held(&["a", "b"], true)
+}
+
+/// As above, of three nodes, which need no witness.
+fn three_nodes() -> Result<(Held, Cluster, String)> {
+    held(&["a", "b", "c"], false)
+}
+
+fn held(nodes: &[&str], witness: bool) -> Result<(Held, Cluster, String)> {
+    let (held, (cluster, active)) = Held::start_managed(site(nodes, witness), |site| {
+        let cluster = Cluster::start(site, nodes)?;
+        let active = cluster.wait_whole()?;
+        site.wait_active(&active, &active, wait::START)?;
+        site.prefer_instance(&active);
+        Ok((cluster, active))
+    })?;
+    Ok((held, cluster, active))
+}
