@@ -22,6 +22,8 @@ use crate::configuration;
 const CONFIG: &str = "/etc/bacula/bacula-dir.conf";
 /// How long an instance may take to say how it is.
 const STATE_LIMIT: Duration = Duration::from_secs(10);
+/// How long one that is to act no more may take to show that it hears: it is killed otherwise.
+const HEAR_LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) fn act(action: &str, environment: &Environment) -> Done {
     match action {
@@ -255,7 +257,8 @@ fn promote(environment: &Environment) -> Done {
 /// An instance that does not obey is killed: a dead one acts no more, and that is what Pacemaker relies on.
 fn demote(environment: &Environment) -> Done {
     let Some(notes) = Notes::find(environment) else { return Ok(Code::Success) };
-    match control::give(&notes.control, Order::Demote, environment.left()) {
+    let hears = control::state(&notes.control, environment.left().min(HEAR_LIMIT));
+    match hears.and_then(|_| control::give(&notes.control, Order::Demote, environment.left())) {
         Ok(()) => {
             notes.score(Score::Standby, environment);
             return Ok(Code::Success);

@@ -50,7 +50,7 @@ impl Machine {
         let port = &self.host.port;
         let table = format!(
             "table bridge mute_{port} {{ chain forward {{ type filter hook forward priority 0; iifname {port} drop; \
-             oifname {port} drop; }} }}"
+             oifname {port} drop; }}; }}"
         );
         self.nft(&[&table])
     }
