@@ -265,7 +265,7 @@ fn demote(environment: &Environment) -> Done {
         }
         Err(Silence::Nobody) => {}
         Err(Silence::Refused(why)) => {
-            environment.log("ERROR", format!("demote: {why}; the process is killed"))
+            environment.log("ERROR", format!("demote: {why}; the process is killed"));
         }
     }
     process::kill(&notes.pid_file)?;

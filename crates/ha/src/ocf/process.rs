@@ -5,12 +5,13 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -21,9 +22,6 @@ use super::environment::Environment;
 const ORDERLY_SHARE: f64 = 0.6;
 /// How long the kernel may take to end a killed process.
 const KILLED_LIMIT: Duration = Duration::from_secs(10);
-/// How often a program is looked at that was started and may have ended.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-
 /// The process that holds a PID file; none when nobody does.
 pub(super) fn holder(pid_file: &Path) -> Option<Pid> {
     let mut file = File::open(pid_file).ok()?;
@@ -82,21 +80,16 @@ impl Program<'_> {
         }
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.spawn().with_context(|| format!("start {}", binary.display()))?;
-        let until = Instant::now() + environment.left();
-        loop {
-            match child.try_wait().context("wait for the daemon to be ready")? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => {
-                    bail!("the daemon did not start ({status}); the reason is above and in its log")
-                }
-                None if Instant::now() < until => std::thread::sleep(LOOK_EVERY),
-                None => {
-                    // What it started goes on; the stop that follows ends it.
-                    let _ = child.kill();
-                    bail!("the daemon was not ready in time; its log says what it waits for");
-                }
-            }
+        let process =
+            pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).context("look at the daemon")?;
+        if !ends_within(&process, environment.left())? {
+            // What it started goes on; the stop that follows ends it.
+            let _ = child.kill();
+            bail!("the daemon was not ready in time; its log says what it waits for");
         }
+        let status = child.wait().context("wait for the daemon to be ready")?;
+        ensure!(status.success(), "the daemon did not start ({status}); the reason is above and in its log");
+        Ok(())
     }
 }
 
@@ -133,14 +126,19 @@ fn end(pid: Pid, signal: Signal, limit: Duration) -> Result<()> {
         Err(rustix::io::Errno::SRCH) => return Ok(()),
         Err(error) => return Err(error).with_context(|| format!("end process {pid}")),
     }
+    ends_within(&process, limit).map(drop)
+}
+
+/// Whether a process ends within this time.
+fn ends_within(process: &OwnedFd, limit: Duration) -> Result<bool> {
     let until = Instant::now() + limit;
     loop {
         let left = until.saturating_duration_since(Instant::now());
         let left = rustix::time::Timespec::try_from(left).context("a time that can be waited for")?;
-        match poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&left)) {
-            Ok(_) => return Ok(()),
+        match poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&left)) {
+            Ok(ended) => return Ok(ended > 0),
             Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error).with_context(|| format!("wait for the end of process {pid}")),
+            Err(error) => return Err(error).context("wait for the end of a process"),
         }
     }
 }

@@ -105,7 +105,8 @@ impl Power {
         let _ = stream.write_all(format!("{said}\n").as_bytes());
         drop(stream);
         if action == "reboot" && said == "ok" {
-            thread::sleep(OFF_FOR); // a machine takes its time; so the cluster sees that it was off
+            // No event: a machine takes its time, and so the cluster sees that it was off.
+            thread::sleep(OFF_FOR);
             if !self.is_over.load(Ordering::SeqCst) {
                 let _ = self.with(node, Node::switch_on);
             }
