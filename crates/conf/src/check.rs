@@ -28,6 +28,7 @@ impl Parser<'_> {
             Daemon::Storage => self.check_storage(),
             Daemon::Client => self.check_client(),
             Daemon::Console => self.check_at_least_one(ResourceKind::Director),
+            Daemon::Topology => self.check_topology(),
         }
         self.fill_defaults();
     }
@@ -179,7 +180,7 @@ impl Parser<'_> {
         self.resources.iter().filter(|r| r.table.kind == kind).count()
     }
 
-    fn check_at_least_one(&mut self, kind: ResourceKind) {
+    pub(crate) fn check_at_least_one(&mut self, kind: ResourceKind) {
         if self.count(kind) == 0 {
             let message = format!("there is no {} resource", self.table_name(kind));
             let help = format!("add a `{} {{ … }}`", self.table_name(kind));
@@ -447,7 +448,7 @@ impl Parser<'_> {
         }
     }
 
-    fn fill_defaults(&mut self) {
+    pub(crate) fn fill_defaults(&mut self) {
         for table in self.tables {
             let directives = table.directives().filter(|d| has_own_entry(d));
             let defaults: Vec<_> = directives.filter_map(|d| Some((d.name, default_value(d)?))).collect();

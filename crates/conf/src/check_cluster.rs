@@ -139,7 +139,8 @@ const DRIFT_PERCENT_MAX: u32 = 100;
 /// More would keep a takeover waiting for hours.
 const RETRIES_MAX: u32 = 100;
 
-fn fence_device(device: &RawResource, findings: &mut Vec<Finding>) {
+/// What is wrong with a Fence Device by itself.
+pub(crate) fn fence_device(device: &RawResource, findings: &mut Vec<Finding>) {
     let at = |directive| device.values.span(directive).unwrap_or(device.header);
     let agent: String = device.values.get("Agent");
     if agent.contains('/') && !agent.starts_with('/') {

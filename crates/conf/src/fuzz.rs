@@ -1,7 +1,9 @@
 //! Entry points for fuzzing: any bytes in, no panic, and what is accepted keeps its promises.
 
 use crate::units::{format_time, parse_size, parse_speed, parse_time};
-use crate::{ClientConfig, Config, ConsoleConfig, DirectorConfig, StorageConfig, TextLoader, load_text};
+use crate::{
+    ClientConfig, Config, ConsoleConfig, DirectorConfig, StorageConfig, TextLoader, TopologyConfig, load_text,
+};
 
 /// Reads the bytes as each daemon's configuration; findings are rendered, since that is where positions are used.
 pub fn fuzz_config(data: &[u8]) {
@@ -9,6 +11,7 @@ pub fn fuzz_config(data: &[u8]) {
     read::<StorageConfig>(data);
     read::<ClientConfig>(data);
     read::<ConsoleConfig>(data);
+    read::<TopologyConfig>(data);
 }
 
 fn read<C: Config>(data: &[u8]) {

@@ -11,7 +11,8 @@
 //! assert!(findings.to_string().contains("Password"));
 //! ```
 //!
-//! * [`load`] reads a daemon's file: [`DirectorConfig`], [`StorageConfig`], [`ClientConfig`], [`ConsoleConfig`].
+//! * [`load`] reads a daemon's file: [`DirectorConfig`], [`StorageConfig`], [`ClientConfig`], [`ConsoleConfig`];
+//!   [`TopologyConfig`] is what `holdfast ha` reads.
 //! * [`table`] holds one entry per directive, from which parser, checks and the manual (`docs/configuration.md`) come.
 //! * [`show`] prints resources as the console's `show` does.
 //!
@@ -25,6 +26,7 @@ pub mod address;
 mod check;
 mod check_cluster;
 mod check_spare;
+mod check_topology;
 pub mod client;
 pub mod command;
 pub mod console;
@@ -39,6 +41,7 @@ mod lexer;
 pub mod manual;
 pub mod messages;
 mod nearest;
+pub mod net_address;
 mod parse;
 mod parse_blocks;
 mod parse_run;
@@ -50,6 +53,7 @@ pub mod source;
 pub mod storage;
 pub mod table;
 pub mod tls;
+pub mod topology;
 pub mod units;
 pub mod value;
 
@@ -60,6 +64,7 @@ pub use digest::password_secret;
 pub use director::DirectorConfig;
 pub use source::{Loader, Source, Sources, Span, TextLoader};
 pub use storage::StorageConfig;
+pub use topology::TopologyConfig;
 pub use value::{level_from_word, level_word};
 
 use lexer::Lexer;

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use crate::fileset_options;
 use crate::runscript;
-use crate::table::{Daemon, Directive, Kind, ResourceTable, squeeze};
+use crate::table::{Daemon, Directive, Kind, ResourceKind, ResourceTable, squeeze};
 use crate::tls::Tls;
-use crate::{ClientConfig, Config, ConsoleConfig, DirectorConfig, StorageConfig};
+use crate::{ClientConfig, Config, ConsoleConfig, DirectorConfig, StorageConfig, TopologyConfig};
 
 const HEAD: &str = "\
 # Configuration
@@ -43,6 +43,7 @@ pub fn markdown() -> String {
     daemon::<StorageConfig>(&mut out, "bacula-sd.conf");
     daemon::<ClientConfig>(&mut out, "bacula-fd.conf");
     daemon::<ConsoleConfig>(&mut out, "bconsole.conf");
+    topology(&mut out);
     out.push_str("\n## TLS\n\nThese stand in every resource that is a daemon or a peer.\n\n");
     rows(&mut out, Tls::DIRECTIVES.iter());
     out
@@ -56,6 +57,16 @@ fn daemon<C: Config>(out: &mut String, file: &str) {
         } else {
             resource(out, table, "###");
         }
+    }
+}
+
+/// What `holdfast ha render` reads; Fence Device is described with the Director's file.
+fn topology(out: &mut String) {
+    out.push_str(
+        "\n## Topology (`holdfast-ha.conf`)\n\nRead by `holdfast ha render`: [topology.md](topology.md).\n",
+    );
+    for table in TopologyConfig::RESOURCES.iter().filter(|table| table.kind != ResourceKind::FenceDevice) {
+        resource(out, table, "###");
     }
 }
 

@@ -5,6 +5,7 @@ use crate::diag::Severity;
 use crate::digest::password_secret;
 use crate::lexer::{Mode, Token, TokenKind};
 use crate::nearest::nearest;
+use crate::net_address::NetAddress;
 use crate::parse::{Parser, Reference};
 use crate::source::Span;
 use crate::table::{Directive, Kind, ResourceKind, squeeze};
@@ -24,7 +25,7 @@ impl Parser<'_> {
     pub(crate) fn value(&mut self, directive: &'static Directive, values: &Values) -> Option<(Value, Span)> {
         match directive.kind {
             Kind::RefList(kind) => self.list(directive, Some(kind)),
-            Kind::StrList | Kind::Acl => self.list(directive, None),
+            Kind::StrList | Kind::Acl | Kind::NetList => self.list(directive, None),
             Kind::AddrBlock => self.addresses(directive),
             Kind::Run => self.run_line(),
             Kind::Destination(kind) => self.destination(kind, values),
@@ -42,6 +43,7 @@ impl Parser<'_> {
             | Kind::Words(_)
             | Kind::Ref(_)
             | Kind::Addr
+            | Kind::Net
             | Kind::Port
             | Kind::Changer
             | Kind::ShortScript(_) => {
@@ -106,6 +108,7 @@ impl Parser<'_> {
                 None
             }
             Kind::Str | Kind::Str128 | Kind::Command | Kind::Addr => Some(Value::Text(text)),
+            Kind::Net => self.net_address(&text, token.span).map(|()| Value::Text(text)),
             Kind::Path => Some(Value::Text(self.expand(&text))),
             Kind::Password => Some(Value::Text(password_secret(&text))),
             Kind::Bool => self.boolean(&text, token.span).map(Value::Bool),
@@ -129,6 +132,7 @@ impl Parser<'_> {
             | Kind::StrList
             | Kind::Acl
             | Kind::AddrBlock
+            | Kind::NetList
             | Kind::RunScript
             | Kind::Include
             | Kind::Exclude
@@ -162,6 +166,16 @@ impl Parser<'_> {
     ) -> Value {
         self.references.push(Reference { kind, name: name.clone(), span, directive: directive.name });
         Value::Text(name)
+    }
+
+    /// Reports what is no address with prefix.
+    fn net_address(&mut self, text: &str, span: Span) -> Option<()> {
+        if NetAddress::parse(text).is_some() {
+            return Some(());
+        }
+        let help = "write the address and how many bits of it are the network's: `10.1.0.11/24`".to_owned();
+        self.lexer.error(span, format!("`{text}` is no IP address with prefix"), help);
+        None
     }
 
     /// Yes or no, or a reported mistake.
@@ -274,7 +288,9 @@ impl Parser<'_> {
                     directive: directive.name,
                 });
             }
-            list.push(text);
+            if directive.kind != Kind::NetList || self.net_address(&text, token.span).is_some() {
+                list.push(text);
+            }
             let next = self.lexer.next(Mode::Normal);
             match next.kind {
                 TokenKind::Comma => {}

@@ -107,6 +107,12 @@ impl<'a> Show<'a> {
             | ResourceKind::Cluster
             | ResourceKind::Instance
             | ResourceKind::FenceDevice
+            | ResourceKind::Topology
+            | ResourceKind::DataCentre
+            | ResourceKind::Node
+            | ResourceKind::Quorum
+            | ResourceKind::Domain
+            | ResourceKind::ReplicatedDevice
             | ResourceKind::Block => String::new(),
         };
         (!text.is_empty()).then_some(text)

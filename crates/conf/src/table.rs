@@ -48,6 +48,18 @@ pub enum ResourceKind {
     Instance,
     /// `Fence Device` (Holdfast).
     FenceDevice,
+    /// `Topology` (Holdfast): the whole of `holdfast-ha.conf`.
+    Topology,
+    /// `Data Centre` (Holdfast).
+    DataCentre,
+    /// `Node` (Holdfast).
+    Node,
+    /// `Quorum` (Holdfast).
+    Quorum,
+    /// `Failover Domain` (Holdfast).
+    Domain,
+    /// `Replicated Device` (Holdfast).
+    ReplicatedDevice,
     /// A nested block, not a resource of its own.
     Block,
 }
@@ -63,6 +75,8 @@ pub enum Daemon {
     Client,
     /// `bconsole.conf`.
     Console,
+    /// `holdfast-ha.conf`: no daemon's, the operator's.
+    Topology,
 }
 
 impl Daemon {
@@ -74,6 +88,7 @@ impl Daemon {
             Self::Storage => "Storage Daemon",
             Self::Client => "File Daemon",
             Self::Console => "Console",
+            Self::Topology => "topology",
         }
     }
 }
@@ -121,6 +136,10 @@ pub enum Kind {
     Port,
     /// A block of addresses.
     AddrBlock,
+    /// An IP address with the length of its network's prefix.
+    Net,
+    /// Some of them, comma separated, repeatable.
+    NetList,
     /// Yes, no, or the name of a Storage.
     Changer,
     /// `RunScript { … }`.
@@ -162,6 +181,8 @@ impl Kind {
             Self::Addr => "host".into(),
             Self::Port => "port".into(),
             Self::AddrBlock => "block of addresses".into(),
+            Self::Net => "address/prefix".into(),
+            Self::NetList => "list of address/prefix".into(),
             Self::Changer => "yes/no or name of a Storage".into(),
             Self::RunScript | Self::Include | Self::Exclude => "block".into(),
             Self::ShortScript(_) => "command (repeatable)".into(),
@@ -189,7 +210,8 @@ impl Kind {
             | Self::Exclude
             | Self::Run
             | Self::Destination(_)
-            | Self::AddrBlock => true,
+            | Self::AddrBlock
+            | Self::NetList => true,
             Self::Name
             | Self::Str
             | Self::Str128
@@ -205,6 +227,7 @@ impl Kind {
             | Self::Words(_)
             | Self::Ref(_)
             | Self::Addr
+            | Self::Net
             | Self::Port
             | Self::Changer => false,
         }
@@ -235,6 +258,12 @@ impl ResourceKind {
             Self::Cluster => "Cluster",
             Self::Instance => "Instance",
             Self::FenceDevice => "Fence Device",
+            Self::Topology => "Topology",
+            Self::DataCentre => "Data Centre",
+            Self::Node => "Node",
+            Self::Quorum => "Quorum",
+            Self::Domain => "Failover Domain",
+            Self::ReplicatedDevice => "Replicated Device",
             Self::Block => "block",
         }
     }
@@ -402,7 +431,10 @@ impl ResourceTable {
 
 /// Whether a directive of this name holds a secret: a fence agent's options have its password among them.
 pub(crate) fn is_secret(directive: &str) -> bool {
-    directive.ends_with("Password") || directive.ends_with("Secret Key") || directive == "Option"
+    directive.ends_with("Password")
+        || directive.ends_with("Secret Key")
+        || directive == "Shared Secret"
+        || directive == "Option"
 }
 
 /// Lower case without blanks: the form in which names of directives and resources are compared (spec/04 §1.1).

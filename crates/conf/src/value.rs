@@ -8,6 +8,7 @@ use types::{JobLevel, JobType, Replace};
 use crate::address::ListenAddress;
 use crate::fileset::FileSetBlock;
 use crate::messages::Destination;
+use crate::net_address::NetAddress;
 use crate::runscript::RunScript;
 use crate::schedule::RunLine;
 use crate::source::Span;
@@ -144,6 +145,8 @@ from_value! {
     u64: Value::Bytes(n) => *n;
     Duration: Value::Time(span) => *span;
     Vec<String>: Value::List(list) => list.clone();
+    NetAddress: Value::Text(text) => NetAddress::parse(text).unwrap_or_default();
+    Vec<NetAddress>: Value::List(list) => list.iter().filter_map(|text| NetAddress::parse(text)).collect();
     Vec<ListenAddress>: Value::Addresses(list) => list.clone();
     Vec<RunScript>: Value::Scripts(list) => list.clone();
     Vec<FileSetBlock>: Value::Blocks(list) => list.clone();

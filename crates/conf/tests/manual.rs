@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use conf::table::{Directive, Kind, ResourceTable};
-use conf::{ClientConfig, Config, ConsoleConfig, DirectorConfig, StorageConfig};
+use conf::{ClientConfig, Config, ConsoleConfig, DirectorConfig, StorageConfig, TopologyConfig};
 
 #[test]
 fn the_manual_is_fresh() {
@@ -17,8 +17,14 @@ fn the_manual_is_fresh() {
 }
 
 fn tables() -> Vec<&'static ResourceTable> {
-    [DirectorConfig::RESOURCES, StorageConfig::RESOURCES, ClientConfig::RESOURCES, ConsoleConfig::RESOURCES]
-        .concat()
+    [
+        DirectorConfig::RESOURCES,
+        StorageConfig::RESOURCES,
+        ClientConfig::RESOURCES,
+        ConsoleConfig::RESOURCES,
+        TopologyConfig::RESOURCES,
+    ]
+    .concat()
 }
 
 #[test]
