@@ -1,6 +1,7 @@
 //! The operator's side of high availability: `holdfast ha …`.
 //!
 //! - [`fence`]: switch the machine of an instance off, or see whether that would work.
+//! - [`render`]: make the configuration of every machine from a topology, or compare this machine with it.
 //! - [`status`]: tell people and monitors whether one instance is active and the others stand by.
 //! - [`ocf`]: resource agents for Pacemaker, `holdfast ocf …`.
 //!
@@ -16,6 +17,8 @@ mod exit;
 pub mod fence;
 pub mod ocf;
 mod output;
+mod plan;
+pub mod render;
 pub mod status;
 
 pub use exit::Exit;
@@ -29,6 +32,9 @@ pub enum Command {
     /// Switch the machine of an instance off by its Fence Device, or test whether that would work
     #[command(long_about = fence::LONG)]
     Fence(fence::Args),
+    /// Make the configuration of every machine from a topology, or compare this machine with it
+    #[command(long_about = render::LONG)]
+    Render(render::Args),
     /// Tell whether one instance is active and the others stand by
     Status(status::Args),
 }
@@ -40,6 +46,7 @@ pub enum Command {
 pub fn run(command: &Command) -> Result<Exit> {
     match command {
         Command::Fence(args) => fence::run(args),
+        Command::Render(args) => render::run(args),
         Command::Status(args) => status::run(args),
     }
 }

@@ -51,6 +51,12 @@ fn list_of(kind: conf::table::ResourceKind) -> Option<AclKind> {
         | Kind::Cluster
         | Kind::Instance
         | Kind::FenceDevice
+        | Kind::Topology
+        | Kind::DataCentre
+        | Kind::Node
+        | Kind::Quorum
+        | Kind::Domain
+        | Kind::ReplicatedDevice
         | Kind::Block => None,
     }
 }

@@ -1,0 +1,56 @@
+//! Two configurations of Pacemaker compared by what they say.
+
+use quick_xml::events::{BytesStart, Event};
+
+/// Elements whose ids each tool makes up for itself.
+const NAMELESS: &[&str] =
+    &["nvpair", "op", "instance_attributes", "meta_attributes", "fencing-level", "cluster_property_set"];
+
+/// An element's attributes as far as they count.
+pub(crate) fn without_ids(name: &str, attributes: &mut Vec<(String, String)>) {
+    if NAMELESS.contains(&name) {
+        attributes.retain(|(key, _)| key != "id");
+    }
+    if name == "cib" {
+        attributes.clear();
+    }
+}
+
+/// Each element with all that it is in, sorted: the order of things does not count where it has no meaning.
+pub(crate) fn lines(text: &str, counts: &dyn Fn(&str, &mut Vec<(String, String)>)) -> Vec<String> {
+    let mut reader = quick_xml::Reader::from_str(text);
+    let mut path: Vec<String> = Vec::new();
+    let mut found = Vec::new();
+    loop {
+        match reader.read_event().unwrap() {
+            Event::Start(element) => {
+                path.push(step(&element, counts));
+                found.push(path.join("/"));
+            }
+            Event::Empty(element) => found.push(format!("{}/{}", path.join("/"), step(&element, counts))),
+            Event::End(_) => drop(path.pop()),
+            Event::Eof => break,
+            _ => {}
+        }
+    }
+    // Whether a tool writes an empty element at all is its own affair.
+    found.retain(|line| !line.ends_with("status[]"));
+    found.sort();
+    found
+}
+
+fn step(element: &BytesStart<'_>, counts: &dyn Fn(&str, &mut Vec<(String, String)>)) -> String {
+    let name = element.name().as_ref().to_owned();
+    let mut attributes: Vec<(String, String)> = element
+        .attributes()
+        .map(|attribute| {
+            let attribute = attribute.unwrap();
+            let key = attribute.key.as_ref().to_owned();
+            (key, attribute.value.into_owned())
+        })
+        .collect();
+    attributes.sort();
+    counts(&name, &mut attributes);
+    let list: Vec<_> = attributes.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    format!("{name}[{}]", list.join(","))
+}
