@@ -51,8 +51,8 @@ pub(super) fn files(
     tree.file(node, &config_path(catalog), text).mode(0o640).owner("root", "postgres");
     let hba = format!("{}{access}", hba(plan, catalog));
     tree.file(node, &path(catalog, "hba.conf"), hba).mode(0o640).owner("root", "postgres");
-    let ident = "# Rendered by holdfast ha render. No user of the system has another name in the database.\n";
-    tree.file(node, &path(catalog, "ident.conf"), ident.to_owned()).mode(0o640).owner("root", "postgres");
+    let ident = ident(plan, catalog);
+    tree.file(node, &path(catalog, "ident.conf"), ident).mode(0o640).owner("root", "postgres");
 }
 
 fn settings(catalog: &Catalog) -> String {
@@ -90,11 +90,33 @@ pub(super) fn hba(plan: &Plan<'_>, catalog: &Catalog) -> String {
     let mut out = format!(
         "# Rendered by holdfast ha render: who may connect to Catalog \"{}\".\n\
          local all postgres peer\n\
-         local {} {} peer\n",
-        catalog.name, catalog.db_name, catalog.db_user
+         local {} {} peer{}\n",
+        catalog.name,
+        catalog.db_name,
+        catalog.db_user,
+        if other_users(plan, catalog).is_empty() { String::new() } else { format!(" map={MAP}") }
     );
     for client in clients(plan, catalog) {
         let _ = writeln!(out, "host {} {} {client} scram-sha-256", catalog.db_name, catalog.db_user);
+    }
+    out
+}
+
+/// Name of the map from users of the system to the owner of the database.
+const MAP: &str = "holdfast";
+
+/// Users of Directors beside the catalog whose names are not the owner's.
+fn other_users<'a>(plan: &Plan<'a>, catalog: &Catalog) -> Vec<&'a str> {
+    let directors = plan.config.directors.iter().filter(|director| director.domain == catalog.domain);
+    directors.map(|director| director.user.as_str()).filter(|user| *user != catalog.db_user).collect()
+}
+
+fn ident(plan: &Plan<'_>, catalog: &Catalog) -> String {
+    let mut out =
+        "# Rendered by holdfast ha render: users of the system that have another name in the database.\n"
+            .to_owned();
+    for user in other_users(plan, catalog) {
+        let _ = writeln!(out, "{MAP} {user} {}", catalog.db_user);
     }
     out
 }

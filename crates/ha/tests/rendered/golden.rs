@@ -53,9 +53,17 @@ fn an_engine_that_lacks_something_says_what() {
         let error = ha(&["render", file.to_str().unwrap(), "--output", &output, "--engine", engine]);
         error.unwrap_err().to_string()
     };
-    expect_test::expect![].assert_eq(&refused("lease", "pacemaker"));
-    expect_test::expect![].assert_eq(&refused("two-nodes", "lease"));
-    expect_test::expect![].assert_eq(&refused("separate-catalog", "patroni"));
+    expect_test::expect![[r#"
+        the engine Pacemaker cannot serve this topology
+          cluster "plain" has 2 nodes and no third vote; add a `Quorum`
+          `Data Directory` of Catalog "main" is on no Replicated Device of its domain; add one, mounted above it"#]].assert_eq(&refused("lease", "pacemaker"));
+    expect_test::expect![[r#"
+        the engine Lease cannot serve this topology
+          `Data Directory` of Catalog "main" is on a Replicated Device, which only one node can use at a time; with this engine put it on each node's own disk"#]].assert_eq(&refused("two-nodes", "lease"));
+    expect_test::expect![[r#"
+        the engine Patroni cannot serve this topology
+          `Data Directory` of Catalog "main" is on a Replicated Device, which only one node can use at a time; with this engine put it on each node's own disk
+          Storage "sd-main" is in a Failover Domain, and only Pacemaker moves Storage Daemons; give it a `Node`, and another Storage that is its `Cold Spare For`"#]].assert_eq(&refused("separate-catalog", "patroni"));
     assert!(!output.exists(), "nothing is written of what is refused");
     // What needs no disk moves as well as it is.
     assert!(

@@ -76,7 +76,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Runs a program for at most two minutes; one that is missing fails the test with its package.
+/// Runs a program for at most three minutes; one that is missing fails the test with its package.
 fn run(package: &str, program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let found = ["/usr/sbin", "/sbin", "/usr/bin", "/bin", "/lib/drbd"]
         .iter()
@@ -84,7 +84,7 @@ fn run(package: &str, program: &str, arguments: &[&str], environment: &[(&str, &
         .find(|path| path.exists())
         .unwrap_or_else(|| panic!("{program} is missing: install {package}"));
     let mut command = Command::new("timeout");
-    command.arg("120").arg(found).args(arguments).envs(environment.iter().copied());
+    command.arg("180").arg(found).args(arguments).envs(environment.iter().copied());
     command.output().unwrap()
 }
 

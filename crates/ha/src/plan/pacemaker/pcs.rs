@@ -27,17 +27,16 @@ pub(super) fn print(configuration: &Configuration) -> String {
     command(&mut out, &format!("resource defaults update{}", pairs(&configuration.resource_defaults)));
     for resource in &configuration.resources {
         match resource {
-            Resource::Primitive(inner) => primitive(&mut out, inner),
+            Resource::Primitive(inner) => primitive(&mut out, inner, ""),
             Resource::Group { id, members } => {
-                members.iter().for_each(|member| primitive(&mut out, member));
+                members.iter().for_each(|member| primitive(&mut out, member, ""));
                 let members: Vec<_> = members.iter().map(|member| member.id.as_str()).collect();
                 command(&mut out, &format!("resource group add {id} {}", members.join(" ")));
             }
             Resource::Promotable { id, meta, primitive: inner } => {
-                primitive(&mut out, inner);
                 // `promotable` says the first of them.
                 let meta: Vec<Pair> = meta.iter().filter(|(name, _)| name != "promotable").cloned().collect();
-                command(&mut out, &format!("resource promotable {} {id} meta{}", inner.id, pairs(&meta)));
+                primitive(&mut out, inner, &format!(" \\\n  promotable {id}{}", pairs(&meta)));
             }
         }
     }
@@ -54,7 +53,8 @@ fn command(out: &mut String, text: &str) {
     let _ = writeln!(out, "pcs -f \"$cib\" {text}");
 }
 
-fn primitive(out: &mut String, primitive: &Primitive) {
+/// `clone` is what makes several of it.
+fn primitive(out: &mut String, primitive: &Primitive, clone: &str) {
     let (what, agent) = match &primitive.agent {
         Agent::Ocf { provider, kind } => ("resource", format!("ocf:{provider}:{kind}")),
         Agent::Stonith(kind) => ("stonith", kind.clone()),
@@ -68,6 +68,7 @@ fn primitive(out: &mut String, primitive: &Primitive) {
             operation.name, operation.interval, operation.timeout
         );
     }
+    text.push_str(clone);
     text.push_str(" \\\n  --no-default-ops");
     command(out, &text);
 }

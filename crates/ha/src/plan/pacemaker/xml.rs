@@ -22,7 +22,7 @@ pub(super) fn print(configuration: &Configuration) -> String {
         });
         out.block("resources", &[], |out| configuration.resources.iter().for_each(|r| resource(out, r)));
         out.block("constraints", &[], |out| {
-            configuration.constraints.iter().for_each(|c| constraint(out, c))
+            configuration.constraints.iter().for_each(|c| constraint(out, c));
         });
         levels(out, configuration);
         out.block("rsc_defaults", &[], |out| {

@@ -29,7 +29,7 @@ pub(super) fn bring_up(plan: &Plan<'_>, cluster: &Cluster, book: &mut Book) {
     for node in &cluster.nodes {
         install(node, PACKAGES, book);
         let mut stop = lines([
-            "systemctl disable --now postgresql pacemaker corosync corosync-qdevice drbd || true",
+            "for unit in postgresql pacemaker corosync corosync-qdevice drbd; do systemctl disable --now $unit || true; done",
             "modprobe drbd",
             "nft -f /etc/nftables.d/holdfast-ha.nft",
         ]);
@@ -62,7 +62,15 @@ pub(super) fn bring_up(plan: &Plan<'_>, cluster: &Cluster, book: &mut Book) {
             finish_device(domain, device, book);
         }
     }
-    start(cluster, book);
+    start(plan, cluster, book);
+}
+
+/// The services of a node of the cluster, in the order of their start.
+pub(super) fn units(plan: &Plan<'_>, cluster: &Cluster) -> &'static str {
+    match plan.witness(cluster) {
+        Some(_) => "corosync corosync-qdevice pacemaker",
+        None => "corosync pacemaker",
+    }
 }
 
 fn witness(plan: &Plan<'_>, cluster: &Cluster, first: &str, book: &mut Book) {
@@ -160,11 +168,11 @@ fn finish_device(domain: &Domain, device: &ReplicatedDevice, book: &mut Book) {
     }
 }
 
-fn start(cluster: &Cluster, book: &mut Book) {
+fn start(plan: &Plan<'_>, cluster: &Cluster, book: &mut Book) {
     let Some(first) = cluster.nodes.first() else { return };
     book.section("Start");
     for node in &cluster.nodes {
-        book.commands(node, &lines(["systemctl enable --now corosync corosync-qdevice pacemaker"]));
+        book.commands(node, &[format!("systemctl enable --now {}", units(plan, cluster))]);
     }
     book.paragraph("Once, on one node, one of these; all say the same:");
     let folder = format!("clusters/{}", cluster.name);
@@ -258,11 +266,11 @@ fn lost_node(plan: &Plan<'_>, cluster: &Cluster, book: &mut Book) {
     }
     book.commands(
         first,
-        &lines([
-            "systemctl start corosync corosync-qdevice pacemaker",
-            "crm_mon --one-shot",
-            "drbdadm status all || cat /proc/drbd",
-        ]),
+        &[
+            format!("systemctl start {}", units(plan, cluster)),
+            "crm_mon --one-shot".to_owned(),
+            "drbdadm status all || cat /proc/drbd".to_owned(),
+        ],
     );
     book.paragraph("DRBD copies what changed meanwhile. Redundancy is whole when both disks are `UpToDate`; nothing moves back by itself.");
     book.heading(&format!("Failback in cluster {}", cluster.name));

@@ -3,6 +3,7 @@
 use conf::topology::{Domain, ReplicatedDevice};
 
 use super::book::{Book, lines};
+use super::cluster::units;
 use crate::plan::Plan;
 
 pub(super) fn pacemaker(plan: &Plan<'_>, book: &mut Book) {
@@ -68,7 +69,9 @@ fn replace(plan: &Plan<'_>, node: &str, book: &mut Book) {
         // The peer has everything: all of it is copied.
         steps.push(format!("drbdadm create-md --force {}", device.name));
     }
-    steps.push("systemctl enable --now corosync corosync-qdevice pacemaker".to_owned());
+    if let Some(cluster) = plan.cluster_of(node) {
+        steps.push(format!("systemctl enable --now {}", units(plan, cluster)));
+    }
     book.commands(node, &steps);
     if let Some(quorum) = plan.cluster_of(node).and_then(|cluster| plan.witness(cluster))
         && quorum.tls != conf::topology::WitnessTls::Off
