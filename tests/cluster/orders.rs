@@ -3,6 +3,7 @@
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result, ensure};
+use testkit::cluster::DIRECTOR;
 use testkit::wait;
 
 use crate::{history, two_nodes};
@@ -56,14 +57,15 @@ fn both_nodes_are_restarted() -> Result<()> {
 fn a_catalog_that_is_away_is_no_failure() -> Result<()> {
     let (mut held, cluster, active) = two_nodes()?;
     held.site.postgres().context("a server")?.kill()?;
-    let agent =
-        "OCF_RESOURCE_INSTANCE=director /usr/lib/ocf/resource.d/holdfast/director monitor 2>&1; echo code $?";
+    let agent = format!(
+        "OCF_RESOURCE_INSTANCE={DIRECTOR} /usr/lib/ocf/resource.d/holdfast/director monitor 2>&1; echo code $?"
+    );
     wait::until("the agent to say that the catalog is away", wait::START, || {
-        Ok(cluster.run(&active, agent)?.contains("code 191").then_some(()))
+        Ok(cluster.run(&active, &agent)?.contains("code 191").then_some(()))
     })?;
     held.site.postgres().context("a server")?.resume()?;
     wait::until("the agent to say that all is well", wait::START, || {
-        Ok(cluster.run(&active, agent)?.contains("code 8").then_some(()))
+        Ok(cluster.run(&active, &agent)?.contains("code 8").then_some(()))
     })?;
     ensure!(cluster.wait_whole()? == active, "the role has moved");
     // Pacemaker lists it as an action that was not as expected, and does nothing about it.

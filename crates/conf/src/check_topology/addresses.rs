@@ -4,20 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Findings, Item, Site};
 use crate::net_address::NetAddress;
-use crate::topology::Node;
+use crate::topology::{Engine, Node};
 
 /// Links that Corosync's transport knet has at most.
 const RINGS_MAX: usize = 8;
 
 pub(super) fn check(site: &Site<'_>, findings: &mut Findings) {
     once_each(site, findings);
+    let heartbeats = site.engine() == Engine::Pacemaker;
     for node in &site.nodes {
-        rings_of_a_node(node, findings);
+        if heartbeats {
+            rings_of_a_node(node, findings);
+        }
+        shared_link(node, findings);
     }
     for domain in &site.domains {
         let nodes: Vec<_> = site.nodes_of(&domain.value).collect();
         let counts: BTreeSet<_> = nodes.iter().map(|node| node.value.heartbeat_addresses().len()).collect();
-        if counts.len() > 1 {
+        if heartbeats && counts.len() > 1 {
             let list: Vec<_> = nodes
                 .iter()
                 .map(|node| format!("\"{}\" has {}", node.value.name, node.value.heartbeat_addresses().len()))
@@ -101,6 +105,10 @@ fn rings_of_a_node(node: &Item<'_, Node>, findings: &mut Findings) {
         let message = format!("Node \"{name}\" has one ring: when its network fails, its neighbour is shot");
         findings.warning(span, message, "add a second network to `Ring`, or a `Replication Address`");
     }
+}
+
+fn shared_link(node: &Item<'_, Node>, findings: &mut Findings) {
+    let name = &node.value.name;
     if let (address, Some(replication)) = (node.value.address, node.value.replication_address)
         && address.same_network(replication)
     {

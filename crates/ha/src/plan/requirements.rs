@@ -27,6 +27,17 @@ fn pacemaker(plan: &Plan<'_>) -> Vec<String> {
             ));
         }
     }
+    for domain in &plan.config.domains {
+        let rings = |node: &conf::topology::Node| node.heartbeat_addresses().len();
+        let mut counts: Vec<usize> = plan.nodes_of(&domain.nodes).map(rings).collect();
+        counts.dedup();
+        if counts.len() > 1 {
+            missing.push(format!(
+                "the nodes of Failover Domain \"{}\" have different numbers of rings; give each as many `Ring` addresses as the others",
+                domain.name
+            ));
+        }
+    }
     for catalog in &plan.config.catalogs {
         let on_device = plan.config.devices_of(&catalog.domain).any(|device| {
             let below = catalog.data_directory.strip_prefix(device.mount_point.as_str());

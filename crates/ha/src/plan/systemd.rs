@@ -32,6 +32,9 @@ pub(super) fn render(plan: &Plan<'_>, tree: &mut Tree) {
             instances(plan, tree);
         }
     }
+    if plan.engine != Engine::Pacemaker {
+        storages(plan, tree);
+    }
     for node in plan.config.nodes.iter().filter(|node| plan.devices_on(&node.name).next().is_some()) {
         let text = "# Rendered by holdfast ha render.\ndrbd\n".to_owned();
         tree.file(&node.name, "/etc/modules-load.d/holdfast-ha.conf", text);
@@ -82,6 +85,23 @@ fn instances(plan: &Plan<'_>, tree: &mut Tree) {
                 director.user, director.group, director.config_file, director.config_file
             );
             drop_in(tree, node, "holdfast-director.service", &text);
+        }
+    }
+}
+
+/// A Storage Daemon whose Volumes are on a Replicated Device that a person mounts: without it, it would write below the mount
+/// point, where nobody looks for them.
+fn storages(plan: &Plan<'_>, tree: &mut Tree) {
+    for node in plan.config.storages.iter().filter_map(|storage| storage.node.as_ref()) {
+        let mounted: String = plan
+            .devices_on(node)
+            .map(|device| format!("ConditionPathIsMountPoint={}\n", device.mount_point))
+            .collect();
+        if !mounted.is_empty() {
+            let text = format!(
+                "# Rendered by holdfast ha render: only where its Volumes are mounted.\n[Unit]\n{mounted}"
+            );
+            drop_in(tree, node, "holdfast-storage.service", &text);
         }
     }
 }

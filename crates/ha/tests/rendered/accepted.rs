@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::xml::assert_same;
-use crate::{EXAMPLES, Rendered, accepts, files, run};
+use crate::{ALL, Rendered, accepts, files, run};
 
 fn text(path: &Path) -> String {
     fs::read_to_string(path).unwrap()
@@ -12,7 +12,7 @@ fn text(path: &Path) -> String {
 
 #[test]
 fn drbd_reads_its_resources() {
-    for name in EXAMPLES {
+    for name in ALL {
         let rendered = Rendered::new(name);
         for file in rendered.ending(".res") {
             let global = text(&file.with_file_name("global_common.conf"));
@@ -30,7 +30,7 @@ fn drbd_reads_its_resources() {
 
 #[test]
 fn corosync_reads_its_configuration() {
-    for name in EXAMPLES {
+    for name in ALL {
         let rendered = Rendered::new(name);
         let key = rendered.scratch("authkey", &"k".repeat(256));
         for file in rendered.ending("corosync.conf") {
@@ -45,7 +45,7 @@ fn corosync_reads_its_configuration() {
             let (_, own) = config.split_once(&format!("name: {node}\n")).unwrap();
             let address = own.lines().find_map(|line| line.trim().strip_prefix("ring0_addr: ")).unwrap();
             let script = format!(
-                "hostname {node} && ip link set lo up && ip addr add {address}/32 dev lo && exec corosync -t -c {}",
+                "hostname {node} && ip link set lo up && ip addr add {address} dev lo && exec corosync -t -c {}",
                 here.display()
             );
             run("corosync", "corosync", &["-v"], &[]);
@@ -71,7 +71,7 @@ fn running(cib: &str) -> String {
 
 #[test]
 fn pacemaker_finds_nothing_to_warn_of() {
-    for name in EXAMPLES {
+    for name in ALL {
         let rendered = Rendered::new(name);
         for file in rendered.ending("cib.xml") {
             let live = rendered.scratch("live.xml", &running(&text(&file)));
@@ -115,7 +115,7 @@ fn empty(cib: &str) -> String {
 
 #[test]
 fn cibadmin_crm_and_xml_say_the_same() {
-    for name in EXAMPLES {
+    for name in ALL {
         let rendered = Rendered::new(name);
         for file in rendered.ending("cib.xml") {
             let loaded = rendered.scratch("loaded.xml", &empty(&text(&file)));
@@ -156,18 +156,18 @@ fn pcs_says_the_same(name: &str, cluster: &str) {
 }
 
 #[test]
-fn pcs_and_xml_say_the_same_of_a_director() {
+fn pcs_and_xml_say_the_same_of_an_example() {
     pcs_says_the_same("two-nodes", "backup");
 }
 
 #[test]
-fn pcs_and_xml_say_the_same_of_a_storage_daemon() {
-    pcs_says_the_same("separate-catalog", "site-storage");
+fn pcs_and_xml_say_the_same_of_everything_else() {
+    pcs_says_the_same("wide", "wide");
 }
 
 #[test]
 fn postgresql_reads_its_settings() {
-    for name in EXAMPLES {
+    for name in ALL {
         let rendered = Rendered::new(name);
         for file in rendered.ending("/etc/holdfast/postgresql/main.conf") {
             let ask = |setting: &str| {
@@ -226,7 +226,7 @@ fn patroni_finds_its_configuration_valid() {
 
 #[test]
 fn nftables_reads_the_firewall() {
-    for name in EXAMPLES {
+    for name in ALL {
         for file in Rendered::new(name).ending(".nft") {
             // Rules are checked by the kernel, in a network of their own.
             accepts("nftables", "unshare", &["--net", "nft", "-c", "-f", file.to_str().unwrap()], &[]);
@@ -237,7 +237,7 @@ fn nftables_reads_the_firewall() {
 #[test]
 fn systemd_reads_units_and_drop_ins() {
     let packaged = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/systemd");
-    for name in EXAMPLES {
+    for name in ALL {
         let rendered = Rendered::new(name);
         for machine in fs::read_dir(rendered.root().join("nodes")).unwrap() {
             let system = machine.unwrap().path().join("etc/systemd/system");
@@ -288,14 +288,14 @@ fn the_director_reads_its_instances() {
         Storage { Name = st; Address = s; Password = p; Device = v; Media Type = t }\n\
         Pool { Name = po; Pool Type = Backup }\nFileSet { Name = x; Include { File = / } }\n\
         Job { Name = j; Type = Backup; Client = f; Storage = st; Pool = po; FileSet = x; Messages = m }\n";
-    for name in EXAMPLES {
+    for name in ALL {
         for file in Rendered::new(name).ending("-instances.conf") {
             let mut loader = conf::TextLoader::new("dir.conf", format!("{REST}@{}\n", file.display()));
             loader.texts.push((file.display().to_string(), fs::read(&file).unwrap()));
             let config = conf::load::<conf::DirectorConfig>("dir.conf", &mut loader).unwrap().config;
             assert_eq!(config.instances.len(), 2, "{name}");
             let engine = config.cluster.unwrap().engine;
-            let pacemaker = matches!(name, "two-nodes" | "separate-catalog");
+            let pacemaker = matches!(name, "two-nodes" | "separate-catalog" | "wide");
             assert_eq!(engine == conf::director::Engine::Pacemaker, pacemaker, "{name}");
         }
     }
@@ -332,5 +332,28 @@ fn what_is_installed_is_what_is_compared() {
         let nft = root.join("etc/nftables.d/holdfast-ha.nft");
         fs::write(&nft, text(&nft) + "# by hand\n").unwrap();
         assert_eq!(diff(), ha::Exit::Bad, "{name}");
+    }
+}
+
+/// Commands of the runbook are for machines that there are, and a shell reads them.
+#[test]
+fn a_shell_reads_the_runbook() {
+    for name in ALL {
+        let rendered = Rendered::new(name);
+        let book = text(&rendered.root().join("RUNBOOK.md"));
+        let nodes = rendered.root().join("nodes");
+        let mut commands = String::new();
+        for block in book.split("\n```sh on=").skip(1) {
+            let (machine, rest) = block.split_once('\n').unwrap();
+            assert!(nodes.join(machine).exists(), "{name}: there is no machine {machine}");
+            commands.push_str(rest.split_once("\n```").unwrap().0);
+            commands.push('\n');
+        }
+        assert!(!commands.is_empty(), "{name}: {book}");
+        let script = rendered.scratch("runbook.sh", &commands);
+        accepts("dash", "sh", &["-n", script.to_str().unwrap()], &[]);
+        for script in files(&rendered.root().join("install")) {
+            accepts("dash", "sh", &["-n", script.to_str().unwrap()], &[]);
+        }
     }
 }

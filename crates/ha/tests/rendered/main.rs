@@ -27,8 +27,12 @@ fn ha(words: &[&str]) -> anyhow::Result<ha::Exit> {
     ha::run(&cli.command)
 }
 
+/// Those, and one with what they do not have.
+const ALL: [&str; 5] = ["two-nodes", "separate-catalog", "patroni", "lease", "wide"];
+
 fn example(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples").join(format!("{name}.conf"))
+    let folder = if name == "wide" { "tests/rendered" } else { "../../docs/examples" };
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(format!("{name}.conf"))
 }
 
 /// An example in a directory of its own.

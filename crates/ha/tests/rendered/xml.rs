@@ -58,7 +58,7 @@ fn step(element: &BytesStart<'_>) -> String {
         .map(|attribute| {
             let attribute = attribute.unwrap();
             let key = attribute.key.as_ref().to_owned();
-            (key, attribute.value.into_owned())
+            (key, quick_xml::escape::unescape(&attribute.value).unwrap().into_owned())
         })
         .collect();
     attributes.sort();

@@ -1,6 +1,4 @@
-//! The files of a cluster: for each node a directory with `corosync.conf`, and beside them `cluster.crm` for all.
-//!
-//! It is the form that `holdfast ha render` writes; here are those of the smallest cluster, for what concerns Pacemaker alone.
+//! The files of a cluster: what `holdfast ha render` makes of a topology with these nodes, and nothing else.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,8 +9,8 @@ use anyhow::{Context, Result, ensure};
 
 use crate::network::Host;
 
-/// Milliseconds after which a node that says nothing is taken for lost.
-const TOKEN_MS: u32 = 1000;
+/// Name of the topology, and so of its only cluster.
+const NAME: &str = "kit";
 
 /// What a cluster is made of.
 #[derive(Debug)]
@@ -28,98 +26,68 @@ pub(super) struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    /// Writes all files below `dir`.
-    pub(super) fn write(&self, dir: &Path) -> Result<()> {
+    /// Has all files rendered, and puts those of each node into a directory of its name below `dir`.
+    pub(super) fn write(&self, dir: &Path, holdfast: &Path) -> Result<()> {
+        fs::create_dir_all(dir)?;
+        let topology = dir.join("holdfast-ha.conf");
+        fs::write(&topology, self.topology()?)?;
+        let rendered = dir.join("rendered");
+        let output = Command::new(holdfast)
+            .args(["ha", "render"])
+            .arg(&topology)
+            .arg("--output")
+            .arg(&rendered)
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| format!("start {}", holdfast.display()))?;
+        ensure!(output.status.success(), "ha render: {}", String::from_utf8_lossy(&output.stderr));
         for (name, _) in &self.nodes {
-            let node = dir.join(name);
+            let node = of_node(dir, name);
             fs::create_dir_all(&node)?;
-            fs::write(node.join("corosync.conf"), self.corosync()?)?;
+            let files = [
+                (rendered.join("nodes").join(name).join("etc/corosync/corosync.conf"), "corosync.conf"),
+                // Each node begins with it: so no time goes by until they have agreed who may change it.
+                (rendered.join("clusters").join(NAME).join("cib.xml"), "cib.xml"),
+            ];
+            for (from, to) in files {
+                fs::copy(&from, node.join(to)).with_context(|| format!("copy {}", from.display()))?;
+            }
         }
-        fs::write(dir.join("cluster.crm"), self.crm()?)?;
         Ok(())
     }
 
-    fn corosync(&self) -> Result<String> {
-        let mut text = format!(
-            "totem {{\n  version: 2\n  cluster_name: kit\n  transport: knet\n  crypto_cipher: none\n  crypto_hash: none\n  \
-             token: {TOKEN_MS}\n}}\nnodelist {{\n"
-        );
-        for (index, (name, host)) in self.nodes.iter().enumerate() {
-            let (number, address) = (index + 1, host.address);
+    fn topology(&self) -> Result<String> {
+        // No keys and certificates on hosts that last for a test. A node that was fenced comes back, as tests expect it.
+        let mut text =
+            format!("Topology {{ Name = {NAME}; Heartbeat Encryption = no; Fence Action = reboot }}\n");
+        let names: Vec<&str> = self.nodes.iter().map(|(name, _)| *name).collect();
+        for (name, host) in &self.nodes {
             writeln!(
                 text,
-                "  node {{\n    name: {name}\n    nodeid: {number}\n    ring0_addr: {address}\n  }}"
+                "Data Centre {{ Name = dc-{name} }}\n\
+                 Node {{ Name = {name}; Data Centre = dc-{name}; Address = {}/24; Fence Device = switch-{name} }}\n\
+                 Fence Device {{ Name = switch-{name}; Agent = fence_switch; Timeout = 20 seconds; Option = \"socket={}\" }}",
+                host.address,
+                self.switch.display()
             )?;
         }
-        text.push_str("}\nquorum {\n  provider: corosync_votequorum\n");
         if let Some(witness) = self.witness {
             writeln!(
                 text,
-                "  device {{\n    model: net\n    votes: 1\n    timeout: 1500\n    sync_timeout: 2000\n    net {{\n      host: {}\n      \
-                 algorithm: ffsplit\n      tls: off\n      connect_timeout: 1000\n    }}\n  }}",
+                "Data Centre {{ Name = dc-witness }}\n\
+                 Quorum {{ Name = witness; Address = {}/24; Data Centre = dc-witness; TLS = off }}",
                 witness.address
             )?;
         }
-        text.push_str("}\nlogging {\n  to_stderr: no\n  to_syslog: no\n  to_logfile: yes\n  logfile: /var/log/pacemaker/corosync.log\n  timestamp: hires\n}\n");
-        Ok(text)
-    }
-
-    fn crm(&self) -> Result<String> {
-        let mut text = String::from(
-            "property stonith-enabled=true no-quorum-policy=stop dc-deadtime=3s cluster-name=kit have-watchdog=false\n",
-        );
-        for (name, _) in &self.nodes {
-            let switch = self.switch.display();
-            writeln!(
-                text,
-                "primitive fence-{name} stonith:fence_switch params socket=\"{switch}\" pcmk_host_list={name} op monitor interval=60s timeout=10s"
-            )?;
-            // No node switches itself off.
-            writeln!(text, "location fence-{name}-elsewhere fence-{name} -inf: {name}")?;
-        }
         writeln!(
             text,
-            "primitive director ocf:holdfast:director params config=\"{}\" op start timeout=60s interval=0 op stop timeout=60s interval=0 \
-             op promote timeout=60s interval=0 op demote timeout=60s interval=0 op monitor interval=1s role=Promoted timeout=20s \
-             op monitor interval=2s role=Unpromoted timeout=20s",
+            "Failover Domain {{ Name = director; Node = {} }}\n\
+             Director {{ Name = kit; Domain = director; Config File = {}; User = root; Group = root }}",
+            names.join(", "),
             self.config.display()
         )?;
-        text.push_str("clone director-clone director meta promotable=true notify=true\n");
-        text.push_str("rsc_defaults resource-stickiness=100\n");
         Ok(text)
     }
-}
-
-/// Makes the cluster's information base from `cluster.crm`, for each node to begin with: so no time goes by until the nodes have
-/// agreed who may change it.
-pub(super) fn seed(dir: &Path, nodes: &[&str]) -> Result<()> {
-    let base = dir.join("cib.xml");
-    let run = |program: &str, package: &str, arguments: &[&str]| {
-        let output = Command::new(program)
-            .args(arguments)
-            .env("CIB_file", &base)
-            .stdin(Stdio::null())
-            .output()
-            .with_context(|| format!("start {program}; it is in Debian's package {package}"))?;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        ensure!(output.status.success(), "{program} {}: {said}", arguments.join(" "));
-        Ok(output.stdout)
-    };
-    let empty = run("cibadmin", "pacemaker-cli-utils", &["--empty"])?;
-    fs::write(&base, empty)?;
-    let plan = dir.join("cluster.crm");
-    let plan = plan.to_str().context("a path in UTF-8")?;
-    // The agents are in place on the nodes alone.
-    run("crm", "crmsh", &["-F", "configure", "load", "update", plan])?;
-    let text = fs::read_to_string(&base)?;
-    ensure!(
-        text.contains("<primitive id=\"director\""),
-        "cluster.crm has not become a configuration:\n{text}"
-    );
-    for node in nodes {
-        fs::copy(&base, dir.join(node).join("cib.xml"))?;
-    }
-    Ok(())
 }
 
 /// Where the files of a node are.

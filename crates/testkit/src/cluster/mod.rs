@@ -29,6 +29,8 @@ use crate::wait;
 use node::{Node, Places};
 use power::Power;
 
+/// Id of the Director's resource, which has an instance on each node. It is promotable as `director-kit-clone`.
+pub const DIRECTOR: &str = "director-kit";
 /// Host of the quorum device's server.
 pub const WITNESS: &str = "witness";
 /// How long a cluster may take to come up or to heal. A failover takes a few seconds; a test says that it happens, not how fast.
@@ -64,8 +66,7 @@ impl Cluster {
             config: &site.config_file("bacula-dir.conf"),
         };
         let written = places.folder.join("files");
-        plan.write(&written)?;
-        files::seed(&written, names)?;
+        plan.write(&written, &places.holdfast)?;
         places.write()?;
         let witness = plan.witness.map(|host| witness(host, &places.folder)).transpose()?;
         let power = Arc::new(Power::default());

@@ -21,8 +21,9 @@ chown -R hacluster:haclient "$state/pacemaker" /run/crm
 chmod 1777 /run/lock
 mount --bind "$state/corosync" /var/lib/corosync
 mount --bind "$state/pacemaker" /var/lib/pacemaker
-mkdir -p /var/log/pacemaker
+mkdir -p /var/log/pacemaker /var/log/corosync
 mount --bind "$state/log" /var/log/pacemaker
+mount --bind "$state/log" /var/log/corosync
 mount --bind "$state/etc" /etc/corosync
 # Each node has a Working Directory and a Pid Directory of its own.
 mount --bind "$state/working" "$site/director"

@@ -280,13 +280,14 @@ fn pgsql(catalog: &Catalog) -> Primitive {
         .action("stop", 120)
 }
 
+/// A dead Director is noticed within two seconds; its monitor asks the process over its socket, which costs next to nothing.
 fn director_instance(director: &Director) -> Primitive {
     Primitive::ocf(format!("director-{}", director.name), "holdfast", "director")
         .parameter("config", &director.config_file)
         .parameter("user", &director.user)
         .parameter("group", &director.group)
-        .monitor(5, 20, Some(Role::Promoted))
-        .monitor(7, 20, Some(Role::Unpromoted))
+        .monitor(2, 20, Some(Role::Promoted))
+        .monitor(5, 20, Some(Role::Unpromoted))
         .action("start", 60)
         .action("promote", 60)
         .action("demote", 60)

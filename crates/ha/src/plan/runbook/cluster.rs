@@ -114,6 +114,10 @@ fn replicated_device(plan: &Plan<'_>, domain: &Domain, device: &ReplicatedDevice
         format!("mount -o {} /dev/drbd{} {mount}", device.mount_options, device.minor),
     ];
     if let Some(storage) = plan.storage_in(&domain.name) {
+        book.paragraph(&format!(
+            "Volumes and Working Directory of Storage {} go below {mount}: `{}` says so, the same on both nodes.",
+            storage.name, storage.config_file
+        ));
         steps.push(format!("chown {}:{} {mount}", storage.user, storage.group));
     }
     book.commands(first, &steps);

@@ -29,6 +29,8 @@ pub(super) fn render(plan: &Plan<'_>, tree: &mut Tree) {
         Engine::Patroni => {
             catalog::patroni_bring_up(plan, &mut book);
             instances::bring_up(plan, &mut book);
+            repair::devices_by_hand(plan, &mut book);
+            repair::storages(plan, &mut book);
             instances::operate(plan, &mut book);
             catalog::patroni_operate(plan, &mut book);
         }
@@ -36,6 +38,7 @@ pub(super) fn render(plan: &Plan<'_>, tree: &mut Tree) {
             catalog::streaming_bring_up(plan, &mut book);
             instances::bring_up(plan, &mut book);
             repair::devices_by_hand(plan, &mut book);
+            repair::storages(plan, &mut book);
             instances::operate(plan, &mut book);
             catalog::streaming_operate(plan, &mut book);
         }

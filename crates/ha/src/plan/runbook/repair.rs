@@ -132,6 +132,22 @@ pub(super) fn devices_by_hand(plan: &Plan<'_>, book: &mut Book) {
     }
 }
 
+/// Storage Daemons that stay at a node; their cold spares start only when they are needed.
+pub(super) fn storages(plan: &Plan<'_>, book: &mut Book) {
+    for storage in plan.config.storages.iter().filter(|storage| storage.cold_spare_for.is_none()) {
+        let Some(node) = &storage.node else { continue };
+        book.heading(&format!("Bring-up of Storage {}", storage.name));
+        let mut steps = Vec::new();
+        for device in plan.devices_on(node) {
+            steps.push(format!("chown {}:{} {}", storage.user, storage.group, device.mount_point));
+        }
+        steps.push(format!("holdfast storage -t -c {}", storage.config_file));
+        steps.push("systemctl enable --now holdfast-storage".to_owned());
+        book.paragraph(&format!("`{}` has its Archive Device and its Working Directory where its Volumes are replicated, if they are.", storage.config_file));
+        book.commands(node, &steps);
+    }
+}
+
 pub(super) fn cold_spares(plan: &Plan<'_>, book: &mut Book) {
     for spare in &plan.config.storages {
         let Some(main) = &spare.cold_spare_for else { continue };
