@@ -12,6 +12,7 @@ mod director;
 mod drbd;
 mod etcd;
 mod firewall;
+mod hosts;
 mod install;
 mod pacemaker;
 mod patroni;
@@ -153,6 +154,7 @@ pub(crate) fn render(plan: &Plan<'_>) -> Tree {
     director::render(plan, &mut tree);
     systemd::render(plan, &mut tree);
     firewall::render(plan, &mut tree);
+    hosts::render(plan, &mut tree);
     install::render(&mut tree);
     runbook::render(plan, &mut tree);
     tree

@@ -17,22 +17,23 @@ use crate::plan::{Placeholder, Plan, Tree, placeholders, render};
 
 /// What it does, for its help.
 pub(crate) const LONG: &str = "\
-Make the configuration of every machine from a topology: DRBD, Corosync, Pacemaker, PostgreSQL, Patroni and etcd, the
+Make the configuration of every machine from a topology: DRBD, Corosync, Pacemaker, PostgreSQL, Patroni and etcd, the \
 Director's instances, systemd, nftables, and a runbook for exactly these machines.
 
-The same topology gives the same bytes. Nothing on this machine is touched but the directory that is written; that is put
+The same topology gives the same bytes. Nothing on this machine is touched but the directory that is written; that is put \
 in place as a whole, and what an earlier run left there and is no longer rendered is gone.
 
 With --diff nothing is written: the files of this machine are compared with what would be rendered for it.";
 
 const AFTER: &str = "\
 What is written:
-  RUNBOOK.md                 bring-up, switchover, lost nodes, split brain, replacing a node, failback
-  nodes/NAME/…               files of a machine at their paths there
-  install/NAME.sh            puts them in place, with modes and owners
-  clusters/NAME/…            Pacemaker's configuration, three times the same: cib.xml, for crm, for pcs
+  RUNBOOK.md        bring-up, switchover, lost nodes, split brain, replacing a node, failback
+  nodes/NAME/…      files of a machine at their paths there
+  install/NAME.sh   puts them in place, with modes and owners
+  clusters/NAME/…   Pacemaker's configuration, three times: cib.xml, for crm, for pcs
 
-Secrets that the topology does not hold stand as @HOLDFAST:name@; they are listed, and match anything with --diff.
+Secrets that the topology does not hold stand as @HOLDFAST:name@. They are listed, and match \
+anything with --diff.
 
 Exit codes:
   0  written (with --check: the topology is sound; with --diff: nothing is different)

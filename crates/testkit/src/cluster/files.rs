@@ -44,11 +44,15 @@ impl Plan<'_> {
         for (name, _) in &self.nodes {
             let node = of_node(dir, name);
             fs::create_dir_all(&node)?;
+            let own = rendered.join("nodes").join(name);
             let files = [
-                (rendered.join("nodes").join(name).join("etc/corosync/corosync.conf"), "corosync.conf"),
+                (own.join("etc/corosync/corosync.conf"), "corosync.conf"),
                 // Each node begins with it: so no time goes by until they have agreed who may change it.
                 (rendered.join("clusters").join(NAME).join("cib.xml"), "cib.xml"),
             ];
+            let hosts =
+                fs::read_to_string(own.join("etc/holdfast/hosts")).context("read the rendered hosts")?;
+            fs::write(node.join("hosts"), format!("127.0.0.1 localhost\n{hosts}"))?;
             for (from, to) in files {
                 fs::copy(&from, node.join(to)).with_context(|| format!("copy {}", from.display()))?;
             }

@@ -25,6 +25,8 @@ mkdir -p /var/log/pacemaker /var/log/corosync
 mount --bind "$state/log" /var/log/pacemaker
 mount --bind "$state/log" /var/log/corosync
 mount --bind "$state/etc" /etc/corosync
+# crmsh pings a node by its name before it does anything with it.
+mount --bind "$files/hosts" /etc/hosts
 # Each node has a Working Directory and a Pid Directory of its own.
 mount --bind "$state/working" "$site/director"
 mount --bind "$state/run" "$site/run"

@@ -16,7 +16,7 @@ pub(super) fn patroni_bring_up(plan: &Plan<'_>, book: &mut Book) {
     book.paragraph("On every member at about the same time; the first start waits for a majority.");
     let members = etcd::members(plan);
     for member in &members {
-        install(&member.name, &["etcd-server", "etcd-client", "nftables"], book);
+        install(plan, &member.name, &["etcd-server", "etcd-client", "nftables"], book);
         book.commands(
             &member.name,
             &lines([
@@ -36,7 +36,7 @@ pub(super) fn patroni_bring_up(plan: &Plan<'_>, book: &mut Book) {
     for (catalog, domain) in catalogs(plan) {
         book.heading(&format!("Bring-up of Catalog {}", catalog.name));
         for node in &domain.nodes {
-            install(node, &["patroni", "postgresql"], book);
+            install(plan, node, &["patroni", "postgresql"], book);
             book.commands(
                 node,
                 &[
@@ -124,7 +124,7 @@ pub(super) fn streaming_bring_up(plan: &Plan<'_>, book: &mut Book) {
         let unit = format!("holdfast-catalog-{}", catalog.name);
         book.heading(&format!("Bring-up of Catalog {}", catalog.name));
         for node in &domain.nodes {
-            install(node, &["postgresql", "nftables"], book);
+            install(plan, node, &["postgresql", "nftables"], book);
             book.commands(
                 node,
                 &[

@@ -7,6 +7,7 @@ use super::overview::install;
 use crate::plan::pacemaker::{front_id, group_id};
 use crate::plan::{Cluster, Plan, postgresql};
 
+/// `bsd-mailx`: DRBD's handler tells of a split brain by mail.
 const PACKAGES: &[&str] = &[
     "pacemaker",
     "corosync",
@@ -16,6 +17,7 @@ const PACKAGES: &[&str] = &[
     "crmsh",
     "fence-agents",
     "drbd-utils",
+    "bsd-mailx",
     "nftables",
     "postgresql",
     "holdfast",
@@ -27,7 +29,7 @@ pub(super) fn bring_up(plan: &Plan<'_>, cluster: &Cluster, book: &mut Book) {
     book.section("Files");
     book.paragraph("Copy what was rendered to each node, then put it in place. The packages come first: they bring the users. Their services are stopped; Pacemaker starts what is needed.");
     for node in &cluster.nodes {
-        install(node, PACKAGES, book);
+        install(plan, node, PACKAGES, book);
         let mut stop = lines([
             "for unit in postgresql pacemaker corosync corosync-qdevice drbd; do systemctl disable --now $unit || true; done",
             "modprobe drbd",
@@ -76,7 +78,7 @@ pub(super) fn units(plan: &Plan<'_>, cluster: &Cluster) -> &'static str {
 fn witness(plan: &Plan<'_>, cluster: &Cluster, first: &str, book: &mut Book) {
     let Some(quorum) = plan.witness(cluster) else { return };
     book.section("The witness");
-    install(&quorum.name, &["corosync-qnetd", "nftables"], book);
+    install(plan, &quorum.name, &["corosync-qnetd", "nftables"], book);
     book.commands(
         &quorum.name,
         &lines(["systemctl enable --now corosync-qnetd", "nft -f /etc/nftables.d/holdfast-ha.nft"]),

@@ -10,7 +10,7 @@ pub(super) fn bring_up(plan: &Plan<'_>, book: &mut Book) {
         book.heading(&format!("Bring-up of Director {}", r.name));
         book.paragraph(&format!("`{}` includes `{}`, whose first lines say what its Catalog resource holds. Give the Catalog the password of its role. On every node:", r.config_file, director::path(r)));
         for node in &domain.nodes {
-            install(node, &["holdfast"], book);
+            install(plan, node, &["holdfast"], book);
             book.commands(
                 node,
                 &[

@@ -3,7 +3,7 @@
 use conf::topology::{Engine, ThirdVote};
 
 use super::book::{Book, lines};
-use crate::plan::{Placeholder, Plan, director};
+use crate::plan::{Placeholder, Plan, director, hosts};
 
 pub(super) fn write(plan: &Plan<'_>, book: &mut Book) {
     let engine = match plan.engine {
@@ -108,17 +108,21 @@ pub(super) fn secrets(placeholders: &[Placeholder], book: &mut Book) {
 }
 
 /// Steps that every bring-up begins with.
-pub(super) fn install(machine: &str, packages: &[&str], book: &mut Book) {
+pub(super) fn install(plan: &Plan<'_>, machine: &str, packages: &[&str], book: &mut Book) {
+    let is_node = plan.config.node(machine).is_some();
     let mut text = vec![format!("apt-get install {}", packages.join(" "))];
     text.push(format!("sh install/{machine}.sh"));
     text.push("systemctl daemon-reload".to_owned());
+    if is_node {
+        text.push(hosts::command());
+    }
     book.commands(machine, &text);
 }
 
 /// What is worth doing regularly, and what to do after a change.
 pub(super) fn afterwards(plan: &Plan<'_>, book: &mut Book) {
     book.heading("After a change of the topology");
-    book.paragraph("On each node: what is different there from what would be rendered. The exit code is 0 when nothing is.");
+    book.paragraph("Keep the topology on each node, mode 0600: it may hold secrets. This tells what is different there from what would be rendered; the exit code is 0 when nothing is.");
     if let Some(node) = plan.config.nodes.first() {
         book.commands(&node.name, &lines(["holdfast ha render /etc/holdfast/holdfast-ha.conf --diff"]));
     }
