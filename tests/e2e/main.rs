@@ -15,4 +15,5 @@ mod replication;
 mod restore;
 mod schedule;
 mod scripts;
+mod tapes;
 mod volumes;

@@ -18,6 +18,47 @@ fn ours_alone() -> Result<()> {
 }
 
 #[test]
+fn ours_alone_with_tapes() -> Result<()> {
+    label_back_up_restore(our_site().library_of_tapes())
+}
+
+#[test]
+fn the_director_is_real_and_the_media_are_tapes() -> Result<()> {
+    label_back_up_restore(our_site().library_of_tapes().director(Maker::Bacula9))
+}
+
+#[test]
+fn bacula_reads_our_tapes() -> Result<()> {
+    let dir = scratch()?;
+    let tree = dir.path().join("tree");
+    plain_tree(&tree, 20, 50_000)?;
+    let site = our_site().library_of_tapes().extra(RESOURCES.replace("1000000", "0")).tree(&tree).start()?;
+    site.console(&["label barcodes storage=Lib pool=Lib drive=0 slots=1", "yes"])?;
+    for level in ["Full", "Full"] {
+        let id = site.run(&format!("run job=InLib level={level} yes"))?;
+        expect_good(&site.wait_job(id, testkit::wait::JOB)?)?;
+    }
+    let said = site.bls_of_slot("LB0001", 1, &["-j"])?;
+    for job in ["JobId=1", "JobId=2"] {
+        ensure!(said.contains(job), "{said}");
+    }
+    let to = dir.path().join("extracted");
+    let said = site.bextract_of_slot("LB0001", 1, &to)?;
+    let below = to.join(tree.strip_prefix("/")?);
+    let names = |at: &std::path::Path| -> Result<Vec<_>> {
+        let mut names = fs::read_dir(at)?.map(|e| Ok(e?.path())).collect::<Result<Vec<_>>>()?;
+        names.sort();
+        Ok(names)
+    };
+    let (saved, extracted) = (names(&tree)?, names(&below)?);
+    ensure!(saved.len() == extracted.len() && !saved.is_empty(), "{said}");
+    for (a, b) in saved.iter().zip(&extracted).filter(|(a, _)| a.is_file()) {
+        ensure!(fs::read(a)? == fs::read(b)?, "{} differs", b.display());
+    }
+    site.finish()
+}
+
+#[test]
 fn the_storage_daemon_is_real() -> Result<()> {
     label_back_up_restore(our_site().storage(Maker::Bacula9))
 }

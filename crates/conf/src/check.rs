@@ -361,12 +361,12 @@ impl Parser<'_> {
         self.check_tls();
     }
 
-    /// Warns of Devices that are no directories: they are known and not served.
+    /// Warns of kinds of Devices that are known and not served.
     fn check_device_types(&mut self) {
         let devices = self.resources.iter().filter(|r| r.table.kind == ResourceKind::Device);
         let others: Vec<_> = devices
             .filter_map(|r| Some((r.values.value("Device Type")?.word()?, r.values.span("Device Type")?)))
-            .filter(|(word, _)| *word != "File")
+            .filter(|(word, _)| !matches!(*word, "File" | "Tape" | "VTape"))
             .collect();
         for (word, span) in others {
             let message = format!("`Device Type` {word} is not yet in effect: the Device is not used");

@@ -16,6 +16,7 @@ mod node;
 mod process;
 mod sparse;
 mod stat;
+mod tape;
 mod xattr;
 
 pub use config_loader::{SystemLoader, split_command};
@@ -31,4 +32,5 @@ pub use process::{
 };
 pub use sparse::{advise_done, advise_sequential, data_extents, has_nodump, next_data, next_hole};
 pub use stat::{FileKind, FileStat, stat_at, stat_fd, stat_path};
+pub use tape::{TapeFile, TapeOp, TapeState};
 pub use xattr::{XattrTarget, XattrValue};

@@ -135,8 +135,42 @@ pub enum ReadOutcome {
     },
 }
 
+/// What the addresses of a medium count (spec/03 §1.11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addressing {
+    /// Bytes of a file.
+    Bytes,
+    /// Files and blocks of a tape: the medium itself tells blocks apart.
+    Blocks,
+}
+
+impl Addressing {
+    /// The last address that a block of `len` bytes at `at` takes.
+    #[must_use]
+    pub const fn last(self, at: VolAddr, len: u32) -> VolAddr {
+        match self {
+            Self::Bytes => VolAddr(at.0 + (len as u64).saturating_sub(1)),
+            Self::Blocks => at,
+        }
+    }
+}
+
 /// A medium of blocks. Checksums are the caller's business ([`crate::Block::decode`]).
 pub trait BlockDevice {
+    /// What its addresses count.
+    fn addressing(&self) -> Addressing {
+        Addressing::Bytes
+    }
+
+    /// Searches on behind a block that turned out to be damaged, since its length field may be what is damaged; gives how many bytes from
+    /// `bad` on are given up. Where the medium tells blocks apart, the position is behind the block already.
+    ///
+    /// # Errors
+    /// What the device reports.
+    fn resync(&mut self, bad: VolAddr) -> Result<u64, DeviceError> {
+        Ok(self.address().0.saturating_sub(bad.0))
+    }
+
     /// Reads the block at the position into `buffer` (replacing what is there) and goes behind it.
     ///
     /// # Errors
@@ -264,20 +298,48 @@ impl<F: RawFile> DiskVolume<F> {
         let at = self.at;
         self.file.size().map_err(|source| DeviceError { action: "find the end", at, source })
     }
+}
 
-    /// Searches on behind a block that turned out to be damaged, since its length field may be what is damaged.
-    ///
-    /// Gives how many bytes from `bad` on are given up; the position is behind them.
-    ///
-    /// # Errors
-    /// What the device reports.
-    pub fn resync(&mut self, bad: VolAddr) -> Result<u64, DeviceError> {
-        self.at = self.find_block(bad.0 + 1)?;
-        Ok(self.at - bad.0)
+impl<T: BlockDevice + ?Sized> BlockDevice for Box<T> {
+    fn addressing(&self) -> Addressing {
+        (**self).addressing()
+    }
+
+    fn resync(&mut self, bad: VolAddr) -> Result<u64, DeviceError> {
+        (**self).resync(bad)
+    }
+
+    fn read(&mut self, buffer: &mut Vec<u8>) -> Result<ReadOutcome, DeviceError> {
+        (**self).read(buffer)
+    }
+
+    fn write(&mut self, block: &[u8]) -> Result<VolAddr, DeviceError> {
+        (**self).write(block)
+    }
+
+    fn mark(&mut self) -> Result<(), DeviceError> {
+        (**self).mark()
+    }
+
+    fn position(&mut self, to: Position) -> Result<VolAddr, DeviceError> {
+        (**self).position(to)
+    }
+
+    fn address(&self) -> VolAddr {
+        (**self).address()
+    }
+
+    fn sync(&mut self) -> Result<(), DeviceError> {
+        (**self).sync()
     }
 }
 
 impl<F: RawFile> BlockDevice for DiskVolume<F> {
+    fn resync(&mut self, bad: VolAddr) -> Result<u64, DeviceError> {
+        self.at = self.find_block(bad.0 + 1)?;
+        Ok(self.at - bad.0)
+    }
+
     fn read(&mut self, buffer: &mut Vec<u8>) -> Result<ReadOutcome, DeviceError> {
         buffer.clear();
         let at = self.at;

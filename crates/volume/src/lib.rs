@@ -7,7 +7,7 @@
 //! - [`assemble`]: [`Assembler`] joins the pieces of each session;
 //! - [`label`]: [`VolumeLabel`], [`SessionLabel`];
 //! - [`bsr`], [`select`]: [`Bsr`] parse and format, [`Selector`] matching and seek planning;
-//! - [`device`], [`vtape`]: [`DiskVolume`], [`VtapeVolume`];
+//! - [`device`], [`vtape`], [`tape`]: [`DiskVolume`], [`VtapeVolume`], [`TapeVolume`];
 //! - [`reader`]: [`VolumeReader`], verified records with damage reported.
 //!
 //! ```
@@ -35,6 +35,7 @@ pub mod fuzz;
 pub mod label;
 pub mod reader;
 pub mod select;
+pub mod tape;
 pub mod vtape;
 
 pub use assemble::{Assembler, Integrity, Record};
@@ -43,8 +44,9 @@ pub use block::{
 };
 pub use bsr::{Bsr, BsrError, BsrVolume, Section};
 pub use build::{BlockBuilder, BlockFormat, BuiltBlock, label_block};
-pub use device::{BlockDevice, DeviceError, DiskVolume, Position, RawFile, ReadOutcome};
+pub use device::{Addressing, BlockDevice, DeviceError, DiskVolume, Position, RawFile, ReadOutcome};
 pub use label::{LabelError, LabelKind, SessionEnd, SessionLabel, VolumeKind, VolumeLabel};
 pub use reader::{Damage, ReadLabelError, VolumeBlock, VolumeReader, read_label};
 pub use select::{BlockPlace, SelectError, Selection, Selector};
+pub use tape::{TapeDrive, TapeEnd, TapeFormat, TapeMedium, TapeMotion, TapeStatus, TapeVolume};
 pub use vtape::VtapeVolume;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use types::{VolAddr, VolSession};
 
 use crate::block::{Block, BlockError, BlockHeader, Verify};
-use crate::device::{BlockDevice, DeviceError, DiskVolume, Position, RawFile, ReadOutcome};
+use crate::device::{Addressing, BlockDevice, DeviceError, DiskVolume, Position, RawFile, ReadOutcome};
 use crate::label::{LabelError, VolumeKind, VolumeLabel};
 
 /// Sessions that are remembered as met on a Volume.
@@ -90,20 +90,33 @@ pub enum VolumeBlock<'a> {
     End,
 }
 
-/// Reads blocks of a disk Volume in physical order, seeking as told, and finds its way behind damage.
+/// Reads blocks of a Volume in physical order, seeking as told, and finds its way behind damage.
 #[derive(Debug)]
-pub struct VolumeReader<F> {
-    device: DiskVolume<F>,
+pub struct VolumeReader<D> {
+    device: D,
     verify: Verify,
     buffer: Vec<u8>,
     /// Sessions met in good blocks.
     sessions: HashSet<VolSession>,
 }
 
-impl<F: RawFile> VolumeReader<F> {
-    /// Over an opened Volume.
+impl<F: RawFile> VolumeReader<DiskVolume<F>> {
+    /// Over a Volume in a file.
     pub fn new(file: F, verify: Verify) -> Self {
-        Self { device: DiskVolume::new(file), verify, buffer: Vec::new(), sessions: HashSet::new() }
+        Self::over(DiskVolume::new(file), verify)
+    }
+}
+
+impl<D: BlockDevice> VolumeReader<D> {
+    /// Over the Volume in a device.
+    pub fn over(device: D, verify: Verify) -> Self {
+        Self { device, verify, buffer: Vec::new(), sessions: HashSet::new() }
+    }
+
+    /// What its addresses count.
+    #[must_use]
+    pub fn addressing(&self) -> Addressing {
+        self.device.addressing()
     }
 
     /// The label; the position is behind it.
@@ -128,29 +141,21 @@ impl<F: RawFile> VolumeReader<F> {
         self.device.position(Position::Address(to)).map(drop)
     }
 
-    /// The size of the Volume in bytes.
-    ///
-    /// # Errors
-    /// What the device reports.
-    pub fn size(&mut self) -> Result<u64, DeviceError> {
-        let at = self.device.address().0;
-        self.device.file_mut().size().map_err(|source| DeviceError { action: "find the end", at, source })
-    }
-
     /// The next block.
     ///
     /// # Errors
     /// Only what the device reports; damage is a value.
     pub fn next_block(&mut self) -> Result<VolumeBlock<'_>, DeviceError> {
-        let at = match self.device.read(&mut self.buffer)? {
-            ReadOutcome::EndOfData => return Ok(VolumeBlock::End),
-            // A disk Volume has no marks.
-            ReadOutcome::Mark => return Ok(VolumeBlock::End),
-            ReadOutcome::Damaged { at, reason, .. } => {
-                let bytes = self.skip_damage(at)?;
-                return Ok(VolumeBlock::Damage(Damage { at, bytes, reason }));
+        let at = loop {
+            match self.device.read(&mut self.buffer)? {
+                ReadOutcome::EndOfData => return Ok(VolumeBlock::End),
+                ReadOutcome::Mark => {}
+                ReadOutcome::Damaged { at, reason, .. } => {
+                    let bytes = self.skip_damage(at)?;
+                    return Ok(VolumeBlock::Damage(Damage { at, bytes, reason }));
+                }
+                ReadOutcome::Block { at } => break at,
             }
-            ReadOutcome::Block { at } => at,
         };
         if let Err(reason) = Block::decode(&self.buffer, self.verify) {
             let bytes = match reason {
@@ -180,6 +185,9 @@ impl<F: RawFile> VolumeReader<F> {
     /// The length field of a damaged block is not believed: it may be what is damaged. And since a Volume may hold a file that is a
     /// Volume itself, a block found inside counts only if its session is one that was met before.
     fn skip_damage(&mut self, bad: VolAddr) -> Result<u64, DeviceError> {
+        if self.device.addressing() == Addressing::Blocks {
+            return self.device.resync(bad);
+        }
         let mut from = bad;
         let mut bytes = Vec::new();
         loop {

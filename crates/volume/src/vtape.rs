@@ -6,12 +6,13 @@ use std::io;
 
 use types::VolAddr;
 
-use crate::block::{BLOCK_BYTES_DEFAULT, BLOCK_BYTES_MAX};
-use crate::device::{BlockDevice, DeviceError, Position, RawFile, ReadOutcome};
+use crate::block::BLOCK_BYTES_MAX;
+use crate::device::{Addressing, BlockDevice, DeviceError, Position, RawFile, ReadOutcome};
+use crate::tape::{TapeEnd, TapeFormat, TapeMedium};
 
 const MARK_BYTES: u64 = 20;
 
-/// A tape in a file. Blocks are padded to one size (min = max, as where neither is configured).
+/// A tape in a file.
 #[derive(Debug)]
 pub struct VtapeVolume<F> {
     file: F,
@@ -21,7 +22,7 @@ pub struct VtapeVolume<F> {
     tape_block: u32,
     /// Offset of the mark before the position.
     last_mark: u64,
-    written_bytes: usize,
+    format: TapeFormat,
 }
 
 enum Item {
@@ -36,19 +37,19 @@ impl<F: RawFile> VtapeVolume<F> {
     /// # Errors
     /// What the file reports.
     pub fn new(file: F) -> Result<Self, DeviceError> {
-        let mut tape = Self {
-            file,
-            at: 0,
-            tape_file: 0,
-            tape_block: 0,
-            last_mark: 0,
-            written_bytes: BLOCK_BYTES_DEFAULT,
-        };
+        let mut tape =
+            Self { file, at: 0, tape_file: 0, tape_block: 0, last_mark: 0, format: TapeFormat::default() };
         if tape.size()? == 0 {
             tape.write_mark_at(0, 0)?;
         }
         tape.rewind();
         Ok(tape)
+    }
+
+    /// With blocks of these sizes; without, all have the default size.
+    #[must_use]
+    pub fn with_format(self, format: TapeFormat) -> Self {
+        Self { format, ..self }
     }
 
     /// Gives the file back.
@@ -95,9 +96,12 @@ impl<F: RawFile> VtapeVolume<F> {
         }
     }
 
-    /// Steps over one item; `false` at the end.
+    /// Steps over one item; `false` at the end, and where an item was not written to its end.
     fn skip(&mut self) -> Result<bool, DeviceError> {
+        let there = self.size()?.saturating_sub(self.at);
         match self.item()? {
+            Item::Data { len } if there < 4 + u64::from(len) => return Ok(false),
+            Item::Mark if there < MARK_BYTES => return Ok(false),
             Item::Data { len } => {
                 self.at += 4 + u64::from(len);
                 self.tape_block += 1;
@@ -136,16 +140,40 @@ impl<F: RawFile> VtapeVolume<F> {
     }
 }
 
+impl<F: RawFile + Send + std::fmt::Debug> TapeMedium for VtapeVolume<F> {
+    fn end(&mut self, _expected: Option<u32>) -> Result<TapeEnd, DeviceError> {
+        let at = self.position(Position::EndOfData)?;
+        Ok(TapeEnd { at, is_marked: at.block() == 0 })
+    }
+
+    fn padded(&self, len: usize) -> usize {
+        self.format.padded(len)
+    }
+
+    fn is_protected(&mut self) -> bool {
+        false
+    }
+
+    fn eject(&mut self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    fn stands(&mut self) -> bool {
+        true
+    }
+}
+
 impl<F: RawFile> BlockDevice for VtapeVolume<F> {
+    fn addressing(&self) -> Addressing {
+        Addressing::Blocks
+    }
+
     fn read(&mut self, buffer: &mut Vec<u8>) -> Result<ReadOutcome, DeviceError> {
         buffer.clear();
         let at = self.current();
         match self.item()? {
             Item::End => Ok(ReadOutcome::EndOfData),
-            Item::Mark => {
-                self.skip()?;
-                Ok(ReadOutcome::Mark)
-            }
+            Item::Mark => Ok(if self.skip()? { ReadOutcome::Mark } else { ReadOutcome::EndOfData }),
             Item::Data { len } => {
                 let offset = self.at + 4;
                 // The length comes from the medium: no more is allocated than is there.
@@ -154,11 +182,13 @@ impl<F: RawFile> BlockDevice for VtapeVolume<F> {
                 buffer.resize(want, 0);
                 let got = self.read_exact(offset, buffer)?;
                 buffer.truncate(got);
-                self.skip()?;
                 if got < len as usize {
+                    // Nothing can follow.
+                    self.at = offset + got as u64;
                     let reason = crate::block::BlockError::Short { have: got, need: len as usize };
                     return Ok(ReadOutcome::Damaged { at, bytes: got as u64, reason });
                 }
+                self.skip()?;
                 Ok(ReadOutcome::Block { at })
             }
         }
@@ -167,7 +197,7 @@ impl<F: RawFile> BlockDevice for VtapeVolume<F> {
     fn write(&mut self, block: &[u8]) -> Result<VolAddr, DeviceError> {
         self.cut()?;
         let address = self.current();
-        let written = block.len().max(self.written_bytes);
+        let written = self.format.padded(block.len());
         let mut record = Vec::with_capacity(4 + written);
         record.extend_from_slice(&(written as u32).to_le_bytes());
         record.extend_from_slice(block);

@@ -62,8 +62,8 @@ resource! {
         "Read Only" => read_only: bool = Kind::Bool, default("no");
         /// Number of the drive in its changer.
         "Drive Index" => drive_index: u32 = Kind::Uint, default("0");
-        /// Smallest block, in bytes.
-        "Minimum Block Size" => minimum_block_size: u64 = Kind::Size, default("0"), pending();
+        /// Smallest block on a tape, in bytes; the same as the largest for blocks of one size.
+        "Minimum Block Size" => minimum_block_size: u64 = Kind::Size, default("0");
         /// Largest block, in bytes; 0 for 64512.
         "Maximum Block Size" => maximum_block_size: u64 = Kind::Size, default("0");
         /// Checksums in block headers.
@@ -117,10 +117,12 @@ resource! {
         "Free Space Command" => free_space_command: Option<String> = Kind::Str128, ignored();
         /// How long a change of media may take; a Changer Command that takes longer is stopped.
         "Maximum Changer Wait" => maximum_changer_wait: Duration = Kind::Time, default("5 minutes");
-        /// How long opening may take.
-        "Maximum Open Wait" => maximum_open_wait: Duration = Kind::Time, default("5 minutes"), pending();
-        /// How long rewinding may take.
-        "Maximum Rewind Wait" => maximum_rewind_wait: Duration = Kind::Time, default("5 minutes"), pending();
+        /// How long a tape drive that another program has open is waited for.
+        "Maximum Open Wait" => maximum_open_wait: Duration = Kind::Time, default("5 minutes");
+        /// Accepted: the system's driver bounds what a drive may take.
+        "Maximum Rewind Wait" => maximum_rewind_wait: Duration = Kind::Time, default("5 minutes"), ignored();
+        /// Eject the tape of a drive without a changer when it is unmounted.
+        "Offline On Unmount" => offline_on_unmount: bool = Kind::Bool, default("no");
         /// Alignment of data.
         "Padding Size" => padding_size: u64 = Kind::Size, default("4096"), pending();
         /// Alignment of files.
@@ -150,30 +152,28 @@ resource! {
         "Block Positioning" = Kind::Bool, default("yes"), ignored();
         /// IBM's tape driver.
         "Use Lintape" = Kind::Bool, default("no"), since("11"), pending();
-        /// The drive can write a mark.
-        "Hardware End Of File" = Kind::Bool, default("yes"), pending();
-        /// The drive finds the end of data.
-        "Hardware End Of Medium" = Kind::Bool, default("yes"), pending();
-        /// The drive can step a record back.
-        "Backward Space Record" = Kind::Bool, default("yes"), pending();
-        /// The drive can step a file back.
-        "Backward Space File" = Kind::Bool, default("yes"), pending();
-        /// The drive can step a record on.
-        "Forward Space Record" = Kind::Bool, default("yes"), pending();
-        /// The drive can step a file on.
-        "Forward Space File" = Kind::Bool, default("yes"), pending();
-        /// The drive steps files fast.
-        "Fast Forward Space File" = Kind::Bool, default("yes"), pending();
-        /// The drive tells its position.
-        "Use Mtioc Get" = Kind::Bool, default("yes"), pending();
-        /// Step back at the end of data.
-        "BSF At EOM" = Kind::Bool, default("no"), pending();
-        /// Close the drive while polling.
-        "Close On Poll" = Kind::Bool, default("no"), pending();
+        /// Accepted: a drive of Linux's `st` writes marks.
+        "Hardware End Of File" = Kind::Bool, default("yes"), ignored();
+        /// Accepted: the end of data is sought by the drive, and found by reading where the drive tells wrongly.
+        "Hardware End Of Medium" = Kind::Bool, default("yes"), ignored();
+        /// Accepted: no step back is made.
+        "Backward Space Record" = Kind::Bool, default("yes"), ignored();
+        /// Accepted: no step back is made.
+        "Backward Space File" = Kind::Bool, default("yes"), ignored();
+        /// Accepted: a drive of Linux's `st` steps over records.
+        "Forward Space Record" = Kind::Bool, default("yes"), ignored();
+        /// Accepted: a drive of Linux's `st` steps over marks.
+        "Forward Space File" = Kind::Bool, default("yes"), ignored();
+        /// Accepted: many marks are stepped over at once.
+        "Fast Forward Space File" = Kind::Bool, default("yes"), ignored();
+        /// Accepted: what a drive tells of its position is compared with what was counted.
+        "Use Mtioc Get" = Kind::Bool, default("yes"), ignored();
+        /// Accepted: no step back is made.
+        "BSF At EOM" = Kind::Bool, default("no"), ignored();
+        /// Accepted: a tape that is not written is closed while an operator is waited for.
+        "Close On Poll" = Kind::Bool, default("no"), ignored();
         /// Read ANSI and IBM labels.
         "Check Labels" = Kind::Bool, default("no"), pending();
-        /// Eject when unmounted.
-        "Offline On Unmount" = Kind::Bool, default("no"), pending();
         /// Sync when closed: always so here.
         "Sync On Close" = Kind::Bool, default("no"), ignored();
         /// Accepted for old files.

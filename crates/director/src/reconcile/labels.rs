@@ -79,8 +79,8 @@ fn settle_one(
     row.label_type = pool.label_type;
     row.recycle_pool_id = pool.recycle_pool_id;
     row.scratch_pool_id = pool.scratch_pool_id;
-    // Volumes of Holdfast's daemons are files.
-    (row.vol_type, row.vol_bytes, row.label_date) = (1, entry.bytes, Some(now));
+    // Whether it is a file or a tape is told by the daemon when it is mounted.
+    (row.vol_bytes, row.vol_files, row.label_date) = (entry.bytes, entry.files, Some(now));
     if let Some(storage) = catalog::storage::get_by_name(tx, &note.storage)? {
         row.storage_id = storage.id;
     }

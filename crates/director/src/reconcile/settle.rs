@@ -282,8 +282,6 @@ fn new_row(
     row.label_type = pool.label_type;
     row.recycle_pool_id = pool.recycle_pool_id;
     row.scratch_pool_id = pool.scratch_pool_id;
-    // Volumes of Holdfast's daemons are files.
-    row.vol_type = 1;
     let storage = catalog::storage::get_by_name(tx, &heard.inventory.storage)?;
     row.storage_id = storage.map(|storage| storage.id).unwrap_or_default();
     "found when the catalog had gone back in time".clone_into(&mut row.comment);

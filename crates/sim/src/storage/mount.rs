@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use storage::daemon::judge;
-use storage::device::{Mounted, VolumeInfo, VolumeReply};
+use storage::device::{DeviceKind, Mounted, VolumeInfo, VolumeReply};
 use storage::disk::Disk;
 use storage::session::{
     DriveSeen, Finding, LabelMaker, Placed, Placing, Search, Step, Unfit, report_request, take_report,
@@ -258,6 +258,9 @@ impl World {
             disk: &disk,
             volume,
             path: volume_path(volume.as_str()),
+            kind: DeviceKind::File,
+            tape: None,
+            file_bytes_max: 0,
             state_path: state_path(volume.as_str()),
             is_being_read: false,
             drive: "drive".to_owned(),

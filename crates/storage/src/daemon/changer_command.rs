@@ -31,7 +31,7 @@ impl Console<'_> {
         };
         self.say(&format!("3306 Issuing autochanger \"{}\" command.\n", operation.as_str()));
         let drives = || changer.drives.iter().map(|place| &self.daemon.devices[*place]);
-        match drives().find(|device| device.is_drive) {
+        match drives().find(|device| device.is_fed) {
             Some(drive) => self.ask_changer(changer, drive, operation),
             // A changer of disk Volumes has no slots: each Volume is always in reach.
             None if operation == Operation::Slots => self.say("slots=0\n"),
@@ -74,6 +74,9 @@ impl Console<'_> {
             let name = device.print_name();
             self.say(&format!("3937 Device \"{name}\" is busy with writers={w} reserved={r}.\n"));
             return false;
+        }
+        if device.kind.is_tape() {
+            device.let_go();
         }
         let f = Fields::new(text.as_bytes());
         let slot = f.get::<u32>("Slot").or_else(|_| f.get("slot")).unwrap_or(0);
@@ -126,6 +129,11 @@ impl Console<'_> {
         let say = |text: &str| self.say(&format!("{text}\n"));
         if let Some(Err(error)) = self.daemon.loader(device, ("", ""), &say).map(|loader| loader.unload()) {
             return self.say(&format!("3995 Bad autochanger \"unload\": ERR={}\n", chain(&error)));
+        }
+        let is_to_eject = device.config.offline_on_unmount && device.kind.is_tape() && !device.is_fed;
+        let eject = || device.open_tape()?.eject().map_err(|error| error.source);
+        if is_to_eject && let Err(error) = eject() {
+            self.say(&format!("3995 Device \"{name}\" did not let go of the tape: ERR={error}\n"));
         }
         let mut state = device.state();
         state.mounted = None;

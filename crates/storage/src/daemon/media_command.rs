@@ -3,17 +3,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use types::{VolSession, VolTime, VolumeName};
-use volume::{DiskVolume, LabelKind, VolumeLabel, read_label};
+use types::{VolAddr, VolSession, VolTime, VolumeName};
+use volume::{BlockHeader, DiskVolume, LabelKind, ReadLabelError, VolumeLabel, label_block, read_label};
 use wire::scan::Fields;
 
 use super::command::Console;
 use super::guard::{OnMedium, check_permit, holds_only_its_label, owner_of, state_to_check};
-use crate::device::{Blocked, Device, Permit, VOL_TYPE_FILE, VolumeFile};
+use crate::device::{Blocked, Device, Permit, VolumeFile, is_behind_label};
 use crate::disk::SystemDisk;
 use crate::ledger::VolumeState;
 use crate::session::{LabelMaker, chain, load_state, write_label};
 use crate::text::unix_now_us;
+
+/// Where the first block of a job goes on a tape.
+const BEHIND_LABEL: VolAddr = VolAddr::from_file_block(1, 0);
 
 /// What label and relabel say about a new Volume.
 struct NewLabel<'a> {
@@ -162,9 +165,14 @@ impl Console<'_> {
     fn is_label_of_ours(&self, device: &Device, volume: &VolumeName) -> bool {
         let path = device.volume_path(volume);
         let OnDisk::Label(label) = look_at(device, &path) else { return false };
-        let is_bare = label.volume == volume.as_str()
-            && label.kind == LabelKind::Pre
-            && holds_only_its_label(&SystemDisk, &path);
+        let is_alone = || match device.kind.is_tape() {
+            true => device
+                .open_tape()
+                .and_then(|t| t.end(Some(1)).map_err(|e| e.source))
+                .is_ok_and(is_behind_label),
+            false => holds_only_its_label(&SystemDisk, &path),
+        };
+        let is_bare = label.volume == volume.as_str() && label.kind == LabelKind::Pre && is_alone();
         if !is_bare || self.registration.is_none() {
             return false;
         }
@@ -190,8 +198,14 @@ impl Console<'_> {
         let (maker, now) = (LabelMaker::new(self.daemon.name()), VolTime(unix_now_us()));
         let label = maker.label(LabelKind::Pre, new.volume, &new.pool, &new.media_type, None, now);
         let format = device.format(self.daemon.block_version);
-        let bytes = match write_label(path, format, VolSession::default(), 0, &label) {
-            Ok((_, bytes)) => bytes,
+        let written = if device.kind.is_tape() {
+            let block = label_block(format, VolSession::default(), 0, &label);
+            device.open_tape().and_then(|tape| tape.overwrite(&block).map_err(|error| error.source))
+        } else {
+            write_label(path, format, VolSession::default(), 0, &label).map(|(_, bytes)| bytes)
+        };
+        let bytes = match written {
+            Ok(bytes) => bytes,
             Err(error) => {
                 let path = path.display();
                 self.say(&format!("3912 Failed to label Volume: ERR={path}: {error}\n"));
@@ -208,7 +222,8 @@ impl Console<'_> {
             status: "Append".to_owned(),
             pool: new.pool.clone(),
             media_type: new.media_type.clone(),
-            synced_end: bytes,
+            files: if device.kind.is_tape() { BEHIND_LABEL.file() } else { 0 },
+            synced_end: if device.kind.is_tape() { BEHIND_LABEL.0 } else { bytes },
             ..VolumeState::default()
         };
         if let Err(error) = state.save(&self.daemon.home.volume_state(new.volume)) {
@@ -222,8 +237,9 @@ impl Console<'_> {
             None => String::new(),
         };
         self.say(&format!(
-            "3000 OK label. VolBytes={bytes} VolABytes=0 VolType={VOL_TYPE_FILE} UseProtect=0 VolEncrypted=0 Volume=\"{}\" \
+            "3000 OK label. VolBytes={bytes} VolABytes=0 VolType={} UseProtect=0 VolEncrypted=0 Volume=\"{}\" \
              Device={}{ours}\n",
+            device.kind.vol_type(),
             new.volume,
             device.print_name()
         ));
@@ -290,16 +306,16 @@ impl Console<'_> {
     pub(crate) fn release(&self, text: &str) {
         let Some(device) = self.device_of(text) else { return };
         let name = device.print_name();
-        let mut state = device.state();
+        let state = device.state();
         if state.appenders.iter().any(|r| r.is_writing) || !state.readers.is_empty() {
             let (w, r) = (state.appenders.len(), state.readers.len());
             return self.say(&format!("3937 Device \"{name}\" is busy with writers={w} reserved={r}.\n"));
         }
-        if state.mounted.take().is_none() {
-            drop(state);
+        drop(state);
+        let _right = device.lock_mounting();
+        if device.let_go().is_none() {
             return self.say(&format!("3921 Device \"{name}\" already released.\n"));
         }
-        drop(state);
         self.daemon.notify_devices();
         self.say(&format!("3022 Device \"{name}\" released.\n"));
     }
@@ -368,14 +384,24 @@ pub(super) enum OnDisk {
 }
 
 pub(super) fn look_at(device: &Device, path: &Path) -> OnDisk {
+    if device.kind.is_tape() {
+        return match device.open_tape() {
+            Ok(tape) => on_medium(tape.read_label(device.verify())),
+            Err(error) => OnDisk::Data(format!("cannot be opened: {error}")),
+        };
+    }
     let file = match VolumeFile::open_read(path) {
         Ok(file) => file,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return OnDisk::Nothing,
         Err(e) => return OnDisk::Data(format!("cannot be opened: {e}")),
     };
-    match read_label(&mut DiskVolume::new(file), device.verify()) {
+    on_medium(read_label(&mut DiskVolume::new(file), device.verify()))
+}
+
+fn on_medium(label: Result<(BlockHeader, VolumeLabel), ReadLabelError>) -> OnDisk {
+    match label {
         Ok((_, label)) => OnDisk::Label(Box::new(label)),
-        Err(volume::ReadLabelError::Empty) => OnDisk::Nothing,
+        Err(ReadLabelError::Empty) => OnDisk::Nothing,
         Err(error) => OnDisk::Data(format!("holds no Volume label: {}", chain(&error))),
     }
 }

@@ -7,7 +7,7 @@ use types::{JobStatus, VolumeName};
 
 use super::Daemon;
 use crate::device::reserve::{Candidate, DriveView, Request, decide};
-use crate::device::{Device, Reservation, VolumeReply};
+use crate::device::{Device, DeviceKind, Reservation, VolumeReply};
 use crate::job::{Job, JobPhase, Outbox, OutboxError, StopRequest};
 use crate::session::{Finding, Found};
 
@@ -139,7 +139,7 @@ fn view(daemon: &Daemon, device: &Device) -> DriveView {
         print_name: device.print_name(),
         media_type: device.config.media_type.clone(),
         changer: device.changer.map(|c| daemon.changers[c].name.clone()),
-        is_enabled: state.is_enabled && is_file_device(device),
+        is_enabled: state.is_enabled && is_served(device),
         is_auto_select: device.config.auto_select,
         is_read_only: device.config.read_only,
         jobs_max: device.config.maximum_concurrent_jobs,
@@ -154,12 +154,13 @@ fn view(daemon: &Daemon, device: &Device) -> DriveView {
     }
 }
 
-/// Whether the device is a directory of Volumes or a drive of a disk changer, the kinds that are served here. A drive must be called a
-/// File device: to Bacula it would be a virtual tape without that.
-pub(crate) fn is_file_device(device: &Device) -> bool {
-    match device.config.device_type {
-        None => !device.is_drive && device.directory().is_dir(),
-        Some(kind) => kind == conf::storage::DeviceType::File,
+/// Whether the device is of a kind that is served here.
+pub(crate) fn is_served(device: &Device) -> bool {
+    match device.kind {
+        // A directory that was guessed from what is there may be gone.
+        DeviceKind::File => device.config.device_type.is_some() || device.directory().is_dir(),
+        DeviceKind::Tape | DeviceKind::VTape => true,
+        DeviceKind::Other => false,
     }
 }
 
@@ -255,7 +256,8 @@ pub(crate) fn finding(daemon: &Daemon, job: &Job, device: &Device) -> Finding {
     // As many as other devices may have, and some that are out of order.
     let index_max = u32::try_from(daemon.devices.len() + 30).unwrap_or(u32::MAX);
     let finding = Finding::new(job.spec.id, &pool, &device.config.media_type, index_max);
-    if device.is_drive { finding.in_changer() } else { finding }
+    let finding = finding.of_type(device.kind.vol_type());
+    if device.is_fed { finding.in_changer() } else { finding }
 }
 
 /// Claims a Volume for a job, where it is of use to it and no other device has it.

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use types::{JobLevel, JobStatus, JobType};
 
 use super::Daemon;
-use super::reserving::is_file_device;
+use super::reserving::is_served;
 use crate::device::{Blocked, Device};
 use crate::job::{EndedJob, Job, JobPhase, Line};
 use crate::text::{short_time, unix_now, with_commas, with_suffix, with_unit};
@@ -231,10 +231,10 @@ fn devices(daemon: &Daemon, out: &mut String) {
 
 fn device_status(device: &Device, out: &mut String) {
     let state = device.state();
-    if !is_file_device(device) {
+    if !is_served(device) {
         let _ = writeln!(
             out,
-            "\nDevice {} could not be opened: it is no directory of Volumes, and no drive of a disk changer with Device Type = File.\n==",
+            "\nDevice {} could not be opened: it is no directory of Volumes, no drive of a changer and no tape drive.\n==",
             device.print_name()
         );
         return;
@@ -245,8 +245,9 @@ fn device_status(device: &Device, out: &mut String) {
             let per_block = info.bytes.checked_div(info.blocks).unwrap_or(0);
             let _ = writeln!(
                 out,
-                "\nDevice File is {} mounted with:\n    Volume:      {}\n    Pool:        {}\n    Media type:  {}\n    \
+                "\nDevice {} is {} mounted with:\n    Volume:      {}\n    Pool:        {}\n    Media type:  {}\n    \
                  Total Bytes={} Blocks={} Bytes/block={}\n    Positioned at File={} Block={}",
+                device.kind.as_str(),
                 device.print_name(),
                 mounted.volume,
                 mounted.label.pool,
@@ -259,7 +260,7 @@ fn device_status(device: &Device, out: &mut String) {
             );
         }
         None => {
-            let _ = writeln!(out, "\nDevice File: {} is not open.", device.print_name());
+            let _ = writeln!(out, "\nDevice {}: {} is not open.", device.kind.as_str(), device.print_name());
         }
     }
     let index = device.config.drive_index;
@@ -288,11 +289,18 @@ fn device_status(device: &Device, out: &mut String) {
             let _ = writeln!(out, "   Device is BLOCKED waiting for mount of volume \"{volume}\",");
         }
     }
-    let _ = writeln!(out, "   Available Space={}\n==", with_unit(free_bytes(device).0));
+    if device.kind.is_tape() {
+        out.push_str("==\n");
+    } else {
+        let _ = writeln!(out, "   Available Space={}\n==", with_unit(free_bytes(device).0));
+    }
 }
 
 /// Free and total bytes of a device's file system.
 fn free_bytes(device: &Device) -> (u64, u64) {
+    if device.kind.is_tape() {
+        return (0, 0);
+    }
     rustix::fs::statvfs(device.directory())
         .map_or((0, 0), |s| (s.f_bavail * s.f_frsize, s.f_blocks * s.f_frsize))
 }
@@ -309,8 +317,9 @@ fn volumes(daemon: &Daemon, out: &mut String) {
             let in_use = u32::from(!state.appenders.is_empty());
             let _ = writeln!(
                 out,
-                "Reserved volume: {volume} on File device {}\n    Reader={} writers={writing} reserves={reserved} \
+                "Reserved volume: {volume} on {} device {}\n    Reader={} writers={writing} reserves={reserved} \
                  volinuse={in_use} worm=0",
+                device.kind.as_str(),
                 device.print_name(),
                 state.readers.len()
             );
@@ -429,11 +438,12 @@ fn api_devices(daemon: &Daemon, out: &mut String) {
         let info = mounted.map(|m| m.info()).unwrap_or_default();
         let _ = write!(
             out,
-            "name={}\narchive_device={}\ntype=File\nmedia_type={}\nopen={}\nwriters={}\nmaximum_concurrent_jobs={}\n\
+            "name={}\narchive_device={}\ntype={}\nmedia_type={}\nopen={}\nwriters={}\nmaximum_concurrent_jobs={}\n\
              maximum_volume_size={}\nread_only={}\nautoselect={}\nenabled={}\nfree_space={free}\ntotal_space={total}\ndevno=0\n\
              mounted={}\nwaiting=0\nvolume={}\npool={}\nblocked={}\nappend={}\nbytes={}\nblocks={}\nfile=0\nblock=0\n\n",
             device.name(),
             device.config.archive_device,
+            device.kind.as_str(),
             device.config.media_type,
             u32::from(mounted.is_some()),
             state.appenders.len(),

@@ -1,15 +1,21 @@
 //! A device as the jobs share it.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use types::{VolSession, VolumeName};
-use volume::{BlockFormat, BlockVersion, Verify};
+use volume::{BlockFormat, BlockVersion, TapeFormat, TapeMedium, Verify};
 
+use super::carrier::{Tape, open_tape};
 use super::changer::{Changer, ChangerCall, is_no_program};
+use super::kind::DeviceKind;
 use super::writer::Mounted;
 use crate::lock::{lock, wait};
+
+/// How often a drive that another program has is tried.
+const OPEN_AGAIN: Duration = Duration::from_secs(1);
 
 /// Why a device serves nobody at the moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,14 +80,18 @@ pub struct DeviceState {
     pub events: u64,
 }
 
-/// A device: a directory of Volumes.
+/// A device: a directory of Volumes, or a drive.
 #[derive(Debug)]
 pub struct Device {
     /// Its resource.
     pub config: conf::storage::Device,
     /// Changer that it is a drive of, as a place in the daemon's list.
     pub changer: Option<usize>,
-    /// Whether a changer's program puts its Volumes into it: then the Archive Device is the one Volume that is loaded.
+    /// What it is.
+    pub kind: DeviceKind,
+    /// Whether a changer's program puts its Volumes into it.
+    pub is_fed: bool,
+    /// Whether it holds one Volume at a time, which then is its Archive Device: fed by a changer, or a tape drive.
     pub is_drive: bool,
     state: Mutex<DeviceState>,
     changed: Condvar,
@@ -94,11 +104,13 @@ impl Device {
     #[must_use]
     pub fn new(config: conf::storage::Device, changer: Option<usize>) -> Self {
         let state = DeviceState { is_enabled: config.enabled, ..DeviceState::default() };
-        let is_drive = false;
+        let kind = DeviceKind::of(&config, false);
         Self {
             config,
             changer,
-            is_drive,
+            kind,
+            is_fed: false,
+            is_drive: kind.is_tape(),
             state: Mutex::new(state),
             changed: Condvar::new(),
             mounting: Mutex::new(()),
@@ -108,8 +120,9 @@ impl Device {
     /// A drive of a changer, whose program is its own or the changer's.
     #[must_use]
     pub fn of_changer(self, changer: &Changer) -> Self {
-        let is_drive = !is_no_program(self.config.changer_command.as_deref().unwrap_or(&changer.command));
-        Self { is_drive, ..self }
+        let is_fed = !is_no_program(self.config.changer_command.as_deref().unwrap_or(&changer.command));
+        let kind = DeviceKind::of(&self.config, is_fed);
+        Self { kind, is_fed, is_drive: is_fed || kind.is_tape(), ..self }
     }
 
     /// A call of its changer's program for it; of the job and client, if there are any.
@@ -172,6 +185,50 @@ impl Device {
             n => usize::try_from(n).unwrap_or(volume::BLOCK_BYTES_DEFAULT),
         };
         BlockFormat { version, checksum: self.config.block_checksum, bytes_max }
+    }
+
+    /// How its blocks lie on a tape.
+    #[must_use]
+    pub fn tape_format(&self) -> TapeFormat {
+        let bytes = |n: u64| usize::try_from(n).unwrap_or(0);
+        TapeFormat {
+            bytes_min: bytes(self.config.minimum_block_size),
+            bytes_max: bytes(self.config.maximum_block_size),
+        }
+    }
+
+    /// Opens the tape that is in it. The caller has the right to mount, and nobody has the tape open ([`Self::let_go`]).
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open_tape(&self) -> io::Result<Tape> {
+        self.open_medium().map(Tape::new)
+    }
+
+    /// The same, to be read by one alone.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_medium(&self) -> io::Result<Box<dyn TapeMedium>> {
+        let path = Path::new(&self.config.archive_device);
+        let until = Instant::now() + self.config.maximum_open_wait;
+        loop {
+            match open_tape(self.kind, path, self.tape_format()) {
+                // Who else has it (a program of the operator's, a changer's) is done soon, or forgets it.
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy && Instant::now() < until => {
+                    self.wait_changed(OPEN_AGAIN);
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    /// Lets go of the Volume that is mounted. A tape is closed, with a mark behind what was written. The caller has the right to mount, and no
+    /// job writes.
+    pub fn let_go(&self) -> Option<VolumeName> {
+        let mounted = self.state().mounted.take()?;
+        mounted.let_go();
+        Some(mounted.volume.clone())
     }
 
     /// Whether checksums are verified.

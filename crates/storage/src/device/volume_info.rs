@@ -3,9 +3,6 @@
 use types::{MediaId, Nonce, VolTime};
 use wire::scan::Fields;
 
-/// VolType of a File device (spec/03 §4.1).
-pub const VOL_TYPE_FILE: u32 = 1;
-
 /// A Volume as the catalog has it; read by keyword, so that the forms of all versions are taken (spec/03 §11).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct VolumeInfo {
@@ -148,7 +145,7 @@ impl VolumeInfo {
             self.read_time_us,
             self.write_time_us,
             self.first_written,
-            VOL_TYPE_FILE,
+            self.vol_type,
             self.enabled,
             self.recycle,
         )

@@ -5,74 +5,23 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use types::{VolAddr, VolumeName};
-use volume::{BuiltBlock, RawFile, VolumeLabel};
+use volume::{Addressing, BuiltBlock, RawFile, VolumeLabel};
 
+use super::carrier::{Carrier, Tape};
 use super::file::VolumeFile;
+use super::volume_error::VolumeError;
 use super::volume_info::VolumeInfo;
 use crate::disk::{Disk, SystemDisk};
-use crate::ledger::{StateFileError, VolumeState};
+use crate::ledger::VolumeState;
 use crate::lock::lock;
 
 /// Why a Volume takes no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FullReason {
-    /// Maximum Volume Bytes of the catalog, or Maximum Volume Size of the device.
+    /// Maximum Volume Bytes of the catalog, Maximum Volume Size of the device, or the end of the tape.
     Limit,
     /// It has been marked full (or in error) before.
     Closed,
-}
-
-/// Why a Volume cannot be written or synced. Each names the Volume and says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum VolumeError {
-    /// The file system has no room.
-    #[error(
-        "Write error on Volume \"{volume}\": no space left on the file system of {path}. What was on the Volume before is intact. \
-         Free some space there or add a Volume on another device, then run the job again."
-    )]
-    NoSpace {
-        /// Volume.
-        volume: VolumeName,
-        /// Its file.
-        path: String,
-    },
-    /// The device failed.
-    #[error(
-        "Write error on Volume \"{volume}\" ({path}): {source}. What was on the Volume before is intact. \
-         Check the disk and the system's log; the Volume is marked in Error, and the job can be run again on another."
-    )]
-    Write {
-        /// Volume.
-        volume: VolumeName,
-        /// Its file.
-        path: String,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// Data that was written may not be on the disk.
-    #[error(
-        "Sync error on Volume \"{volume}\" ({path}): {source}. Data written since the last checkpoint may be lost. \
-         Check the disk and the system's log; the Volume is marked in Error, and the job can be run again on another."
-    )]
-    Sync {
-        /// Volume.
-        volume: VolumeName,
-        /// Its file.
-        path: String,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// Its state file cannot be written.
-    #[error(
-        "The state of Volume \"{volume}\" cannot be saved; free some space or check the disk, then run the job again"
-    )]
-    State {
-        /// Volume.
-        volume: VolumeName,
-        /// Why.
-        #[source]
-        source: StateFileError,
-    },
 }
 
 /// What a write did.
@@ -80,9 +29,11 @@ pub enum VolumeError {
 pub struct Written {
     /// How many of the blocks are on the Volume.
     pub blocks: usize,
+    /// What they take there.
+    pub bytes: u64,
     /// Where the first of them begins.
     pub start: VolAddr,
-    /// Their last byte.
+    /// Their last byte; on a tape, their last block.
     pub last: VolAddr,
     /// Set when the Volume takes no more.
     pub full: Option<FullReason>,
@@ -95,7 +46,7 @@ pub struct Mounted {
     pub volume: VolumeName,
     /// The label on it.
     pub label: VolumeLabel,
-    /// Its file.
+    /// Its file, or its drive.
     pub path: PathBuf,
     /// Counts the Volumes of the device: jobs see by it that the Volume has changed.
     pub generation: u64,
@@ -104,7 +55,9 @@ pub struct Mounted {
     /// Where its state is kept.
     state_path: PathBuf,
     disk: Arc<dyn Disk>,
-    file: VolumeFile,
+    carrier: Carrier,
+    /// Bytes between the marks of a tape; 0 for no more marks than are needed.
+    file_bytes_max: u64,
     inner: Mutex<Inner>,
     /// Held while a checkpoint is made; the newest one that is on stable storage.
     saved: Mutex<Option<Snapshot>>,
@@ -117,6 +70,10 @@ struct Inner {
     info: VolumeInfo,
     state: VolumeState,
     is_closed: bool,
+    /// A tape is at its end: nothing more fits.
+    is_at_end: bool,
+    /// Bytes of the blocks behind the last mark of a tape.
+    unmarked: u64,
     /// The catalog has not confirmed yet that it knows of the label.
     is_label_new: bool,
     /// Something has changed since the last snapshot.
@@ -140,15 +97,27 @@ impl Mounted {
         volume: VolumeName,
         label: VolumeLabel,
         path: PathBuf,
-        file: VolumeFile,
+        carrier: Carrier,
         info: VolumeInfo,
         state: VolumeState,
         state_path: PathBuf,
         size_max: u64,
         generation: u64,
     ) -> Self {
-        let end = state.bytes;
-        let inner = Inner { end, info, state, is_closed: false, is_label_new: false, is_changed: true };
+        let end = match &carrier {
+            Carrier::File(_) => state.bytes,
+            Carrier::Tape(_) => state.synced_end,
+        };
+        let inner = Inner {
+            end,
+            info,
+            state,
+            is_closed: false,
+            is_at_end: false,
+            unmarked: 0,
+            is_label_new: false,
+            is_changed: true,
+        };
         Self {
             volume,
             label,
@@ -157,7 +126,8 @@ impl Mounted {
             size_max,
             state_path,
             disk: Arc::new(SystemDisk),
-            file,
+            carrier,
+            file_bytes_max: 0,
             inner: Mutex::new(inner),
             saved: Mutex::new(None),
         }
@@ -167,6 +137,21 @@ impl Mounted {
     #[must_use]
     pub fn on_disk(self, disk: Arc<dyn Disk>) -> Self {
         Self { disk, ..self }
+    }
+
+    /// With a mark on a tape after so many bytes (`Maximum File Size`), for a restore to find its way.
+    #[must_use]
+    pub fn with_marks_every(self, bytes: u64) -> Self {
+        Self { file_bytes_max: bytes, ..self }
+    }
+
+    /// What addresses on it count.
+    #[must_use]
+    pub fn addressing(&self) -> Addressing {
+        match &self.carrier {
+            Carrier::File(_) => Addressing::Bytes,
+            Carrier::Tape(_) => Addressing::Blocks,
+        }
     }
 
     /// With a label that was written just now.
@@ -208,18 +193,22 @@ impl Mounted {
     pub fn append(&self, bytes: &[u8], blocks: &[BuiltBlock]) -> Result<Written, VolumeError> {
         let mut inner = lock(&self.inner);
         let start = VolAddr(inner.end);
-        let nothing = |full| Written { blocks: 0, start, last: start, full: Some(full) };
+        let nothing = |full| Written { blocks: 0, bytes: 0, start, last: start, full: Some(full) };
         if inner.is_closed {
             return Ok(nothing(FullReason::Closed));
         }
-        let count = inner.fitting(blocks, self.size_max);
+        let file = match &self.carrier {
+            Carrier::File(file) => file,
+            Carrier::Tape(tape) => return self.append_to_tape(&mut inner, tape, bytes, blocks),
+        };
+        let count = inner.fitting(blocks, self.size_max, |len| len as u64);
         let full = (count < blocks.len()).then_some(FullReason::Limit);
         if count == 0 {
             return Ok(nothing(FullReason::Limit));
         }
         let len: usize = blocks[..count].iter().map(|b| b.bytes).sum();
         let began = Instant::now();
-        let mut file = self.file.clone();
+        let mut file = file.clone();
         if let Err(source) = file.write_all_at(inner.end, &bytes[..len]) {
             self.cut_back(&mut inner, &mut file);
             return Err(self.write_error(&mut inner, source));
@@ -231,7 +220,42 @@ impl Mounted {
         inner.info.writes += count as u64;
         inner.info.files = (inner.end >> 32) as u32;
         inner.info.write_time_us += u64::try_from(began.elapsed().as_micros()).unwrap_or(0);
-        Ok(Written { blocks: count, start, last: VolAddr(inner.end - 1), full })
+        Ok(Written { blocks: count, bytes: len as u64, start, last: VolAddr(inner.end - 1), full })
+    }
+
+    /// The same on a tape, which may end before its limit: what did not fit is not on it.
+    fn append_to_tape(
+        &self,
+        inner: &mut Inner,
+        tape: &Tape,
+        bytes: &[u8],
+        blocks: &[BuiltBlock],
+    ) -> Result<Written, VolumeError> {
+        let start = VolAddr(inner.end);
+        let count =
+            if inner.is_at_end { 0 } else { inner.fitting(blocks, self.size_max, |len| tape.padded(len)) };
+        let full = (count < blocks.len()).then_some(FullReason::Limit);
+        let mut written = Written { blocks: 0, bytes: 0, start, last: start, full };
+        let began = Instant::now();
+        let mut rest = bytes;
+        for block in &blocks[..count] {
+            let (one, more) = rest.split_at(block.bytes);
+            rest = more;
+            match tape.write(one) {
+                Ok(at) => inner.note_on_tape(&mut written, at, tape.padded(block.bytes)),
+                Err(error) if error.is_full() => {
+                    inner.is_at_end = true;
+                    written.full = Some(FullReason::Limit);
+                    break;
+                }
+                Err(error) => return Err(self.write_error(inner, error.source)),
+            }
+            if self.file_bytes_max > 0 && inner.unmarked >= self.file_bytes_max {
+                inner.mark(tape).map_err(|source| self.write_error(inner, source))?;
+            }
+        }
+        inner.info.write_time_us += u64::try_from(began.elapsed().as_micros()).unwrap_or(0);
+        Ok(written)
     }
 
     /// Removes a part of a run from the end of the Volume.
@@ -260,6 +284,48 @@ impl Mounted {
     #[must_use]
     pub fn end(&self) -> VolAddr {
         VolAddr(lock(&self.inner).end)
+    }
+
+    /// Where the next block would go behind so many, which have so many bytes.
+    #[must_use]
+    pub fn end_behind(&self, blocks: usize, bytes: usize) -> VolAddr {
+        let ahead = match self.addressing() {
+            Addressing::Bytes => bytes,
+            Addressing::Blocks => blocks,
+        };
+        VolAddr(self.end().0 + ahead as u64)
+    }
+
+    /// Lets go of a tape, which gets a mark; nothing more is written to it.
+    pub fn let_go(&self) {
+        let Carrier::Tape(tape) = &self.carrier else { return };
+        if let Err(error) = self.checkpoint() {
+            tracing::error!(volume = %self.volume, error = crate::session::chain(&error), "the tape was not left in order");
+        }
+        lock(&self.inner).is_closed = true;
+        tape.close();
+    }
+
+    /// Whether it is a tape that is in its drive and open, with room.
+    #[must_use]
+    pub fn is_open_tape(&self) -> bool {
+        let is_open = matches!(&self.carrier, Carrier::Tape(tape) if tape.is_open());
+        let inner = lock(&self.inner);
+        is_open && !inner.is_closed && !inner.is_at_end
+    }
+
+    /// Whether a tape still stands at the end that is known here. One that was taken out, or moved by another program, does not.
+    #[must_use]
+    pub fn stands(&self) -> bool {
+        let Carrier::Tape(tape) = &self.carrier else { return false };
+        let inner = lock(&self.inner);
+        tape.is_at(VolAddr(inner.end))
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn owner(&self) -> crate::ledger::Owner {
+        lock(&self.inner).state.owner.clone()
     }
 
     /// The catalog's view, with what was written since.
@@ -303,6 +369,7 @@ impl Mounted {
     /// [`VolumeError::Sync`], after which the Volume takes no more, and [`VolumeError::State`].
     pub fn checkpoint(&self) -> Result<Snapshot, VolumeError> {
         let mut saved = lock(&self.saved);
+        self.mark_tape()?;
         let (snapshot, is_changed) = self.snapshot();
         if let Some(last) = saved.as_ref().filter(|_| !is_changed) {
             return Ok(last.clone());
@@ -312,12 +379,25 @@ impl Mounted {
         result.map(|()| snapshot)
     }
 
+    /// What was written to a tape is on it once a mark is: the drive has emptied its memory then.
+    fn mark_tape(&self) -> Result<(), VolumeError> {
+        let Carrier::Tape(tape) = &self.carrier else { return Ok(()) };
+        let mut inner = lock(&self.inner);
+        let marked = if inner.unmarked > 0 { inner.mark(tape) } else { Ok(()) };
+        drop(inner);
+        marked.map_err(|source| self.sync_error(source))
+    }
+
+    fn sync_error(&self, source: std::io::Error) -> VolumeError {
+        // Pages may have been dropped: what comes later would stand on missing ground.
+        self.close("Error");
+        let (volume, path) = (self.volume.clone(), self.path.display().to_string());
+        VolumeError::Sync { volume, path, source }
+    }
+
     fn sync_and_save(&self, snapshot: &Snapshot) -> Result<(), VolumeError> {
-        if let Err(source) = self.file.sync_data() {
-            // Pages may have been dropped: what comes later would stand on missing ground.
-            self.close("Error");
-            let (volume, path) = (self.volume.clone(), self.path.display().to_string());
-            return Err(VolumeError::Sync { volume, path, source });
+        if let Carrier::File(file) = &self.carrier {
+            file.sync_data().map_err(|source| self.sync_error(source))?;
         }
         snapshot
             .state
@@ -335,7 +415,10 @@ impl Mounted {
         if is_changed {
             state.seq += 1;
         }
-        state.bytes = end;
+        state.bytes = match &self.carrier {
+            Carrier::File(_) => end,
+            Carrier::Tape(_) => info.bytes,
+        };
         state.synced_end = end;
         state.writes = info.writes;
         state.blocks = info.blocks;
@@ -348,17 +431,43 @@ impl Mounted {
 
 impl Inner {
     /// How many of the blocks the Volume's limits leave room for (spec/03 §1.12: `bytes + block >= limit` is full).
-    fn fitting(&self, blocks: &[BuiltBlock], size_max: u64) -> usize {
+    fn fitting(&self, blocks: &[BuiltBlock], size_max: u64, size_of: impl Fn(usize) -> u64) -> usize {
         let limit = [self.info.bytes_max, size_max].into_iter().filter(|l| *l > 0).min();
         let Some(limit) = limit else { return blocks.len() };
-        let mut end = self.end;
+        let mut size = self.info.bytes;
         blocks
             .iter()
             .take_while(|b| {
-                end += b.bytes as u64;
-                end < limit
+                size += size_of(b.bytes);
+                size < limit
             })
             .count()
+    }
+
+    /// A block is on the tape.
+    fn note_on_tape(&mut self, written: &mut Written, at: VolAddr, bytes: u64) {
+        if written.blocks == 0 {
+            written.start = at;
+        }
+        written.last = at;
+        written.blocks += 1;
+        written.bytes += bytes;
+        self.end = at.0 + 1;
+        self.unmarked += bytes;
+        self.info.bytes += bytes;
+        self.info.blocks += 1;
+        self.info.writes += 1;
+        self.is_changed = true;
+    }
+
+    /// Writes a mark to the tape.
+    fn mark(&mut self, tape: &Tape) -> std::io::Result<()> {
+        let at = tape.mark().map_err(|error| error.source)?;
+        self.end = at.0;
+        self.unmarked = 0;
+        self.info.files = at.file();
+        self.is_changed = true;
+        Ok(())
     }
 }
 
@@ -378,7 +487,17 @@ mod tests {
         let label = label.label(volume::LabelKind::Volume, &volume, "P", "File", None, types::VolTime(1));
         let (path, state_path) = (dir.path().join("V"), dir.path().join("V.state"));
         let file = VolumeFile::create(&path).unwrap();
-        Mounted::new(volume, label, path, file, *info, VolumeState::default(), state_path, 0, 1)
+        Mounted::new(
+            volume,
+            label,
+            path,
+            Carrier::File(file),
+            *info,
+            VolumeState::default(),
+            state_path,
+            0,
+            1,
+        )
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use types::{FileIndex, VolAddr};
+use volume::Addressing;
 
 use super::mount::MountError;
 use crate::device::Mounted;
@@ -33,6 +34,8 @@ pub struct Policy {
 struct Progress {
     mounted: Option<Arc<Mounted>>,
     open: Option<JobMediaSpan>,
+    /// Bytes of the session before the open span.
+    open_since: u64,
     closed: Vec<JobMediaSpan>,
     /// Every file up to this one is on Volumes in full.
     whole_files: FileIndex,
@@ -84,10 +87,16 @@ impl Checkpoints {
         bytes: u64,
     ) {
         let mut p = self.progress();
-        p.bytes = bytes;
-        let too_long = p.open.as_ref().is_some_and(|s| last.0 - s.start.0 >= self.policy.span_bytes);
+        let before = std::mem::replace(&mut p.bytes, bytes);
+        let too_long = p.open.as_ref().is_some_and(|s| match mounted.addressing() {
+            Addressing::Bytes => last.0 - s.start.0 >= self.policy.span_bytes,
+            Addressing::Blocks => before - p.open_since >= self.policy.span_bytes,
+        });
         if too_long && self.policy.span_bytes > 0 {
             close_span(&mut p);
+        }
+        if p.open.is_none() {
+            p.open_since = before;
         }
         match (&mut p.open, files) {
             (Some(span), files) => {

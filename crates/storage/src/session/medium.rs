@@ -1,19 +1,25 @@
 //! A Volume is put into a drive to be appended to: what is on it is looked at; then it is labelled, overwritten by a permit, or gone to
 //! the end of (spec/03 §4.5). Over any [`Disk`]; asks nobody, waits for nobody.
 
+mod tape;
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use types::{VolSession, VolTime, VolumeName};
-use volume::{BlockFormat, DiskVolume, LabelKind, RawFile, ReadLabelError, Verify, VolumeLabel, read_label};
+use types::{VolAddr, VolSession, VolTime, VolumeName};
+use volume::{
+    BlockFormat, BlockHeader, LabelKind, RawFile, ReadLabelError, Verify, VolumeLabel, label_block,
+};
 
 use super::chain;
 use super::label::{LabelMaker, overwrite};
 use super::tail::end_of_whole_blocks;
 use crate::daemon::guard::{may_append, owner_of, state_on};
 use crate::daemon::{OnMedium, PermitError};
-use crate::device::{Mounted, Permit, VOL_TYPE_FILE, VolumeError, VolumeFile, VolumeInfo};
+use crate::device::{Carrier, DeviceKind, Mounted, Permit, Tape, VolumeError, VolumeFile, VolumeInfo};
 use crate::disk::Disk;
 use crate::job::message::Kind;
 use crate::ledger::{DirectorKey, StateFileError, VolumeState};
@@ -48,6 +54,23 @@ pub enum Unfit {
     /// Its file has none.
     #[error("its label cannot be read: {0}")]
     Label(String),
+    /// A tape that cannot be written.
+    #[error("it is write-protected")]
+    Protected,
+    /// A tape of which nobody knows where to write.
+    #[error("the end of its data cannot be found: {0}")]
+    End(String),
+    /// A tape has lost data that were on it.
+    #[error(
+        "it has fewer files than were written: Volume={files} Catalog={known}. Data of earlier jobs are missing, or another medium has \
+         its label"
+    )]
+    FewerFiles {
+        /// Files that are there.
+        files: u32,
+        /// Files that are known.
+        known: u32,
+    },
     /// Data that were on stable storage are gone.
     #[error(
         "it is shorter than what was written: size={} known={}. Data of earlier jobs are missing",
@@ -87,14 +110,23 @@ pub enum Placed {
 /// Judges whether a Volume may be overwritten ([`crate::daemon::judge`]).
 pub type PermitCheck<'a> = &'a dyn Fn(Option<Permit>, OnMedium<'_>) -> Result<(), PermitError>;
 
+/// Opens the tape in a drive.
+pub type OpenTape<'a> = &'a dyn Fn() -> io::Result<Tape>;
+
 /// A Volume, a drive, and the job that wants the one in the other.
 pub struct Placing<'a> {
     /// Where all files are.
     pub disk: &'a Arc<dyn Disk>,
     /// The Volume.
     pub volume: &'a VolumeName,
-    /// Its file.
+    /// Its file, or the drive.
     pub path: PathBuf,
+    /// What the drive is.
+    pub kind: DeviceKind,
+    /// Opens the tape in the drive; none where the Volume is a file.
+    pub tape: Option<OpenTape<'a>>,
+    /// `Maximum File Size` in bytes; 0 for none.
+    pub file_bytes_max: u64,
     /// The file of its state.
     pub state_path: PathBuf,
     /// Whether a job reads it.
@@ -138,11 +170,21 @@ impl Placing<'_> {
         if !self.volume.is_file_name() {
             return Ok(Placed::Unfit(Unfit::Name));
         }
-        match self.disk.open(&self.path) {
-            Ok(file) => self.present(info, VolumeFile::over(file)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.missing(info),
-            Err(source) => Ok(Placed::Unfit(Unfit::Open { path: self.path.display().to_string(), source })),
+        if let Some(open) = self.tape {
+            return match open() {
+                Ok(tape) => self.present(info, Carrier::Tape(tape)),
+                Err(source) => Ok(Placed::Unfit(self.not_opened(source))),
+            };
         }
+        match self.disk.open(&self.path) {
+            Ok(file) => self.present(info, Carrier::File(VolumeFile::over(file))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.missing(info),
+            Err(source) => Ok(Placed::Unfit(self.not_opened(source))),
+        }
+    }
+
+    fn not_opened(&self, source: io::Error) -> Unfit {
+        Unfit::Open { path: self.path.display().to_string(), source }
     }
 
     fn say(&mut self, kind: Kind, text: String) {
@@ -156,7 +198,7 @@ impl Placing<'_> {
             return Ok(Placed::Unfit(Unfit::Missing(path)));
         }
         if self.may_label {
-            return self.label(info, None);
+            return self.label(info, None, None);
         }
         let text = format!(
             "Volume \"{}\" does not exist as {path} and device {} may not label it (Label Media = no).",
@@ -166,30 +208,35 @@ impl Placing<'_> {
         Ok(Placed::Refused(None))
     }
 
-    fn present(&mut self, info: VolumeInfo, file: VolumeFile) -> Result<Placed, MediumError> {
+    fn present(&mut self, info: VolumeInfo, carrier: Carrier) -> Result<Placed, MediumError> {
         let is_recycling = info.status == "Recycle";
-        match read_label(&mut DiskVolume::new(file.clone()), self.verify) {
+        match carrier.read_label(self.verify) {
             Ok((header, label)) if label.volume == self.volume.as_str() => {
+                if carrier.is_protected() {
+                    return Ok(Placed::Unfit(Unfit::Protected));
+                }
                 if header.is_volume_encrypted() {
                     return Ok(Placed::Unfit(Unfit::Encrypted));
                 }
                 if is_recycling {
-                    return self.recycle(info, &file, Some(&label));
+                    return self.recycle(info, carrier, Some(&label));
                 }
                 let state = self.load_state(Some(label.labelled))?;
                 if let Some(state) = state.filter(|state| !may_append(self.owner, state)) {
                     return Ok(Placed::Unfit(Unfit::Foreign(state.owner.director)));
                 }
-                let size = file.len().map_err(|e| self.io_error(e))?;
-                if label.kind == LabelKind::Pre && size == u64::from(header.len) {
-                    return self.label(info, Some(&label));
+                if self.is_new(&carrier, &header, &label)? {
+                    return self.label(info, Some(&label), Some(carrier));
                 }
-                self.append_to(info, file, label, size)
+                match carrier {
+                    Carrier::File(file) => self.append_to(info, file, label),
+                    Carrier::Tape(tape) => self.append_to_tape(info, tape, label),
+                }
             }
             Ok((_, label)) => {
                 let text = format!(
                     "Director wanted Volume \"{}\".\n    Current Volume \"{}\" not acceptable because:\n    \
-                     the file {} holds the label of another Volume.",
+                     {} holds the label of another Volume.",
                     self.volume,
                     label.volume,
                     self.path.display()
@@ -198,11 +245,24 @@ impl Placing<'_> {
                 Ok(Placed::Unfit(Unfit::Another))
             }
             Err(ReadLabelError::Empty) if (info.bytes == 0 || is_recycling) && self.may_label => {
-                self.label(info, None)
+                self.label(info, None, Some(carrier))
             }
-            Err(_) if is_recycling && self.may_label => self.recycle(info, &file, None),
+            Err(_) if is_recycling && self.may_label => self.recycle(info, carrier, None),
             Err(error) => Ok(Placed::Unfit(Unfit::Label(chain(&error)))),
         }
+    }
+
+    /// Whether it was labelled, and not written to yet.
+    fn is_new(
+        &self,
+        carrier: &Carrier,
+        header: &BlockHeader,
+        label: &VolumeLabel,
+    ) -> Result<bool, VolumeError> {
+        if label.kind != LabelKind::Pre {
+            return Ok(false);
+        }
+        carrier.holds_only_its_label(header).map_err(|error| self.io_error(error))
     }
 
     fn load_state(&self, label_time: Option<VolTime>) -> Result<Option<VolumeState>, StateFileError> {
@@ -214,7 +274,7 @@ impl Placing<'_> {
     fn recycle(
         &mut self,
         info: VolumeInfo,
-        file: &VolumeFile,
+        carrier: Carrier,
         label: Option<&VolumeLabel>,
     ) -> Result<Placed, MediumError> {
         if self.is_being_read {
@@ -227,13 +287,17 @@ impl Placing<'_> {
             self.say(Kind::Warning, format!("3985 {refusal}"));
             return Ok(Placed::Refused(Some(refusal)));
         }
-        let size = file.len().map_err(|e| self.io_error(e))?;
-        tracing::info!(volume = %self.volume, size, "recycling the Volume");
-        self.label(VolumeInfo { bytes: 0, blocks: 0, jobs: 0, files: 0, ..info }, None)
+        tracing::info!(volume = %self.volume, bytes = info.bytes, "recycling the Volume");
+        self.label(VolumeInfo { bytes: 0, blocks: 0, jobs: 0, files: 0, ..info }, None, Some(carrier))
     }
 
-    /// Writes the label of a Volume in use. `before` is the label of one that has been labelled, but holds no data.
-    fn label(&mut self, mut info: VolumeInfo, before: Option<&VolumeLabel>) -> Result<Placed, MediumError> {
+    /// Writes the label of a Volume in use. `before` is the label of one that has been labelled, but holds no data; `carrier` is what is there.
+    fn label(
+        &mut self,
+        mut info: VolumeInfo,
+        before: Option<&VolumeLabel>,
+        carrier: Option<Carrier>,
+    ) -> Result<Placed, MediumError> {
         let is_recycled = info.status == "Recycle";
         let label = match before {
             Some(before) => VolumeLabel { kind: LabelKind::Volume, written: self.now, ..before.clone() },
@@ -241,14 +305,20 @@ impl Placing<'_> {
                 self.maker.label(LabelKind::Volume, self.volume, self.pool, self.media_type, None, self.now)
             }
         };
-        let opened = match self.disk.create(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.disk.open(&self.path),
-            other => other,
+        let (carrier, size, end) = match carrier {
+            Some(Carrier::Tape(tape)) => {
+                let block = label_block(self.format, self.session, self.ordinal, &label);
+                let size = tape.overwrite(&block).map_err(|e| self.io_error(e.source))?;
+                (Carrier::Tape(tape), size, VolAddr::from_file_block(1, 0).0)
+            }
+            Some(Carrier::File(_)) | None => {
+                let file = self.labelled_file(&label).map_err(|e| self.io_error(e))?;
+                let size = file.len().map_err(|e| self.io_error(e))?;
+                (Carrier::File(file), size, size)
+            }
         };
-        let file = VolumeFile::over(opened.map_err(|e| self.io_error(e))?);
-        let written = overwrite(file.clone(), self.format, self.session, self.ordinal, &label);
-        let size = written.map_err(|e| self.io_error(e))?;
         info.bytes = size;
+        info.files = VolAddr(end).file();
         info.writes += 1;
         info.blocks = 0;
         "Append".clone_into(&mut info.status);
@@ -260,11 +330,11 @@ impl Placing<'_> {
             bytes: size,
             writes: info.writes,
             status: info.status.clone(),
-            synced_end: size,
+            synced_end: end,
             ..VolumeState::default()
         };
-        let mounted = self.mounted(label, file, info, state).with_new_label();
-        let (name, on) = (self.volume, format!("on File device {}", self.drive));
+        let mounted = self.mounted(label, carrier, info, state).with_new_label();
+        let (name, on) = (self.volume, format!("on {} device {}", self.kind.as_str(), self.drive));
         let text = match (is_recycled, before) {
             (true, _) => format!("Recycled volume \"{name}\" {on}, all previous data lost."),
             (false, Some(_)) => format!("Wrote label to prelabeled Volume \"{name}\" {on}"),
@@ -274,14 +344,25 @@ impl Placing<'_> {
         Ok(Placed::Mounted(Box::new(mounted)))
     }
 
+    /// Makes a label all that is in the Volume's file.
+    fn labelled_file(&self, label: &VolumeLabel) -> io::Result<VolumeFile> {
+        let opened = match self.disk.create(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.disk.open(&self.path),
+            other => other,
+        };
+        let file = VolumeFile::over(opened?);
+        overwrite(file.clone(), self.format, self.session, self.ordinal, label)?;
+        Ok(file)
+    }
+
     /// Goes to the end of a Volume in use, after checking where it is.
     fn append_to(
         &mut self,
         mut info: VolumeInfo,
         mut file: VolumeFile,
         label: VolumeLabel,
-        size: u64,
     ) -> Result<Placed, MediumError> {
+        let size = file.len().map_err(|e| self.io_error(e))?;
         let state = self.load_state(Some(label.labelled))?;
         let known = state.as_ref().map_or(info.bytes, |state| state.synced_end.max(info.bytes));
         if size < known {
@@ -312,7 +393,7 @@ impl Placing<'_> {
         state.label_time = label.labelled;
         state.owner = owner_of(self.owner);
         state.bytes = end;
-        let mounted = self.mounted(label, file, info, state);
+        let mounted = self.mounted(label, Carrier::File(file), info, state);
         self.say(
             Kind::Info,
             format!("Ready to append to end of Volume \"{name}\" size={}", with_commas(end)),
@@ -342,7 +423,7 @@ impl Placing<'_> {
     fn mounted(
         &self,
         label: VolumeLabel,
-        file: VolumeFile,
+        carrier: Carrier,
         mut info: VolumeInfo,
         mut state: VolumeState,
     ) -> Mounted {
@@ -350,14 +431,23 @@ impl Placing<'_> {
         state.media_type.clone_from(&label.media_type);
         info.mounts += 1;
         info.jobs += 1;
-        info.vol_type = VOL_TYPE_FILE;
+        info.vol_type = self.kind.vol_type();
         if info.first_written == 0 {
             info.first_written = self.now.0 / 1_000_000;
         }
         let (path, state_path) = (self.path.clone(), self.state_path.clone());
-        let mounted =
-            Mounted::new(self.volume.clone(), label, path, file, info, state, state_path, self.size_max, 0);
-        mounted.on_disk(Arc::clone(self.disk))
+        let mounted = Mounted::new(
+            self.volume.clone(),
+            label,
+            path,
+            carrier,
+            info,
+            state,
+            state_path,
+            self.size_max,
+            0,
+        );
+        mounted.on_disk(Arc::clone(self.disk)).with_marks_every(self.file_bytes_max)
     }
 
     fn io_error(&self, source: io::Error) -> VolumeError {

@@ -21,7 +21,7 @@ pub use client::ClientError;
 pub(crate) use client::{call_client, call_storage};
 pub(crate) use label::write_label;
 pub use label::{LabelMaker, overwrite};
-pub use medium::{MediumError, PermitCheck, Placed, Placing, Unfit};
+pub use medium::{MediumError, OpenTape, PermitCheck, Placed, Placing, Unfit};
 pub use mount::MountError;
 pub(crate) use mount::{chain, load_state};
 pub use report::{report_request, take_report};

@@ -67,6 +67,8 @@ enum Attempt {
     Next,
     /// The same; the changer cannot bring this one, which is not asked for again at once.
     OutOfReach(VolumeName),
+    /// It is not in the drive, which nobody but an operator can put it into; why was reported.
+    NotThere(VolumeName),
     /// The Director has none.
     Nothing,
     /// Other jobs write a Volume that this one may not have.
@@ -85,6 +87,7 @@ impl Mounting<'_> {
         loop {
             self.check_stop()?;
             let events = self.device.state().events;
+            search.want(self.in_drive());
             match self.try_once(&mut search, &out_of_reach)? {
                 Attempt::Mounted(now) => {
                     report_volume(self.job, &now.mounted)?;
@@ -94,10 +97,14 @@ impl Mounting<'_> {
                 Attempt::Busy => self.device.wait_changed(Duration::from_secs(1)),
                 Attempt::OutOfReach(volume) => out_of_reach.push(volume),
                 Attempt::Next if search.may_try() => {}
+                Attempt::NotThere(volume) => {
+                    search.rested();
+                    self.ask_for_mount(&volume, asked, events)?;
+                }
                 Attempt::Next | Attempt::Nothing => {
                     search.rested();
                     out_of_reach.clear();
-                    self.ask_operator(asked, events)?;
+                    self.ask_for_volume(asked, events)?;
                 }
             }
         }
@@ -190,6 +197,12 @@ impl Mounting<'_> {
             if !self.may_take(volume) {
                 return Ok(Attempt::Next);
             }
+            if let Some(now) = self.go_on_with(volume, &info) {
+                return Ok(Attempt::Mounted(now));
+            }
+            if self.device.kind.is_tape() {
+                self.device.let_go();
+            }
             if let Err(error) = self.load(volume, &info) {
                 self.give_back();
                 let text = format!("Volume \"{volume}\" cannot be loaded: {}.", chain(&error));
@@ -204,13 +217,49 @@ impl Mounting<'_> {
         };
         self.give_back();
         match unfit {
-            Some(why) if self.device.is_drive && is_about_another_medium(&why) => {
+            Some(why) if self.device.is_fed && is_about_another_medium(&why) => {
                 self.put_out_of_changer(volume, &mut info, &why)?;
+            }
+            Some(why) if self.device.is_drive && is_about_another_medium(&why) => {
+                let device = self.device.print_name();
+                self.job
+                    .outbox
+                    .message(Kind::Info, &format!("Volume \"{volume}\" is not in device {device}: {why}."));
+                return Ok(Attempt::NotThere(volume.clone()));
             }
             Some(why) => self.put_in_error(volume, &mut info, &why)?,
             None => {}
         }
         Ok(Attempt::Next)
+    }
+
+    /// The Volume that somebody has put into a tape drive without a changer.
+    fn in_drive(&self) -> Option<VolumeName> {
+        if !self.device.kind.is_tape() || self.device.is_fed {
+            return None;
+        }
+        let _right = self.device.try_lock_mounting()?;
+        if let Some(mounted) = self.device.mounted() {
+            return mounted.is_open_tape().then(|| mounted.volume.clone());
+        }
+        let tape = self.device.open_tape().ok()?;
+        let (_, label) = tape.read_label(self.device.verify()).ok()?;
+        VolumeName::new(label.volume).ok()
+    }
+
+    /// A tape that stands where the last job has left it is gone on with: to find its end anew takes minutes.
+    fn go_on_with(&self, volume: &VolumeName, info: &VolumeInfo) -> Option<MountedNow> {
+        let mounted = self.device.mounted().filter(|m| m.volume == *volume && m.is_open_tape())?;
+        let is_ours = mounted.owner() == crate::daemon::guard::owner_of(&self.job.owner);
+        if !is_ours || info.status == "Recycle" || info.files != mounted.end().file() || !mounted.stands() {
+            return None;
+        }
+        mounted.update_info(|own| own.status.clone_from(&info.status));
+        if !mounted.join() {
+            return None;
+        }
+        self.note_writing(&mounted);
+        Some(MountedNow { mounted, is_labelled_now: false })
     }
 
     /// Has the changer bring the Volume into the drive.
@@ -232,10 +281,14 @@ impl Mounting<'_> {
         let (owner, name) = (&self.job.owner, volume.as_str());
         let pool = self.job.state().pool.clone();
         let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
+        let open = || self.device.open_tape();
         let mut placing = Placing {
             disk: &disk,
             volume,
             path: self.device.volume_path(volume),
+            kind: self.device.kind,
+            tape: if self.device.kind.is_tape() { Some(&open) } else { None },
+            file_bytes_max: config.maximum_file_size,
             state_path: daemon.home.volume_state(volume),
             is_being_read: daemon.is_being_read(volume),
             drive: self.device.print_name(),
@@ -294,8 +347,9 @@ impl Mounting<'_> {
             kind,
             &format!("Volume \"{name}\" on device {} cannot be written: {why}.", self.device.print_name()),
         );
-        self.job.outbox.message(Kind::Info, &format!("Marking Volume \"{name}\" in Error in Catalog."));
-        "Error".clone_into(&mut info.status);
+        let status = if matches!(why, Unfit::Protected) { "Read-Only" } else { "Error" };
+        self.job.outbox.message(Kind::Info, &format!("Marking Volume \"{name}\" in {status} in Catalog."));
+        status.clone_into(&mut info.status);
         let request = info.update_request(self.job.spec.id, unix_now(), false);
         self.job.outbox.request(&request)?;
         Ok(())
@@ -319,8 +373,20 @@ impl Mounting<'_> {
         Ok(())
     }
 
-    /// Asks the operator for a Volume and waits until something happens.
-    fn ask_operator(&self, since: Instant, events: u64) -> Result<(), MountError> {
+    /// Asks the operator to put a Volume into the drive.
+    fn ask_for_mount(&self, volume: &VolumeName, since: Instant, events: u64) -> Result<(), MountError> {
+        let (pool, media_type) = (self.job.state().pool.clone(), &self.device.config.media_type);
+        let text = format!(
+            "Please mount append Volume \"{volume}\" or label a new one for:\n    Job:          {}\n    Storage:      {}\n    \
+             Pool:         {pool}\n    Media type:   {media_type}\n",
+            self.job.spec.job,
+            self.device.print_name()
+        );
+        self.ask_operator(&text, Blocked::NeedsMount { volume: volume.to_string() }, since, events)
+    }
+
+    /// Asks the operator for a new Volume.
+    fn ask_for_volume(&self, since: Instant, events: u64) -> Result<(), MountError> {
         let (pool, media_type) = {
             let state = self.job.state();
             (state.pool.clone(), self.device.config.media_type.clone())
@@ -331,8 +397,13 @@ impl Mounting<'_> {
             self.job.spec.job,
             self.device.print_name()
         );
-        self.job.outbox.message(Kind::Mount, &text);
-        self.device.state().blocked = Some(Blocked::NeedsVolume { pool, media_type });
+        self.ask_operator(&text, Blocked::NeedsVolume { pool, media_type }, since, events)
+    }
+
+    /// Asks the operator and waits until something happens.
+    fn ask_operator(&self, text: &str, why: Blocked, since: Instant, events: u64) -> Result<(), MountError> {
+        self.job.outbox.message(Kind::Mount, text);
+        self.device.state().blocked = Some(why);
         self.job.set_status(JobPhase::Waiting, JobStatus::WaitMedia);
         let until = Instant::now() + self.device.config.volume_poll_interval.max(Duration::from_secs(1));
         while Instant::now() < until && self.device.state().events == events {
@@ -351,7 +422,13 @@ impl Mounting<'_> {
 fn is_about_another_medium(why: &Unfit) -> bool {
     match why {
         Unfit::Open { .. } | Unfit::Missing(_) | Unfit::Another | Unfit::Label(_) => true,
-        Unfit::Name | Unfit::Encrypted | Unfit::Foreign(_) | Unfit::Short { .. } => false,
+        Unfit::Name
+        | Unfit::Encrypted
+        | Unfit::Foreign(_)
+        | Unfit::Protected
+        | Unfit::End(_)
+        | Unfit::FewerFiles { .. }
+        | Unfit::Short { .. } => false,
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod copy;
 mod load;
+mod open;
 mod passes;
 
 pub use copy::run_copy_source;
@@ -22,11 +23,12 @@ use volume::{
 };
 use wire::Signal;
 
+use self::open::{Source, open};
 use super::client::{ClientError, expect, hear_out, recv_line};
 use super::mount::chain;
 use super::seen::Seen;
 use crate::daemon::Daemon;
-use crate::device::{Device, VolumeFile, VolumeReply};
+use crate::device::{Device, VolumeReply};
 use crate::job::message::Kind;
 use crate::job::{Job, JobEnd, OutboxError, StopRequest};
 
@@ -253,7 +255,7 @@ impl<'a> Session<'a> {
                 return Ok(());
             }
         };
-        let on = format!("File device {}", device.print_name());
+        let on = format!("{} device {}", device.kind.as_str(), device.print_name());
         self.job
             .outbox
             .message(Kind::Info, &format!("Ready to read from volume \"{}\" on {on}.", volume.name));
@@ -307,10 +309,11 @@ impl<'a> Session<'a> {
     /// Reads the blocks that are wanted; gives the address where reading stopped.
     fn read_blocks(
         &mut self,
-        reader: &mut VolumeReader<VolumeFile>,
+        reader: &mut VolumeReader<Source>,
         volume: &str,
     ) -> Result<VolAddr, RestoreError> {
         self.go_on(reader, volume, true)?;
+        let addressing = reader.addressing();
         let mut read_bytes = 0;
         loop {
             if self.job.stop.get() != StopRequest::None {
@@ -345,8 +348,7 @@ impl<'a> Session<'a> {
                 Ok(VolumeBlock::Block { at, block }) => {
                     let header = block.header;
                     read_bytes += u64::from(header.len);
-                    let place =
-                        BlockPlace { volume, start: at, end: VolAddr(at.0 + u64::from(header.len) - 1) };
+                    let place = BlockPlace { volume, start: at, end: addressing.last(at, header.len) };
                     self.selector.pass_address(volume, at);
                     // A job that went on after a break wrote its session once more, with numbers from the beginning.
                     if block.pieces().next().is_some_and(|piece| piece.index == SOS_LABEL) {
@@ -375,7 +377,7 @@ impl<'a> Session<'a> {
     /// Goes to the next wanted block.
     fn go_on(
         &mut self,
-        reader: &mut VolumeReader<VolumeFile>,
+        reader: &mut VolumeReader<Source>,
         volume: &str,
         is_first: bool,
     ) -> Result<(), RestoreError> {
@@ -568,46 +570,6 @@ impl<'a> Session<'a> {
                 sessions.join(","),
                 section.session_times.first().copied().unwrap_or(0)
             ));
-        }
-    }
-}
-
-fn open(device: &Device, path: &std::path::Path, volume: &str) -> Result<VolumeReader<VolumeFile>, String> {
-    let file = VolumeFile::open_read(path).map_err(|e| e.to_string())?;
-    let mut reader = VolumeReader::new(file, device.verify());
-    match reader.read_label() {
-        Ok((_, label)) if label.volume == volume => Ok(reader),
-        Ok((_, label)) => {
-            Err(format!("Wrong Volume mounted: wanted \"{volume}\", have \"{}\"", label.volume))
-        }
-        Err(error) => {
-            // A label that is damaged hides no data: every block says whose it is.
-            let is_damage =
-                matches!(error, volume::ReadLabelError::Block(_) | volume::ReadLabelError::Label(_));
-            let size = reader.size().unwrap_or(0);
-            if !is_damage || size == 0 || !has_blocks(&mut reader) {
-                return Err(format!("its label cannot be read: {}", chain(&error)));
-            }
-            tracing::warn!(
-                volume,
-                error = chain(&error),
-                "the label is damaged; the blocks are read without it"
-            );
-            Ok(reader)
-        }
-    }
-}
-
-/// Whether blocks can be found behind a damaged label.
-fn has_blocks(reader: &mut VolumeReader<VolumeFile>) -> bool {
-    if reader.seek(VolAddr(0)).is_err() {
-        return false;
-    }
-    loop {
-        match reader.next_block() {
-            Ok(VolumeBlock::Damage(_)) => {}
-            Ok(VolumeBlock::Block { .. }) => return true,
-            Ok(VolumeBlock::End) | Err(_) => return false,
         }
     }
 }

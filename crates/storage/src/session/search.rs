@@ -124,6 +124,11 @@ impl Search {
         self.seen == *now
     }
 
+    /// Another Volume is tried first: the one that somebody has put into the drive.
+    pub fn want(&mut self, volume: Option<VolumeName>) {
+        self.wanted = volume.or_else(|| self.wanted.take());
+    }
+
     /// After a try that came to nothing: whether the next one may follow at once. If not, something must happen first.
     pub fn may_try(&mut self) -> bool {
         self.tries = (self.tries + 1) % TRIES_MAX;
@@ -147,6 +152,8 @@ pub struct Finding {
     last: String,
     /// Only Volumes that have a slot will do, and none can be made.
     in_changer: bool,
+    /// VolType of the device.
+    vol_type: u32,
 }
 
 /// What became of an answer to `FindMedia`.
@@ -165,7 +172,8 @@ impl Finding {
     #[must_use]
     pub fn new(job: JobId, pool: &str, media_type: &str, index_max: u32) -> Self {
         let (pool, media_type) = (bash_spaces(pool), bash_spaces(media_type));
-        Self { job, pool, media_type, index: 1, index_max, last: String::new(), in_changer: false }
+        let (last, vol_type) = (String::new(), VOL_TYPE_FILE);
+        Self { job, pool, media_type, index: 1, index_max, last, in_changer: false, vol_type }
     }
 
     /// For a drive of a changer: what is not in the changer cannot be loaded, and is passed over. A Director may offer it when it has
@@ -173,6 +181,11 @@ impl Finding {
     #[must_use]
     pub fn in_changer(self) -> Self {
         Self { in_changer: true, ..self }
+    }
+
+    /// For a device whose Volumes have another VolType than files.
+    pub fn of_type(self, vol_type: u32) -> Self {
+        Self { vol_type, ..self }
     }
 
     fn begin(&mut self) {
@@ -184,11 +197,12 @@ impl Finding {
     #[must_use]
     pub fn request(&self) -> String {
         format!(
-            "CatReq JobId={} FindMedia={} pool_name={} media_type={} vol_type={VOL_TYPE_FILE} create={} use_protect=0 vol_encrypted=0",
+            "CatReq JobId={} FindMedia={} pool_name={} media_type={} vol_type={} create={} use_protect=0 vol_encrypted=0",
             self.job,
             self.index,
             self.pool,
             self.media_type,
+            self.vol_type,
             u8::from(!self.in_changer),
         )
     }
@@ -202,7 +216,7 @@ impl Finding {
         }
         self.last.clone_from(&info.name);
         let is_in_reach = !self.in_changer || (info.in_changer && info.slot > 0);
-        let is_of_our_kind = matches!(info.vol_type, 0 | VOL_TYPE_FILE) && is_in_reach;
+        let is_of_our_kind = (info.vol_type == 0 || info.vol_type == self.vol_type) && is_in_reach;
         match VolumeName::new(info.name) {
             Ok(name) if is_of_our_kind && may_take(&name) => Found::Volume(name),
             Ok(_) | Err(_) if self.index < self.index_max => {

@@ -181,7 +181,7 @@ impl Writing {
                 self.checkpoints.note_written(mounted, written.start, written.last, files, self.bytes);
                 self.started_at.get_or_insert(written.start);
                 self.flushed_index = last.unwrap_or(self.flushed_index).max(self.flushed_index);
-                flushed.bytes += written.last.0 - written.start.0 + 1;
+                flushed.bytes += written.bytes;
                 builder.consume(written.blocks);
             }
             flushed.full = written.full;
@@ -225,13 +225,18 @@ impl Writing {
     /// Puts the end of the session behind the last record; a flush follows, then [`Self::settle`].
     pub fn finish(&mut self, status: JobStatus, now: VolTime) {
         // What is in the open block tells where the end label will stand.
-        let end = self.mounted.as_ref().map(|mounted| mounted.end()).unwrap_or_default();
-        let ahead = self.builder.as_ref().map_or(0, BlockBuilder::finished_bytes) as u64;
+        let ahead = self.builder.as_ref().map_or((0, 0), |builder| {
+            let (bytes, blocks) = builder.finished();
+            (blocks.len(), bytes.len())
+        });
+        let mounted = self.mounted.as_ref();
+        let start = mounted.map(|mounted| mounted.end()).unwrap_or_default();
+        let end = mounted.map(|mounted| mounted.end_behind(ahead.0, ahead.1)).unwrap_or_default();
         let end = SessionEnd {
             files: self.whole(status).0.cast_unsigned(),
             bytes: self.bytes,
-            start: self.started_at.unwrap_or(end),
-            end: VolAddr(end.0 + ahead),
+            start: self.started_at.unwrap_or(start),
+            end,
             errors: self.job.errors.load(Ordering::Relaxed),
             status: status.code(),
         };

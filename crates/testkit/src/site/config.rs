@@ -82,7 +82,7 @@ pub(super) fn write(site: &Site) -> Result<()> {
         put(&console_file(name), console(site, name, instance_port(index)))?;
     }
     // Real Volume tools read a Storage Daemon's file too, but not the directives that only Holdfast knows.
-    put("tools.conf", storage(site, "", "")?)
+    put("tools.conf", storage(site, "", "")? + &library::for_tools(site))
 }
 
 fn lines(lines: &[String]) -> String {

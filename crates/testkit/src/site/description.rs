@@ -67,6 +67,7 @@ pub(crate) struct Description {
     pub(crate) hosts: Vec<String>,
     pub(crate) managed: bool,
     pub(crate) library: bool,
+    pub(crate) virtual_tapes: bool,
     pub(crate) far: Option<(Vec<String>, Line)>,
 }
 
@@ -125,6 +126,13 @@ impl Builder {
     pub const fn library(mut self) -> Self {
         self.0.library = true;
         self
+    }
+
+    /// The same, with virtual tapes in the slots for our Storage Daemon too; for stock ones they always are.
+    #[must_use]
+    pub const fn library_of_tapes(mut self) -> Self {
+        self.0.virtual_tapes = true;
+        self.library()
     }
 
     /// Adds a second Storage Daemon, and who makes it. The Director has it as the Storage `Far` with a Pool `Far` whose Volumes are

@@ -58,11 +58,31 @@ pub(super) fn director(site: &Site) -> String {
     )
 }
 
+/// Each slot as a virtual tape of its own, for Bacula's Volume tools.
+pub(super) fn for_tools(site: &Site) -> String {
+    let folder = site.library();
+    let slots = if site.description.library { SLOTS } else { 0 };
+    let mut text = String::new();
+    for slot in 1..=slots {
+        let _ = writeln!(
+            text,
+            "Device {{ Name = Slot{slot}; Device Type = VTape; Media Type = {MEDIA_TYPE}; Archive Device = \"{}/slot{slot}\"; \
+             LabelMedia = no; AutomaticMount = yes; RemovableMedia = yes; Random Access = no }}",
+            folder.display()
+        );
+    }
+    text
+}
+
 /// The Storage Daemon's devices. To stock daemons the drives are virtual tapes.
 pub(super) fn storage(site: &Site) -> String {
     let folder = site.library();
     let folder = folder.display();
-    let kind = if site.maker(Role::Storage).is_bacula() { "" } else { "Device Type = File" };
+    let kind = match (site.maker(Role::Storage).is_bacula(), site.description.virtual_tapes) {
+        (true, _) => "",
+        (false, true) => "Device Type = VTape",
+        (false, false) => "Device Type = File",
+    };
     let mut text = String::new();
     for drive in [0, 1] {
         let _ = writeln!(

@@ -89,7 +89,24 @@ impl Site {
     /// # Errors
     /// When it cannot be run.
     pub fn bls(&self, volumes: &str, arguments: &[&str]) -> Result<String> {
-        self.volume_tool("bls", volumes, arguments, None)
+        self.volume_tool("bls", (volumes, "FileDev1"), arguments, None)
+    }
+
+    /// The same over the virtual tape in a slot of the library.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn bls_of_slot(&self, volume: &str, slot: u32, arguments: &[&str]) -> Result<String> {
+        self.volume_tool("bls", (volume, &format!("Slot{slot}")), arguments, None)
+    }
+
+    /// The same with `bextract`.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn bextract_of_slot(&self, volume: &str, slot: u32, to: &Path) -> Result<String> {
+        fs::create_dir_all(to)?;
+        self.volume_tool("bextract", (volume, &format!("Slot{slot}")), &[], Some(to))
     }
 
     /// Runs real Bacula 9.6.7's `bextract`, which restores all files of the Volumes below `to`.
@@ -98,13 +115,13 @@ impl Site {
     /// When it cannot be run.
     pub fn bextract(&self, volumes: &str, to: &Path) -> Result<String> {
         fs::create_dir_all(to)?;
-        self.volume_tool("bextract", volumes, &[], Some(to))
+        self.volume_tool("bextract", (volumes, "FileDev1"), &[], Some(to))
     }
 
     fn volume_tool(
         &self,
         name: &str,
-        volumes: &str,
+        (volumes, device): (&str, &str),
         arguments: &[&str],
         to: Option<&Path>,
     ) -> Result<String> {
@@ -116,7 +133,7 @@ impl Site {
             .arg("-V")
             .arg(volumes)
             .args(arguments)
-            .arg("FileDev1");
+            .arg(device);
         if let Some(to) = to {
             command.arg(to);
         }

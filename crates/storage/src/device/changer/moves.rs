@@ -58,7 +58,7 @@ impl<'a> Load<'a> {
         (job, client): (&'a str, &'a str),
         say: &'a dyn Fn(&str),
     ) -> Option<Self> {
-        let device = devices.get(place).filter(|d| d.is_drive)?;
+        let device = devices.get(place).filter(|d| d.is_fed)?;
         let changer = changers.get(device.changer?)?;
         Some(Self { changer, devices, place, job, client, say })
     }
@@ -141,8 +141,7 @@ impl<'a> Load<'a> {
     fn put_back(&self, place: usize, slot: u32) -> Result<(), LoadError> {
         let device = &self.devices[place];
         let index = device.config.drive_index;
-        let volume =
-            device.state().mounted.take().map_or_else(|| UNKNOWN.to_owned(), |m| m.volume.to_string());
+        let volume = device.let_go().map_or_else(|| UNKNOWN.to_owned(), |volume| volume.to_string());
         let what = format!("\"unload Volume {volume}, Slot {slot}, Drive {index}\"");
         (self.say)(&format!("3307 Issuing autochanger {what} command."));
         self.run(place, Operation::Unload, slot, &volume)?;

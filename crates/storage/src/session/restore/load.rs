@@ -32,6 +32,9 @@ impl Session<'_> {
 
     fn load_once(&self, volume: &str, slot: u32) -> Result<MutexGuard<'_, ()>, LoadError> {
         let right = self.device.lock_mounting();
+        if self.device.kind.is_tape() {
+            self.device.let_go();
+        }
         let say = |text: &str| self.job.outbox.message(Kind::Info, text);
         let spec = &self.job.spec;
         let Some(loader) = self.daemon.loader(self.device, (&spec.job, &spec.client), &say) else {
