@@ -18,6 +18,18 @@ pub(crate) fn is_on_a_server(config: &DirectorConfig) -> Result<bool, RunError> 
     Ok(resource(config)?.driver() == Driver::Postgres)
 }
 
+/// Where the catalog's server is and how to get in, for who only reads there; none for an embedded catalog.
+///
+/// # Errors
+/// [`RunError::Config`].
+pub fn catalog_server(config: &DirectorConfig, instance: &str) -> Result<Option<PostgresSettings>, RunError> {
+    let resource = resource(config)?;
+    match resource.driver() {
+        Driver::Sqlite => Ok(None),
+        Driver::Postgres => settings(resource, config, instance).map(Some),
+    }
+}
+
 /// Opens the catalog for this instance.
 pub(crate) async fn open(config: &DirectorConfig, instance: &str) -> Result<Catalog, RunError> {
     let (resource, path) = (resource(config)?, file(config)?);

@@ -32,6 +32,7 @@ mod spare;
 pub mod text;
 
 pub use configuration::{ConfigFiles, Configuration};
+pub use database::catalog_server;
 pub use error::DirectorError;
 pub use handle::{Director, TerminatedJob};
 pub use jobs::{JobView, WaitReason};

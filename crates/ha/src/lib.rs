@@ -1,5 +1,6 @@
 //! The operator's side of high availability: `holdfast ha …`.
 //!
+//! - [`check`]: hold this machine and its services against what a highly available site needs.
 //! - [`fence`]: switch the machine of an instance off, or see whether that would work.
 //! - [`render`]: make the configuration of every machine from a topology, or compare this machine with it.
 //! - [`status`]: tell people and monitors whether one instance is active and the others stand by.
@@ -12,6 +13,7 @@
 //! Only the binary uses this crate. Absent on purpose: anything that a Director does by itself; a command works with the
 //! configuration file, also while no Director runs.
 
+pub mod check;
 mod configuration;
 mod exit;
 pub mod fence;
@@ -29,6 +31,9 @@ use clap::Subcommand;
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Check this machine: disks, links, power, replication, quorum, fencing, clock, PostgreSQL, instances
+    #[command(long_about = check::LONG)]
+    Check(check::Args),
     /// Switch the machine of an instance off by its Fence Device, or test whether that would work
     #[command(long_about = fence::LONG)]
     Fence(fence::Args),
@@ -45,6 +50,7 @@ pub enum Command {
 /// What kept it from finding anything out: no configuration, no such instance.
 pub fn run(command: &Command) -> Result<Exit> {
     match command {
+        Command::Check(args) => check::run(args),
         Command::Fence(args) => fence::run(args),
         Command::Render(args) => render::run(args),
         Command::Status(args) => status::run(args),

@@ -70,11 +70,19 @@ impl Finding {
         Self::new(Verdict::Ok, check, subject, evidence, "")
     }
 
-    pub(super) fn absent(check: &'static str, evidence: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(super) fn absent(
+        check: &'static str,
+        evidence: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         Self::new(Verdict::NotPresent, check, "", evidence, remedy)
     }
 
-    pub(super) fn unknown(check: &'static str, evidence: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(super) fn unknown(
+        check: &'static str,
+        evidence: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         Self::new(Verdict::Unknown, check, "", evidence, remedy)
     }
 }

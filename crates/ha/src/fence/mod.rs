@@ -1,17 +1,21 @@
 //! `holdfast ha fence`: switches the machine of an instance off, or tests whether that would work.
 
 mod plan;
+pub(crate) mod record;
 
 pub use plan::Plan;
 
 use std::io::IsTerminal as _;
 
 use anyhow::{Context as _, Result};
+use conf::DirectorConfig;
+use jiff::Timestamp;
 use lead::fence::{Fenced, Fencer, Power};
 
 use crate::configuration::{self, File};
 use crate::exit::Exit;
 use crate::output::{ask, complain, say};
+use record::Test;
 
 /// What it does, for its help.
 pub(crate) const LONG: &str = "\
@@ -61,22 +65,34 @@ pub fn run(args: &Args) -> Result<Exit> {
     let fencer = Fencer::new(device).with_context(|| format!("Fence Device \"{}\"", device.name))?;
     say(Plan::new(instance, device, &fencer))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let (exit, was_tried) = runtime.block_on(async {
         if args.test {
-            return test(&fencer, device.parameters().collect()).await;
+            return anyhow::Ok((test(&fencer, device.parameters().collect()).await?, true));
         }
         match confirmed(args)? {
-            Consent::Given => switch_off(&fencer).await,
+            Consent::Given => Ok((switch_off(&fencer).await?, true)),
             Consent::Refused => {
                 complain("Nothing was done.");
-                Ok(Exit::Bad)
+                Ok((Exit::Bad, false))
             }
             Consent::NobodyToAsk => {
                 complain("Nothing was done: there is no terminal to ask at. Give --yes, or --test to switch nothing.");
-                Ok(Exit::Usage)
+                Ok((Exit::Usage, false))
             }
         }
-    })
+    })?;
+    if was_tried {
+        remember(&config, args, exit == Exit::Good);
+    }
+    Ok(exit)
+}
+
+/// Records what was seen of the device, for `holdfast ha check`. That this fails does not change what was seen.
+fn remember(config: &DirectorConfig, args: &Args, worked: bool) {
+    let test = Test { at: Timestamp::now(), worked, switched_off: !args.test && worked };
+    if let Err(error) = record::save(&record::path(config), &args.instance, test) {
+        complain(format_args!("The time of this is not recorded for `holdfast ha check`: {error:#}"));
+    }
 }
 
 /// Whether the operator means it.

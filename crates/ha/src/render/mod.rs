@@ -101,7 +101,8 @@ pub fn run(args: &Args) -> Result<Exit> {
     Ok(Exit::Good)
 }
 
-fn load(path: &Path) -> Result<TopologyConfig> {
+/// Reads a topology; warnings are said.
+pub(crate) fn load(path: &Path) -> Result<TopologyConfig> {
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     match conf::load::<TopologyConfig>(&path.to_string_lossy(), &mut sys::SystemLoader) {
         Ok(loaded) => {
@@ -137,7 +138,7 @@ fn compare_node(tree: &Tree, args: &Args) -> Result<Exit> {
 }
 
 /// The first label: nodes are named by that.
-fn host_name() -> Result<String> {
+pub(crate) fn host_name() -> Result<String> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").context("read the host's name")?;
     Ok(name.trim().split('.').next().unwrap_or_default().to_owned())
 }

@@ -19,35 +19,35 @@ const ANSWER_MAX: usize = 64 * 1024;
 
 /// An instance's answer. Fields that its version does not have yet are taken for absent, those of later ones are ignored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub(super) struct Word {
+pub(crate) struct Word {
     /// Its name by its own account.
-    pub(super) instance: String,
+    pub(crate) instance: String,
     /// `active`, `standby`, `held back`.
-    pub(super) role: String,
+    pub(crate) role: String,
     /// The epoch it is active in.
     #[serde(default)]
-    pub(super) epoch: Option<u64>,
+    pub(crate) epoch: Option<u64>,
     /// Jobs queued or running.
     #[serde(default)]
-    pub(super) jobs: usize,
+    pub(crate) jobs: usize,
     /// Version of its program.
     #[serde(default)]
-    pub(super) version: String,
+    pub(crate) version: String,
     /// Whether it switches the former active instance off before it follows it, and why.
     #[serde(default)]
-    pub(super) fence: Option<String>,
+    pub(crate) fence: Option<String>,
     /// Why it prunes, recycles and overwrites nothing: the catalog is being reconciled.
     #[serde(default)]
-    pub(super) held: Option<String>,
+    pub(crate) held: Option<String>,
     /// Hash of its configuration.
     #[serde(default)]
-    pub(super) config: String,
+    pub(crate) config: String,
     /// Why it did not take the active instance's configuration over.
     #[serde(default)]
-    pub(super) config_refused: Option<String>,
+    pub(crate) config_refused: Option<String>,
     /// Why it does not become active with the configuration that it has.
     #[serde(default)]
-    pub(super) config_held_back: Option<String>,
+    pub(crate) config_held_back: Option<String>,
 }
 
 /// Asks one instance; the error is one line.
@@ -91,6 +91,6 @@ fn explain(error: NetError) -> String {
     format!("{}{}", one_line(&text), hint.unwrap_or_default())
 }
 
-pub(super) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

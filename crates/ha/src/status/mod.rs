@@ -12,9 +12,12 @@ use conf::DirectorConfig;
 use crate::configuration::{self, File};
 use crate::exit::Exit;
 use crate::output::say;
-use ask::{Word, ask, one_line};
-use place::{Place, places};
-use verdict::{Asked, Grade, is_active, verdict};
+use ask::ask;
+pub(crate) use ask::{Word, one_line};
+pub(crate) use place::Place;
+use place::places;
+use verdict::is_active;
+pub(crate) use verdict::{Asked, Grade, verdict};
 
 const AFTER: &str = "\
 Each instance of the configuration is asked at its Address and Dir Port, as the default console (with the Password and \
@@ -54,15 +57,7 @@ pub fn run(args: &Args) -> Result<Exit> {
             return Ok(Exit::Unknown);
         }
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.context("start the runtime")?;
-    let asked = runtime.block_on(async {
-        let asked = ask_all(&config).await;
-        // The role may have moved between two answers; what stays is a fault.
-        if asked.iter().filter(|one| is_active(one)).count() > 1 { ask_all(&config).await } else { asked }
-    });
-    // A name that is still being looked up does not hold the answer back.
-    runtime.shutdown_background();
+    let asked = survey(&config)?;
     let (grade, text) = verdict(&asked);
     if !args.check {
         say(format_args!("Director \"{}\"", config.director.name))?;
@@ -72,6 +67,23 @@ pub fn run(args: &Args) -> Result<Exit> {
     }
     say(format_args!("{grade}: {text}"))?;
     Ok(grade.into())
+}
+
+/// The word of each instance, or why there is none.
+///
+/// # Errors
+/// When the runtime cannot be started.
+pub(crate) fn survey(config: &Arc<DirectorConfig>) -> Result<Vec<Asked>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("start the runtime")?;
+    let asked = runtime.block_on(async {
+        let asked = ask_all(config).await;
+        // The role may have moved between two answers; what stays is a fault.
+        if asked.iter().filter(|one| is_active(one)).count() > 1 { ask_all(config).await } else { asked }
+    });
+    // A name that is still being looked up does not hold the answer back.
+    runtime.shutdown_background();
+    Ok(asked)
 }
 
 /// Asks all instances at once.

@@ -5,13 +5,13 @@ use conf::director::Instance;
 
 /// Where a process of the Director is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Name of the instance; of the Director where it stands alone.
-    pub(super) name: String,
-    pub(super) address: String,
-    pub(super) port: u16,
+    pub(crate) name: String,
+    pub(crate) address: String,
+    pub(crate) port: u16,
     /// Whether it is a Director without a Cluster.
-    pub(super) alone: bool,
+    pub(crate) alone: bool,
 }
 
 /// The instances in the order of the file, or the Director alone.

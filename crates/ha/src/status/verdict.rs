@@ -8,7 +8,7 @@ use crate::exit::Exit;
 
 /// How well a cluster is; the words and numbers are those of monitoring plugins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Grade {
+pub(crate) enum Grade {
     Ok,
     Warning,
     Critical,
@@ -38,7 +38,7 @@ impl From<Grade> for Exit {
 }
 
 /// An instance and its word, or why there is none.
-pub(super) type Asked = (Place, Result<Word, String>);
+pub(crate) type Asked = (Place, Result<Word, String>);
 
 /// Whether an instance says that it is active.
 pub(super) fn is_active((_, word): &Asked) -> bool {
@@ -46,7 +46,7 @@ pub(super) fn is_active((_, word): &Asked) -> bool {
 }
 
 /// The grade, and one line that says why.
-pub(super) fn verdict(asked: &[Asked]) -> (Grade, String) {
+pub(crate) fn verdict(asked: &[Asked]) -> (Grade, String) {
     let (leaders, others): (Vec<&Asked>, Vec<&Asked>) = asked.iter().partition(|one| is_active(one));
     let leaders: Vec<(&Place, &Word)> =
         leaders.into_iter().filter_map(|(place, word)| Some((place, word.as_ref().ok()?))).collect();

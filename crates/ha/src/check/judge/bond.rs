@@ -10,12 +10,21 @@ const BOND: &str = "bond";
 const SWITCHES: &str = "bond.switches";
 
 /// Modes that go on when a leg is lost, by the driver's words.
-const MODES: &[&str] = &["active-backup", "802.3ad", "adaptive load balancing", "transmit load balancing", "load balancing (xor)"];
+const MODES: &[&str] = &[
+    "active-backup",
+    "802.3ad",
+    "adaptive load balancing",
+    "transmit load balancing",
+    "load balancing (xor)",
+];
 
 /// A bond by what the driver says of it.
 pub(in crate::check) fn bond(name: &str, bond: &Bond) -> Finding {
-    let legs: Vec<String> =
-        bond.legs.iter().map(|leg| format!("{} {}", leg.name, if leg.is_up { "up" } else { "down" })).collect();
+    let legs: Vec<String> = bond
+        .legs
+        .iter()
+        .map(|leg| format!("{} {}", leg.name, if leg.is_up { "up" } else { "down" }))
+        .collect();
     let detection = match (bond.mii_ms, bond.arp_ms) {
         (0, 0) => "no detection of lost links".to_owned(),
         (0, arp) => format!("ARP probes every {arp} ms"),
@@ -28,12 +37,16 @@ pub(in crate::check) fn bond(name: &str, bond: &Bond) -> Finding {
     let alone = bond.partner.as_ref().is_some_and(|partner| partner.chars().all(|c| matches!(c, '0' | ':')));
     match () {
         () if !bond.is_up => finding(Verdict::Critical, "no leg carries: look at cables and switches"),
-        () if bond.mii_ms == 0 && bond.arp_ms == 0 => {
-            finding(Verdict::Critical, "set miimon=100 (or arp_interval and arp_ip_target): a dead leg stays in use")
-        }
+        () if bond.mii_ms == 0 && bond.arp_ms == 0 => finding(
+            Verdict::Critical,
+            "set miimon=100 (or arp_interval and arp_ip_target): a dead leg stays in use",
+        ),
         () if down => finding(Verdict::Warning, "mend the leg that is down: cable, port, switch"),
         () if bond.legs.len() < 2 => finding(Verdict::Warning, "add a second leg, to another switch"),
-        () if alone => finding(Verdict::Warning, "no switch speaks LACP with it: configure the ports as one group, or use active-backup"),
+        () if alone => finding(
+            Verdict::Warning,
+            "no switch speaks LACP with it: configure the ports as one group, or use active-backup",
+        ),
         () if aggregators.len() > 1 => {
             finding(Verdict::Warning, "the legs are not one LACP group: one of them carries nothing")
         }
@@ -60,7 +73,13 @@ pub(in crate::check) fn switches(name: &str, bond: &Bond, seen: &BTreeMap<String
     }
     if !silent.is_empty() {
         let evidence = format!("no switch tells {} its name by LLDP", silent.join(", "));
-        return Finding::new(Verdict::Unknown, SWITCHES, name, evidence, "enable LLDP on the ports of the switches");
+        return Finding::new(
+            Verdict::Unknown,
+            SWITCHES,
+            name,
+            evidence,
+            "enable LLDP on the ports of the switches",
+        );
     }
     if chassis.len() < 2 {
         let remedy = "connect the legs to two independent switches";

@@ -5,7 +5,10 @@ use crate::check::source::drbd::Pair;
 
 /// Role, connection and disks of each device.
 pub(in crate::check) fn drbd(pairs: &[Pair]) -> Vec<Finding> {
-    pairs.iter().flat_map(|pair| [connection(pair), disk(pair), role(pair)].into_iter().chain(protocol(pair))).collect()
+    pairs
+        .iter()
+        .flat_map(|pair| [connection(pair), disk(pair), role(pair)].into_iter().chain(protocol(pair)))
+        .collect()
 }
 
 /// Whether data are on their way to the peer now, by the state of the connection.
@@ -20,7 +23,9 @@ fn connection(pair: &Pair) -> Finding {
             Verdict::Critical,
             "it does not connect again by itself: split brain, or disconnected by hand. Compare both nodes, then drbdadm connect",
         ),
-        state if is_syncing(state) => (Verdict::Warning, "let it end; until then one node alone has all data"),
+        state if is_syncing(state) => {
+            (Verdict::Warning, "let it end; until then one node alone has all data")
+        }
         _ => (Verdict::Critical, "nothing is replicated: look at the peer and the replication link"),
     };
     Finding::new(verdict, "drbd.connection", &pair.name, &pair.connection, remedy)
@@ -31,7 +36,9 @@ fn disk(pair: &Pair) -> Finding {
     let (verdict, remedy) = match (pair.disk.as_str(), pair.peer_disk.as_str()) {
         ("UpToDate", "UpToDate") => (Verdict::Ok, ""),
         _ if is_syncing(&pair.connection) => (Verdict::Warning, "let the synchronization end"),
-        ("UpToDate", "DUnknown") => (Verdict::Critical, "the state of the copy is not known: bring the connection back"),
+        ("UpToDate", "DUnknown") => {
+            (Verdict::Critical, "the state of the copy is not known: bring the connection back")
+        }
         ("UpToDate", _) => (Verdict::Critical, "there is no second copy: look at the peer's disk"),
         _ => (Verdict::Critical, "this node's copy cannot be used: look at its disk, let it synchronize"),
     };
@@ -42,8 +49,12 @@ fn role(pair: &Pair) -> Finding {
     let evidence = format!("{}/{}", pair.role, pair.peer_role);
     let (verdict, remedy) = match (pair.role.as_str(), pair.peer_role.as_str()) {
         ("Primary", "Secondary") | ("Secondary", "Primary") => (Verdict::Ok, ""),
-        ("Primary", "Primary") => (Verdict::Critical, "both nodes may write: demote one at once (drbdadm secondary)"),
-        ("Secondary", "Secondary") => (Verdict::Warning, "nobody uses it: are the services stopped on purpose?"),
+        ("Primary", "Primary") => {
+            (Verdict::Critical, "both nodes may write: demote one at once (drbdadm secondary)")
+        }
+        ("Secondary", "Secondary") => {
+            (Verdict::Warning, "nobody uses it: are the services stopped on purpose?")
+        }
         _ => (Verdict::Unknown, "the peer's role is not known while it is not connected"),
     };
     Finding::new(verdict, "drbd.role", &pair.name, evidence, remedy)
@@ -103,7 +114,9 @@ mod tests {
 
     #[test]
     fn an_inconsistent_copy_and_two_primaries_are_critical() {
-        let found = drbd(&parse_status("r0 role:Primary\n  disk:Inconsistent\n  n2 role:Primary\n    peer-disk:UpToDate\n"));
+        let found = drbd(&parse_status(
+            "r0 role:Primary\n  disk:Inconsistent\n  n2 role:Primary\n    peer-disk:UpToDate\n",
+        ));
         check(
             &found,
             &[

@@ -13,7 +13,8 @@ pub(in crate::check) fn dedicated(peer: &str, to_peer: Option<&Route>, default: 
         let remedy = "give this machine an address in the network of the replication link";
         return Finding::new(Verdict::Critical, check, peer, "there is no route to it", remedy);
     };
-    let finding = |verdict, evidence: String, remedy: &str| Finding::new(verdict, check, peer, evidence, remedy);
+    let finding =
+        |verdict, evidence: String, remedy: &str| Finding::new(verdict, check, peer, evidence, remedy);
     let remedy = "replicate over an interface and a network of its own";
     match (gateway, default) {
         (_, _) if interface == "lo" => finding(
@@ -21,7 +22,9 @@ pub(in crate::check) fn dedicated(peer: &str, to_peer: Option<&Route>, default: 
             "the address is this machine's own".to_owned(),
             "name the other machine's address",
         ),
-        (Some(gateway), _) => finding(Verdict::Warning, format!("over the gateway {gateway} on {interface}"), remedy),
+        (Some(gateway), _) => {
+            finding(Verdict::Warning, format!("over the gateway {gateway} on {interface}"), remedy)
+        }
         (None, Some((other, _))) if other == interface => {
             finding(Verdict::Warning, format!("over {interface}, which carries the services too"), remedy)
         }
@@ -35,7 +38,13 @@ pub(in crate::check) fn round_trip(peer: &str, pings: &Pings, limit_ms: f64) -> 
     let Pings { sent, answered, mean_ms, longest_ms } = pings;
     let (Some(mean), true) = (mean_ms, *answered > 0) else {
         let evidence = format!("none of {sent} pings was answered");
-        return Finding::new(Verdict::Critical, check, peer, evidence, "look at the link, the peer and its firewall");
+        return Finding::new(
+            Verdict::Critical,
+            check,
+            peer,
+            evidence,
+            "look at the link, the peer and its firewall",
+        );
     };
     let longest = longest_ms.unwrap_or(*mean);
     let evidence = format!("{mean:.3} ms, longest {longest:.3} ms; {answered} of {sent} answered");
@@ -43,7 +52,9 @@ pub(in crate::check) fn round_trip(peer: &str, pings: &Pings, limit_ms: f64) -> 
     if answered < sent {
         finding(Verdict::Warning, "the link loses packets: look at its errors (ip -s link)")
     } else if *mean > limit_ms {
-        let remedy = format!("more than {limit_ms} ms: each commit waits for it; look for what fills the link, or raise the limit");
+        let remedy = format!(
+            "more than {limit_ms} ms: each commit waits for it; look for what fills the link, or raise the limit"
+        );
         finding(Verdict::Warning, &remedy)
     } else {
         finding(Verdict::Ok, "")

@@ -6,6 +6,7 @@ mod bond;
 mod clock;
 mod cluster;
 mod drbd;
+mod instances;
 mod link;
 mod postgresql;
 mod power;
@@ -16,6 +17,7 @@ pub(super) use bond::{bond, switches};
 pub(super) use clock::{kept, tracking};
 pub(super) use cluster::{nodes, quorum, resources, rings};
 pub(super) use drbd::drbd;
+pub(super) use instances::{configuration, roles};
 pub(super) use link::{dedicated, round_trip};
 pub(super) use postgresql::{SETTINGS, postgresql};
 pub(super) use power::{Supply, sensors, supplies};
@@ -32,7 +34,8 @@ mod tests_support {
     pub(super) fn check(found: &[Finding], expected: &[&str]) {
         let line = |finding: &Finding| {
             assert_eq!(finding.remedy.is_empty(), finding.verdict == Verdict::Ok, "{finding:?}");
-            let subject = if finding.subject.is_empty() { String::new() } else { format!(" {}", finding.subject) };
+            let subject =
+                if finding.subject.is_empty() { String::new() } else { format!(" {}", finding.subject) };
             format!("{} {}{subject}: {}", finding.verdict, finding.check, finding.evidence)
         };
         assert_eq!(found.iter().map(line).collect::<Vec<_>>(), expected);

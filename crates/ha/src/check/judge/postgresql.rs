@@ -88,7 +88,11 @@ mod tests {
     fn durable_settings_and_others() {
         use Verdict::{Critical, Warning};
         check(&[], true, &[]);
-        check(&[("fsync", "off"), ("full_page_writes", "off")], false, &[("fsync", Critical), ("full_page_writes", Critical)]);
+        check(
+            &[("fsync", "off"), ("full_page_writes", "off")],
+            false,
+            &[("fsync", Critical), ("full_page_writes", Critical)],
+        );
         check(&[("synchronous_commit", "off")], false, &[("synchronous_commit", Critical)]);
         check(&[("synchronous_commit", "local")], false, &[]);
         check(&[("synchronous_commit", "local")], true, &[("synchronous_commit", Critical)]);

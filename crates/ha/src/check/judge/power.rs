@@ -14,7 +14,9 @@ const SECOND: &str = "use a second supply, on another feed";
 /// The supplies by the sensors of the management board.
 pub(in crate::check) fn sensors(sensors: &[Sensor]) -> Vec<Finding> {
     let is_redundancy = |sensor: &&Sensor| sensor.name.to_ascii_lowercase().contains("redundan");
-    let present = sensors.iter().filter(|sensor| !is_redundancy(sensor) && sensor.reading.contains("Presence detected"));
+    let present = sensors
+        .iter()
+        .filter(|sensor| !is_redundancy(sensor) && sensor.reading.contains("Presence detected"));
     let mut found: Vec<Finding> = Vec::new();
     let mut count = 0;
     for sensor in present {
@@ -28,7 +30,11 @@ pub(in crate::check) fn sensors(sensors: &[Sensor]) -> Vec<Finding> {
     }
     if count == 0 {
         let remedy = "look at ipmitool sdr elist all";
-        found.push(Finding::unknown(POWER, "the management board has no sensor of a supply that is present", remedy));
+        found.push(Finding::unknown(
+            POWER,
+            "the management board has no sensor of a supply that is present",
+            remedy,
+        ));
     }
     found
 }
@@ -40,7 +46,13 @@ fn sensor_finding(sensor: &Sensor) -> Finding {
     }
     if sensor.status != "ok" || reading.is_empty() {
         let evidence = format!("no reading ({})", sensor.status);
-        return Finding::new(Verdict::Unknown, POWER, &sensor.name, evidence, "look at ipmitool sdr elist all");
+        return Finding::new(
+            Verdict::Unknown,
+            POWER,
+            &sensor.name,
+            evidence,
+            "look at ipmitool sdr elist all",
+        );
     }
     Finding::ok(POWER, &sensor.name, &sensor.reading)
 }

@@ -26,11 +26,17 @@ fn array(array: &Array) -> Finding {
     let evidence = format!("{level}{members_said}{lost}{goes_on}");
     let finding = |verdict, remedy: &str| Finding::new(verdict, VOLUME, name, &evidence, remedy);
     match members {
-        _ if !is_active => {
-            Finding::new(Verdict::Critical, VOLUME, name, "not active", "look at `mdadm --detail` and assemble it")
-        }
+        _ if !is_active => Finding::new(
+            Verdict::Critical,
+            VOLUME,
+            name,
+            "not active",
+            "look at `mdadm --detail` and assemble it",
+        ),
         None => finding(Verdict::Warning, "this level has no redundancy; use raid1, raid10 or raid6"),
-        Some((all, up)) if up < all && action.as_ref().is_some_and(|action| action.starts_with("recovery")) => {
+        Some((all, up))
+            if up < all && action.as_ref().is_some_and(|action| action.starts_with("recovery")) =>
+        {
             finding(Verdict::Warning, "let the recovery end")
         }
         Some((all, up)) if up < all => finding(Verdict::Critical, REPLACE_DISK),
@@ -124,14 +130,23 @@ fn battery(one: &storcli::Controller) -> Finding {
     if is_good(&worst.state) {
         Finding::ok(BATTERY, subject, evidence)
     } else if ["learn", "charging", "degraded"].iter().any(|word| state.contains(word)) {
-        Finding::new(Verdict::Warning, BATTERY, subject, evidence, "look again when the learn cycle is over; then replace it")
+        Finding::new(
+            Verdict::Warning,
+            BATTERY,
+            subject,
+            evidence,
+            "look again when the learn cycle is over; then replace it",
+        )
     } else {
         Finding::new(Verdict::Critical, BATTERY, subject, evidence, REPLACE_BATTERY)
     }
 }
 
 /// Controllers of HPE and their logical drives.
-pub(in crate::check) fn smart_array(controllers: &[ssacli::Controller], drives: &[ssacli::Drive]) -> Vec<Finding> {
+pub(in crate::check) fn smart_array(
+    controllers: &[ssacli::Controller],
+    drives: &[ssacli::Drive],
+) -> Vec<Finding> {
     let mut found = Vec::new();
     for drive in drives {
         let (verdict, remedy) = match drive.status.as_str() {
@@ -157,7 +172,13 @@ pub(in crate::check) fn smart_array(controllers: &[ssacli::Controller], drives: 
             "Recharging" | "Charging" => Verdict::Warning,
             _ => Verdict::Critical,
         };
-        found.push(grade(BATTERY, &one.battery, "no battery and no capacitor is named", verdict, REPLACE_BATTERY));
+        found.push(grade(
+            BATTERY,
+            &one.battery,
+            "no battery and no capacitor is named",
+            verdict,
+            REPLACE_BATTERY,
+        ));
     }
     found
 }
@@ -175,7 +196,10 @@ mod tests {
         check(&of(whole), &["OK raid.volume md0: raid1, 2 of 2 members work"]);
         let degraded = include_str!("../../../fixtures/check/mdraid/mdstat.degraded.txt");
         check(&of(degraded), &["CRITICAL raid.volume md0: raid1, 1 of 2 members work, failed: vdd"]);
-        check(&of("md1 : active raid0 sda[0] sdb[1]\n      1024 blocks\n"), &["WARNING raid.volume md1: raid0"]);
+        check(
+            &of("md1 : active raid0 sda[0] sdb[1]\n      1024 blocks\n"),
+            &["WARNING raid.volume md1: raid0"],
+        );
         check(&of("md2 : inactive sda[0](S)\n"), &["CRITICAL raid.volume md2: not active"]);
     }
 
@@ -220,8 +244,9 @@ mod tests {
         let controllers = ssacli::parse_controllers(include_str!(
             "../../../fixtures/check/hwraid/ssacli_ctrl_all_show_status.battery-failed.txt"
         ));
-        let drives =
-            ssacli::parse_drives(include_str!("../../../fixtures/check/hwraid/ssacli_ld_all_show_status.degraded.txt"));
+        let drives = ssacli::parse_drives(include_str!(
+            "../../../fixtures/check/hwraid/ssacli_ld_all_show_status.degraded.txt"
+        ));
         check(
             &smart_array(&controllers, &drives),
             &[

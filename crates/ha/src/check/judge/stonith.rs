@@ -25,7 +25,13 @@ pub(in crate::check) fn devices(cluster: &Cluster) -> Finding {
     // The device of a node that is off runs nowhere: nobody else may run it.
     if !idle.is_empty() {
         let evidence = format!("{}; not started: {}", names.join(", "), idle.join(", "));
-        return Finding::new(Verdict::Warning, check, "", evidence, "look at stonith_admin -L and the log of pacemaker-fenced");
+        return Finding::new(
+            Verdict::Warning,
+            check,
+            "",
+            evidence,
+            "look at stonith_admin -L and the log of pacemaker-fenced",
+        );
     }
     Finding::ok(check, "", format!("enabled; devices {}", names.join(", ")))
 }
@@ -42,7 +48,12 @@ pub(in crate::check) struct Tested {
 }
 
 /// For each target the newest test, held against `days`. `targets` are those that must have one.
-pub(in crate::check) fn tested(tests: &[Tested], targets: &[String], now: Timestamp, days: u32) -> Vec<Finding> {
+pub(in crate::check) fn tested(
+    tests: &[Tested],
+    targets: &[String],
+    now: Timestamp,
+    days: u32,
+) -> Vec<Finding> {
     let mut names: Vec<&str> = targets.iter().map(String::as_str).collect();
     for test in tests {
         if !names.contains(&test.target.as_str()) {
@@ -56,7 +67,8 @@ fn newest(name: &str, tests: &[Tested], now: Timestamp, days: u32) -> Finding {
     let check = "stonith.tested";
     let last = tests.iter().filter(|test| test.target == name).max_by_key(|test| test.at);
     let Some(Tested { how, succeeded, at, .. }) = last else {
-        let remedy = "test it: `holdfast ha fence INSTANCE --test`, or `stonith_admin --reboot NODE` in a quiet hour";
+        let remedy =
+            "test it: `holdfast ha fence INSTANCE --test`, or `stonith_admin --reboot NODE` in a quiet hour";
         return Finding::new(Verdict::Warning, check, name, "never seen to work", remedy);
     };
     let age = (now.as_second() - at.as_second()) / DAY_S;

@@ -35,7 +35,9 @@ pub(in crate::check) fn parse(text: &str) -> Bond {
     let mut bond = Bond::default();
     for line in text.lines() {
         // Details of LACP are indented by blanks and repeat words; the partner is indented by a tab.
-        let Some((key, value)) = (!line.starts_with(' ')).then(|| pair(line, ':')).flatten() else { continue };
+        let Some((key, value)) = (!line.starts_with(' ')).then(|| pair(line, ':')).flatten() else {
+            continue;
+        };
         let leg = bond.legs.last_mut();
         match (key, leg) {
             ("Slave Interface", _) => bond.legs.push(Leg { name: value.to_owned(), ..Leg::default() }),

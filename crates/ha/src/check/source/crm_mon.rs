@@ -60,7 +60,12 @@ pub(in crate::check) fn parse(text: &str) -> Result<Cluster, String> {
             Xml::Empty(element) => take(&mut cluster, &path, &element)?,
             Xml::End(_) => complete |= path.pop().is_some_and(|name| name == "nodes"),
             Xml::Eof => break,
-            Xml::Text(_) | Xml::GeneralRef(_) | Xml::CData(_) | Xml::Comment(_) | Xml::Decl(_) | Xml::PI(_)
+            Xml::Text(_)
+            | Xml::GeneralRef(_)
+            | Xml::CData(_)
+            | Xml::Comment(_)
+            | Xml::Decl(_)
+            | Xml::PI(_)
             | Xml::DocType(_) => {}
         }
     }
@@ -69,7 +74,7 @@ pub(in crate::check) fn parse(text: &str) -> Result<Cluster, String> {
 }
 
 fn name(element: &BytesStart<'_>) -> String {
-    String::from_utf8_lossy(element.name().as_ref()).into_owned()
+    element.name().as_ref().to_owned()
 }
 
 fn take(cluster: &mut Cluster, path: &[String], element: &BytesStart<'_>) -> Result<(), String> {
@@ -116,7 +121,7 @@ fn attributes(element: &BytesStart<'_>) -> Result<BTreeMap<String, String>, Stri
         let attribute = attribute.map_err(|error| format!("not XML: {error}"))?;
         let value = attribute.normalized_value(XmlVersion::Implicit1_0);
         let value = value.map_err(|error| format!("not XML: {error}"))?;
-        found.insert(String::from_utf8_lossy(attribute.key.as_ref()).into_owned(), value.into_owned());
+        found.insert(attribute.key.as_ref().to_owned(), value.into_owned());
     }
     Ok(found)
 }
@@ -136,7 +141,8 @@ mod tests {
 
     #[test]
     fn a_cluster_with_a_node_fenced() {
-        let found = parse(include_str!("../../../fixtures/check/pacemaker/crm_mon.one-node-fenced.xml")).unwrap();
+        let found =
+            parse(include_str!("../../../fixtures/check/pacemaker/crm_mon.one-node-fenced.xml")).unwrap();
         let online: Vec<_> = found.nodes.iter().map(|node| (node.name.as_str(), node.is_online)).collect();
         assert_eq!(online, [("n1", true), ("n2", false)]);
         assert_eq!((found.fenced[0].target.as_str(), found.fenced[0].succeeded), ("n2", true));

@@ -51,7 +51,8 @@ pub(in crate::check) fn parse_status(text: &str) -> Vec<Pair> {
         if depth == 0 {
             found.extend(block.take().into_iter().flat_map(Block::pairs));
             let name = line.split_whitespace().next().unwrap_or_default();
-            let is_resource = !name.contains(':') && value(line, "role").is_some() && value(line, "name").is_none();
+            let is_resource =
+                !name.contains(':') && value(line, "role").is_some() && value(line, "name").is_none();
             block = is_resource.then(|| Block::new(name, line));
         } else if let Some(block) = &mut block {
             block.take_line(line);
@@ -63,7 +64,10 @@ pub(in crate::check) fn parse_status(text: &str) -> Vec<Pair> {
 
 /// The value of `key:value` in a line.
 fn value<'a>(line: &'a str, key: &str) -> Option<&'a str> {
-    line.split_whitespace().filter_map(|word| word.split_once(':')).find(|(name, _)| *name == key).map(|(_, v)| v)
+    line.split_whitespace()
+        .filter_map(|word| word.split_once(':'))
+        .find(|(name, _)| *name == key)
+        .map(|(_, v)| v)
 }
 
 /// A resource of `drbdadm status`.
@@ -105,7 +109,9 @@ impl Block {
         if let Some(state) = value(line, "replication").filter(|state| *state != "Established") {
             state.clone_into(&mut peer.connection);
         }
-        if let Some(disk) = value(line, "peer-disk").filter(|disk| peer.disk.is_empty() || *disk != "UpToDate") {
+        if let Some(disk) =
+            value(line, "peer-disk").filter(|disk| peer.disk.is_empty() || *disk != "UpToDate")
+        {
             disk.clone_into(&mut peer.disk);
         }
     }

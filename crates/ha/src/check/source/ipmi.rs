@@ -25,7 +25,8 @@ mod tests {
 
     #[test]
     fn a_supply_without_mains() {
-        let found = parse(include_str!("../../../fixtures/check/ipmi/sdr_type_power_supply.ps2_input_lost.txt"));
+        let found =
+            parse(include_str!("../../../fixtures/check/ipmi/sdr_type_power_supply.ps2_input_lost.txt"));
         let said: Vec<_> = found.iter().map(|s| (s.name.as_str(), s.reading.as_str())).collect();
         assert_eq!(said[1], ("PS2 Status", "Presence detected, Power Supply AC lost"));
         assert_eq!(said[2], ("PS Redundancy", "Redundancy Lost"));

@@ -37,7 +37,8 @@ mod tests {
     #[test]
     fn each_interface_has_its_switch() {
         let found = parse(include_str!("../../../fixtures/check/lldp/lldpctl.keyvalue.txt"));
-        let said: Vec<_> = found.iter().map(|(at, n)| (at.as_str(), n.chassis.as_str(), n.name.as_str())).collect();
+        let said: Vec<_> =
+            found.iter().map(|(at, n)| (at.as_str(), n.chassis.as_str(), n.name.as_str())).collect();
         assert_eq!(said, [("d1", "02:00:00:00:0a:01", "sw-a"), ("d2", "02:00:00:00:0b:01", "sw-b")]);
     }
 }

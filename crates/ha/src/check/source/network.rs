@@ -15,7 +15,8 @@ pub(in crate::check) struct Pings {
 /// # Errors
 /// One line, when they are not there.
 pub(in crate::check) fn parse_ping(text: &str) -> Result<Pings, String> {
-    let counts = text.lines().find(|line| line.contains("packets transmitted")).ok_or("no statistics in it")?;
+    let counts =
+        text.lines().find(|line| line.contains("packets transmitted")).ok_or("no statistics in it")?;
     let count = |part: Option<&str>| -> Option<u32> { part?.split_whitespace().next()?.parse().ok() };
     let mut parts = counts.split(',');
     let (sent, answered) = (count(parts.next()), count(parts.next()));

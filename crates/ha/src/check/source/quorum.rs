@@ -71,7 +71,8 @@ mod tests {
         let found = parse(include_str!("../../../fixtures/check/pacemaker/corosync-quorumtool.qdevice.txt"));
         assert_eq!((found.is_quorate, found.expected, found.has_third_vote), (Some(true), Some(3), true));
         assert_eq!(found.members, ["n1", "n2", "Qdevice"]);
-        let found = parse(include_str!("../../../fixtures/check/pacemaker/corosync-quorumtool.no-quorum.txt"));
+        let found =
+            parse(include_str!("../../../fixtures/check/pacemaker/corosync-quorumtool.no-quorum.txt"));
         assert_eq!((found.is_quorate, found.total, found.has_third_vote), (Some(false), Some(1), false));
     }
 }

@@ -56,8 +56,9 @@ mod tests {
 
     #[test]
     fn a_battery_that_failed_and_a_drive_that_is_degraded() {
-        let found =
-            parse_controllers(include_str!("../../../fixtures/check/hwraid/ssacli_ctrl_all_show_status.battery-failed.txt"));
+        let found = parse_controllers(include_str!(
+            "../../../fixtures/check/hwraid/ssacli_ctrl_all_show_status.battery-failed.txt"
+        ));
         let expected = Controller {
             name: "Smart Array P440ar in Slot 0 (Embedded)".into(),
             status: "OK".into(),
@@ -65,7 +66,9 @@ mod tests {
             battery: "Failed (Replace Batteries)".into(),
         };
         assert_eq!(found, [expected]);
-        let drives = parse_drives(include_str!("../../../fixtures/check/hwraid/ssacli_ld_all_show_status.degraded.txt"));
+        let drives = parse_drives(include_str!(
+            "../../../fixtures/check/hwraid/ssacli_ld_all_show_status.degraded.txt"
+        ));
         assert_eq!(drives[0].name, "logicaldrive 1 (279.37 GB, RAID 1)");
         assert_eq!(drives[0].status, "Interim Recovery Mode");
     }
