@@ -41,7 +41,9 @@ impl Lab {
         let device = format!(
             "Fence Device {{\n  Name = board\n  Agent = {agent}\n  Retries = 0\n  Timeout = 60\n{options}}}\n"
         );
-        fs::write(dir.path().join("dir.conf"), format!("{REST}{device}"))?;
+        // What is tried is recorded in the Working Directory.
+        let rest = REST.replace("/tmp", &dir.path().display().to_string());
+        fs::write(dir.path().join("dir.conf"), format!("{rest}{device}"))?;
         Ok(Self { dir })
     }
 
@@ -67,6 +69,14 @@ impl Lab {
         ensure!(said.code == Some(code) && said.text.contains(text), "want {code} and “{text}”: {said:?}");
         Ok(())
     }
+
+    /// Runs `holdfast ha check` for fencing alone and wants this exit code and text. This machine's own cluster is not asked.
+    fn check(&self, code: i32, text: &str) -> Result<()> {
+        let root = self.dir.path().display().to_string();
+        let said = self.run("ha", &["check", "--only", "stonith", "--root", &root])?;
+        ensure!(said.code == Some(code) && said.text.contains(text), "want {code} and “{text}”: {said:?}");
+        Ok(())
+    }
 }
 
 #[test]
@@ -85,6 +95,7 @@ fn a_machine_is_switched_off_by_its_board() -> Result<()> {
     ensure!(!machine.wait()?.success(), "what ran there was killed");
     lab.fence(&["a", "--yes"], 0, "Result:   off: it was off before")?;
     lab.fence(&["a", "--test"], 0, "it is off already")?;
+    lab.check(0, "OK           stonith.tested a  holdfast ha fence --test at ")?;
     ensure!(board.switched() == 1, "switched {} times", board.switched());
     Ok(())
 }
@@ -113,8 +124,12 @@ fn a_board_that_refuses_or_is_gone_leaves_it_unknown() -> Result<()> {
     ensure!(board.is_on()? && board.switched() == 0, "it was switched with a wrong password");
 
     let lab = Lab::new("fence_ipmilan", &board.options())?;
+    lab.check(1, "WARNING      stonith.tested a  never seen to work")?;
+    lab.fence(&["a", "--test"], 0, "Status:   on")?;
+    lab.check(0, "Z: worked")?;
     drop(board);
-    lab.fence(&["a", "--test"], 3, "Status:   unknown: ")
+    lab.fence(&["a", "--test"], 3, "Status:   unknown: ")?;
+    lab.check(2, "Z: failed")
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod away;
 mod back;
 mod catalog;
 mod centres;
+mod check;
 mod config;
 mod console;
 mod copy;

@@ -25,7 +25,7 @@ pub(super) struct Peer {
 pub(super) struct Expectations {
     pub(super) peers: Vec<Peer>,
     /// Names of checks that may not be `not present`.
-    pub(super) required: Vec<String>,
+    pub(super) required: Vec<&'static str>,
     /// Whether a standby of PostgreSQL's own is the second copy of the catalog.
     pub(super) catalog_replicates: bool,
     /// Nodes that must be fenceable: the other ones of this machine's cluster.
@@ -77,9 +77,9 @@ impl Expectations {
         Ok(expected)
     }
 
-    fn require(&mut self, name: &str) {
-        if !self.required.iter().any(|one| one == name) {
-            self.required.push(name.to_owned());
+    fn require(&mut self, name: &'static str) {
+        if !self.required.contains(&name) {
+            self.required.push(name);
         }
     }
 }
@@ -101,7 +101,7 @@ mod tests {
         let (own, other) = (&config.nodes[0], &config.nodes[1]);
         let expected = Expectations::of(&config, &own.name).unwrap();
         assert_eq!(expected.required, ["drbd", "quorum", "cluster", "stonith", "link", "clock"]);
-        assert_eq!(expected.fenced, [other.name.clone()]);
+        assert_eq!(expected.fenced, std::slice::from_ref(&other.name));
         let address = other.replication_address.unwrap().ip().to_string();
         assert_eq!(
             (expected.peers[0].name.as_str(), expected.peers[0].address.as_str()),
@@ -115,7 +115,7 @@ mod tests {
         let config = load(include_str!("../../../../docs/examples/patroni.conf"));
         let expected = Expectations::of(&config, &config.nodes[0].name).unwrap();
         assert!(expected.catalog_replicates && expected.fenced.is_empty());
-        assert!(!expected.required.contains(&"drbd".to_owned()));
+        assert!(!expected.required.contains(&"drbd"));
     }
 
     #[test]

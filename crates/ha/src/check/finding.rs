@@ -6,6 +6,47 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 
+/// The checks by their names, each group before its members.
+const CHECKS: &[&str] = &[
+    "raid",
+    "raid.volume",
+    "raid.disk",
+    "raid.cache",
+    "raid.battery",
+    "raid.controller",
+    "bond",
+    "bond.switches",
+    "power",
+    "link",
+    "link.dedicated",
+    "link.round-trip",
+    "drbd",
+    "drbd.connection",
+    "drbd.disk",
+    "drbd.role",
+    "drbd.protocol",
+    "quorum",
+    "quorum.links",
+    "cluster",
+    "cluster.node",
+    "cluster.resource",
+    "stonith",
+    "stonith.tested",
+    "clock",
+    "postgresql",
+    "director",
+    "configuration",
+];
+
+/// The check, or group of checks, of a name.
+///
+/// # Errors
+/// What names there are.
+pub(super) fn check_name(text: &str) -> Result<&'static str, String> {
+    let known = CHECKS.iter().find(|name| **name == text).copied();
+    known.ok_or_else(|| format!("there are: {}", CHECKS.join(", ")))
+}
+
 /// How a thing is. Never better than what was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -63,7 +104,10 @@ impl Finding {
         evidence: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self { check, subject: subject.into(), verdict, evidence: evidence.into(), remedy: remedy.into() }
+        // What switches and programs say of themselves goes to a terminal.
+        let plain = |text: String| text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let (subject, evidence) = (plain(subject.into()), plain(evidence.into()));
+        Self { check, subject, verdict, evidence, remedy: remedy.into() }
     }
 
     pub(super) fn ok(check: &'static str, subject: impl Into<String>, evidence: impl Into<String>) -> Self {
@@ -88,11 +132,23 @@ impl Finding {
 }
 
 /// What is required must be there: where it is not present, that is critical.
-pub(super) fn require(findings: &mut [Finding], required: &[String]) {
+pub(super) fn require(findings: &mut Vec<Finding>, required: &[&'static str]) {
     for finding in findings.iter_mut().filter(|finding| finding.verdict == Verdict::NotPresent) {
         if required.iter().any(|name| covers(name, finding.check)) {
             finding.verdict = Verdict::Critical;
             finding.evidence = format!("required, but not present: {}", finding.evidence);
+        }
+    }
+    for name in required {
+        if !findings.iter().any(|finding| covers(name, finding.check)) {
+            let evidence = "required, but not present: there is nothing that it could be seen by";
+            findings.push(Finding::new(
+                Verdict::Critical,
+                name,
+                "",
+                evidence,
+                "see docs/ha-check.md for what it reads",
+            ));
         }
     }
 }
@@ -183,11 +239,21 @@ mod tests {
     #[test]
     fn what_is_required_and_not_there_is_critical() {
         let mut findings = found(&[Verdict::NotPresent, Verdict::Ok]);
-        require(&mut findings, &["rai".into(), "bond".into()]);
+        require(&mut findings, &["bond"]);
         assert_eq!(findings[0].verdict, Verdict::NotPresent);
-        require(&mut findings, &["raid".into()]);
+        assert_eq!((findings[2].check, findings[2].verdict), ("bond", Verdict::Critical));
+        require(&mut findings, &["raid", "bond"]);
         assert_eq!(findings[0].verdict, Verdict::Critical);
         assert_eq!(findings[0].evidence, "required, but not present: seen");
-        assert_eq!(findings[1].verdict, Verdict::Ok);
+        assert_eq!((findings[1].verdict, findings.len()), (Verdict::Ok, 3));
+    }
+
+    #[test]
+    fn checks_have_names_and_evidence_no_control_characters() {
+        assert_eq!(check_name("raid.battery"), Ok("raid.battery"));
+        assert!(check_name("rai").unwrap_err().starts_with("there are: raid, raid.volume, "));
+        assert!(covers("raid", "raid.disk") && covers("raid.disk", "raid.disk"));
+        assert!(!covers("rai", "raid.disk") && !covers("raid.disk", "raid"));
+        assert_eq!(Finding::ok("bond", "", "sw\u{1b}[2J").evidence, "sw [2J");
     }
 }

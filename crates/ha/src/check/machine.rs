@@ -185,7 +185,7 @@ async fn call(path: &Path, arguments: &[&str], limit: Duration) -> Ran {
         kill();
         status
     };
-    let talk = async { tokio::join!(ended, keep(output), keep(complaint)) };
+    let talk = Box::pin(async { tokio::join!(ended, keep(output), keep(complaint)) });
     match tokio::time::timeout(limit, talk).await {
         Err(_) => {
             kill();

@@ -26,7 +26,7 @@ use crate::output::say;
 use crate::render;
 use collect::{Configuration, Scene};
 use expect::{Expectations, Peer, ROUND_TRIP_MS};
-use finding::{Summary, covers, require};
+use finding::{Summary, check_name, covers, require};
 use machine::{Installed, Machine};
 
 /// What it does, for its help.
@@ -65,11 +65,11 @@ pub struct Args {
     #[arg(long, value_name = "ADDRESS", conflicts_with = "topology")]
     peer: Vec<std::net::IpAddr>,
     /// Checks that may not be `not present`, with commas: raid, bond, power, link, drbd, …
-    #[arg(long, value_name = "CHECKS", value_delimiter = ',')]
-    require: Vec<String>,
+    #[arg(long, value_name = "CHECKS", value_delimiter = ',', value_parser = check_name)]
+    require: Vec<&'static str>,
     /// Show and count only these checks, with commas
-    #[arg(long, value_name = "CHECKS", value_delimiter = ',')]
-    only: Vec<String>,
+    #[arg(long, value_name = "CHECKS", value_delimiter = ',', value_parser = check_name)]
+    only: Vec<&'static str>,
     /// How old the last test of fencing may be, in days
     #[arg(long, value_name = "DAYS", default_value_t = 90)]
     fence_test_days: u32,

@@ -8,8 +8,11 @@ use tempfile::TempDir;
 
 use super::collect::{self, Configuration, Scene};
 use super::expect::{Expectations, Peer};
-use super::finding::{Finding, Verdict, require};
+use super::finding::{Finding, Verdict, check_name, covers, require};
 use super::machine::{Machine, Programs, Ran};
+
+const COROSYNC: &str =
+    "nodelist {\n  node {\n    ring0_addr: 10.99.0.11\n  }\n  node {\n    ring0_addr: 10.99.0.12\n  }\n}\n";
 
 /// Programs by the first word of a call and, where two calls of one differ, another word of it.
 #[derive(Default)]
@@ -51,6 +54,9 @@ fn check(root: &TempDir, programs: &Recorded, expected: Expectations) -> Vec<Fin
     };
     let mut findings = collect::all(&scene);
     require(&mut findings, &scene.expected.required);
+    for finding in &findings {
+        assert_eq!(check_name(finding.check), Ok(finding.check));
+    }
     findings
 }
 
@@ -88,11 +94,12 @@ fn a_machine_without_anything_has_nothing_that_is_well() {
 #[test]
 fn what_a_topology_expects_and_is_not_there_is_critical() {
     let root = tempfile::tempdir().unwrap();
-    let expected = Expectations { required: vec!["drbd".into(), "quorum".into()], ..Expectations::default() };
+    let expected =
+        Expectations { required: vec!["drbd", "quorum", "raid.battery"], ..Expectations::default() };
     let findings = check(&root, &Recorded::default(), expected);
     let critical: Vec<_> =
         findings.iter().filter(|one| one.verdict == Verdict::Critical).map(|one| one.check).collect();
-    assert_eq!(critical, ["drbd", "quorum"]);
+    assert_eq!(critical, ["drbd", "quorum", "raid.battery"]);
 }
 
 #[test]
@@ -107,7 +114,7 @@ fn a_whole_node_of_a_cluster() {
     );
     put(tree, "proc/drbd", include_str!("../../fixtures/check/drbd/proc-drbd.8.4.primary.txt"));
     put(tree, "dev/ipmi0", "");
-    put(tree, "etc/corosync/corosync.conf", "totem { }\n");
+    put(tree, "etc/corosync/corosync.conf", COROSYNC);
     let storcli = include_str!("../../fixtures/check/hwraid/storcli_call_show_all.ok.json");
     let programs = Recorded::default()
         .says("storcli64", &storcli.replace("RWTD", "RWBD"))
@@ -173,7 +180,7 @@ fn programs_that_fail_leave_it_unknown_with_their_words() {
     );
     put(tree, "dev/ipmi0", "");
     put(tree, "sys/bus/pci/devices/0000:03:00.0/class", "0x010400\n");
-    put(tree, "etc/corosync/corosync.conf", "totem { }\n");
+    put(tree, "etc/corosync/corosync.conf", COROSYNC);
     let programs = Recorded::default()
         .fails("ipmitool", 1, "Could not open device at /dev/ipmi0\n")
         .fails("drbdadm", 20, "drbdsetup: Permission denied\n")
@@ -202,6 +209,21 @@ fn programs_that_fail_leave_it_unknown_with_their_words() {
     assert_eq!(drbd.evidence, "drbdadm: exit code 20: drbdsetup: Permission denied");
     let switches = findings.iter().find(|finding| finding.check == "bond.switches").unwrap();
     assert_eq!(switches.remedy, "install the package lldpd");
+}
+
+#[test]
+fn a_corosync_that_nobody_has_set_up_is_not_present() {
+    let root = tempfile::tempdir().unwrap();
+    put(
+        root.path(),
+        "etc/corosync/corosync.conf",
+        "nodelist {\n  node {\n    ring0_addr: 127.0.0.1\n  }\n}\n",
+    );
+    let programs = Recorded::default().fails("corosync-quorumtool", 1, "Cannot initialize CMAP service\n");
+    let mut findings = check(&root, &programs, Expectations::default());
+    findings.retain(|finding| covers("quorum", finding.check) || covers("cluster", finding.check));
+    assert_eq!(said(&findings), ["not present quorum", "not present cluster"]);
+    assert!(findings[0].evidence.contains("names no other node"));
 }
 
 #[test]

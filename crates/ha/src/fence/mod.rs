@@ -32,6 +32,8 @@ Exit codes:
   2  wrong usage, or no confirmation could be asked for
   3  whether it is on or off cannot be told
 
+When it was tried, and whether it worked, is kept in the Working Directory for `holdfast ha check`.
+
 Examples:
   holdfast ha fence dc1-a --test               would it work? (after each change, and regularly)
   holdfast ha fence dc1-a                      switch it off, after a question
@@ -62,7 +64,8 @@ pub fn run(args: &Args) -> Result<Exit> {
     let config = configuration::load(&args.file.path)?;
     let instance = configuration::instance(&config, &args.instance)?;
     let device = configuration::fence_device(&config, instance)?;
-    let fencer = Fencer::new(device).with_context(|| format!("Fence Device \"{}\"", device.name))?;
+    let fencer = Fencer::new(device).with_context(|| format!("Fence Device \"{}\"", device.name));
+    let fencer = fencer.inspect_err(|_| remember(&config, args, false))?;
     say(Plan::new(instance, device, &fencer))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (exit, was_tried) = runtime.block_on(async {

@@ -3,20 +3,30 @@
 use super::{Configuration, Scene, output, without};
 use crate::check::finding::{Finding, Verdict};
 use crate::check::judge::{self, Tested};
-use crate::check::machine::Ran;
+use crate::check::machine::{Machine, Ran};
 use crate::check::source::fencing::{self, Event};
 use crate::check::source::{crm_mon, quorum as votes, rings};
 use crate::fence::record;
 
+const CONFIGURE: &str = "where Pacemaker moves the services: render and install its configuration";
+
+/// Whether Corosync is meant to run here, or why not. The file that Debian's package brings has one node, at 127.0.0.1.
+fn configured(machine: &Machine<'_>) -> Result<(), &'static str> {
+    let Some(text) = machine.word("etc/corosync/corosync.conf") else {
+        return Err("Corosync is not configured (/etc/corosync/corosync.conf)");
+    };
+    let nodes = text.lines().filter(|line| line.trim_start().starts_with("ring0_addr")).count();
+    if nodes == 1 {
+        Err("Corosync's configuration names no other node (/etc/corosync/corosync.conf)")
+    } else {
+        Ok(())
+    }
+}
+
 pub(super) fn quorum(scene: &Scene<'_>) -> Vec<Finding> {
     let machine = &scene.machine;
-    if !machine.has("etc/corosync/corosync.conf") {
-        let remedy = "where Pacemaker moves the services: render and install its configuration";
-        return vec![Finding::absent(
-            "quorum",
-            "Corosync is not configured (/etc/corosync/corosync.conf)",
-            remedy,
-        )];
+    if let Err(why) = configured(machine) {
+        return vec![Finding::absent("quorum", why, CONFIGURE)];
     }
     // Without quorum it ends with a failure and says all the same.
     let ran = machine.run("corosync-quorumtool", &["-s"]);
@@ -52,17 +62,16 @@ pub(super) fn pacemaker(scene: &Scene<'_>) -> Vec<Finding> {
     let mut tests = own_tests(scene);
     let mut targets = scene.expected.fenced.clone();
     targets.extend(instances(scene));
-    if !machine.has("etc/corosync/corosync.conf") {
-        let remedy = "where Pacemaker moves the services: render and install its configuration";
-        let mut found =
-            vec![Finding::absent("cluster", "Pacemaker is not configured on this machine", remedy)];
+    if let Err(why) = configured(machine) {
+        let mut found = vec![Finding::absent("cluster", why, CONFIGURE)];
         found.extend(fencing_of(scene, &tests, &targets));
         return found;
     }
     let ran = machine.run("crm_mon", &["-1", "--output-as=xml"]);
     let cluster = match &ran {
         Ran::Ended { code: 0, output, .. } => crm_mon::parse(output),
-        Ran::Ended { .. } | Ran::Missing | Ran::Failed(_) => Err(ran.trouble("crm_mon")),
+        Ran::Ended { output, .. } => Err(crm_mon::failure(output).unwrap_or_else(|| ran.trouble("crm_mon"))),
+        Ran::Missing | Ran::Failed(_) => Err(ran.trouble("crm_mon")),
     };
     let mut found = Vec::new();
     match cluster {

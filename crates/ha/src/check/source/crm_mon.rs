@@ -73,6 +73,13 @@ pub(in crate::check) fn parse(text: &str) -> Result<Cluster, String> {
     if complete && path.is_empty() { Ok(cluster) } else { Err("the cluster's state is cut short".to_owned()) }
 }
 
+/// What the program says of a failure of its own, in the same form.
+pub(in crate::check) fn failure(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once("<error>")?;
+    let (words, _) = rest.split_once("</error>")?;
+    Some(words.trim().to_owned())
+}
+
 fn name(element: &BytesStart<'_>) -> String {
     element.name().as_ref().to_owned()
 }
@@ -146,6 +153,13 @@ mod tests {
         let online: Vec<_> = found.nodes.iter().map(|node| (node.name.as_str(), node.is_online)).collect();
         assert_eq!(online, [("n1", true), ("n2", false)]);
         assert_eq!((found.fenced[0].target.as_str(), found.fenced[0].succeeded), ("n2", true));
+    }
+
+    #[test]
+    fn a_failure_in_its_own_words() {
+        let text = "<pacemaker-result>\n <status code=\"102\">\n <errors>\n <error>error: Could not connect</error>\n";
+        assert_eq!(failure(text).as_deref(), Some("error: Could not connect"));
+        assert_eq!(failure(include_str!("../../../fixtures/check/pacemaker/crm_mon.healthy.xml")), None);
     }
 
     #[test]

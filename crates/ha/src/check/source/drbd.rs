@@ -33,7 +33,8 @@ fn line_of_proc(line: &str) -> Option<Pair> {
             _ => {}
         }
     }
-    (!pair.connection.is_empty()).then_some(pair)
+    // A device that is not up is none.
+    (!matches!(pair.connection.as_str(), "" | "Unconfigured")).then_some(pair)
 }
 
 fn halves(text: &str) -> (String, String) {
@@ -170,6 +171,7 @@ mod tests {
             ],
         );
         check(&parse_proc("version: 9.2.1 (api:2/proto:86-122)\nTransports (api:18):\n"), &[]);
+        check(&parse_proc(" 0: cs:Unconfigured\n"), &[]);
     }
 
     #[test]

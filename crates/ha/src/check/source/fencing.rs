@@ -50,7 +50,7 @@ mod tests {
             succeeded: true,
             at: "2026-11-23T15:57:04Z".parse().unwrap(),
         };
-        assert_eq!(parse_history(text), [expected.clone()]);
+        assert_eq!(parse_history(text), [expected]);
         let text = text.replace("successful", "failed").replace("04Z", "04 +01:00");
         let failed = &parse_history(&text)[0];
         assert!(!failed.succeeded && failed.at == "2026-11-23T14:57:04Z".parse().unwrap());
