@@ -230,3 +230,16 @@ fn findings_do_not_show_secrets() {
     assert!(shown.contains("Shared Secret") && shown.contains("Superuser Password"), "{shown}");
     assert!(!shown.contains("heim"), "{shown}");
 }
+
+#[test]
+fn the_examples_of_the_documentation_have_no_findings() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples");
+    let mut count = 0;
+    for file in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if file.extension().is_some_and(|extension| extension == "conf") {
+            assert_eq!(findings(&std::fs::read_to_string(&file).unwrap()), "", "{}", file.display());
+            count += 1;
+        }
+    }
+    assert!(count >= 4, "{count} examples");
+}

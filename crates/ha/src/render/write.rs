@@ -6,13 +6,14 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use rustix::io::Errno;
 
 use crate::plan::{Content, Tree};
 
 /// By this file a directory is known to be ours: another one is never replaced.
 const MARK: &str = ".holdfast-rendered";
 
-/// Replaces the directory: everything is written and synced beside it, then the names change places.
+/// Replaces the directory: everything is written and synced beside it, then both change places.
 pub(super) fn replace(output: &Path, tree: &Tree) -> Result<()> {
     let parent = match output.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -21,23 +22,35 @@ pub(super) fn replace(output: &Path, tree: &Tree) -> Result<()> {
     let name = output.file_name().with_context(|| format!("{} has no name", output.display()))?;
     check(output)?;
     let beside = |what: &str| -> PathBuf { parent.join(format!(".{}.{what}", name.to_string_lossy())) };
-    let (new, old) = (beside("holdfast-new"), beside("holdfast-old"));
+    let new = beside("holdfast-new");
     remove(&new)?;
     write(&new, tree).inspect_err(|_| drop(fs::remove_dir_all(&new)))?;
-    let replaces = output.exists();
-    if replaces {
-        remove(&old)?;
-        fs::rename(output, &old).with_context(|| format!("move {} away", output.display()))?;
-    }
-    if let Err(error) = fs::rename(&new, output) {
-        if replaces {
-            // What was there before is better than nothing.
-            let _ = fs::rename(&old, output);
-        }
-        return Err(error).with_context(|| format!("put {} in place", output.display()));
-    }
+    put_in_place(&new, output, &beside("holdfast-old"))
+        .with_context(|| format!("put {} in place", output.display()))?;
     sys::fsync_dir(parent).with_context(|| format!("sync {}", parent.display()))?;
-    remove(&old)
+    // After an exchange the former directory has the new one's name.
+    remove(&new)
+}
+
+/// One moment the former directory is there, the next one the new: both names are exchanged. File systems that cannot do that
+/// (NFS) have a moment without any.
+fn put_in_place(new: &Path, output: &Path, aside: &Path) -> Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    if !output.exists() {
+        return Ok(fs::rename(new, output)?);
+    }
+    match renameat_with(CWD, new, CWD, output, RenameFlags::EXCHANGE) {
+        Err(Errno::INVAL | Errno::NOSYS) => {}
+        result => return Ok(result?),
+    }
+    remove(aside)?;
+    fs::rename(output, aside)?;
+    if let Err(error) = fs::rename(new, output) {
+        // What was there before is better than nothing.
+        let _ = fs::rename(aside, output);
+        return Err(error.into());
+    }
+    remove(aside)
 }
 
 fn check(output: &Path) -> Result<()> {
