@@ -2,6 +2,9 @@
 //!
 //! In a domain move, in this order: DRBD's promotion, file systems, PostgreSQL, the Storage Daemon, the Director's promotion,
 //! floating addresses. Without a Director the addresses come up before the servers behind them.
+//!
+//! An agent has 30 seconds to answer, and more where its metadata say so: machines under full load, and emulated ones, were seen to
+//! take 20 for what is nothing otherwise, and an agent that is only slow must not cost a service its place.
 
 use conf::topology::{Catalog, Director, Domain, FenceAction, Node, Storage};
 
@@ -286,12 +289,12 @@ fn director_instance(director: &Director) -> Primitive {
         .parameter("config", &director.config_file)
         .parameter("user", &director.user)
         .parameter("group", &director.group)
-        .monitor(2, 20, Some(Role::Promoted))
-        .monitor(5, 20, Some(Role::Unpromoted))
+        .monitor(2, 30, Some(Role::Promoted))
+        .monitor(5, 30, Some(Role::Unpromoted))
         .action("start", 60)
         .action("promote", 60)
         .action("demote", 60)
-        .action("notify", 20)
+        .action("notify", 30)
         .action("stop", 120)
 }
 
@@ -301,7 +304,7 @@ fn storage(storage: &Storage) -> Primitive {
         .parameter("config", &storage.config_file)
         .parameter("user", &storage.user)
         .parameter("group", &storage.group)
-        .monitor(10, 20, None)
+        .monitor(10, 30, None)
         .action("start", 60)
         .action("stop", 120)
 }
@@ -323,7 +326,7 @@ fn addresses(plan: &Plan<'_>, domain: &Domain) -> Vec<Primitive> {
             if let Some(interface) = interface {
                 primitive = primitive.parameter("nic", interface);
             }
-            primitive.monitor(10, 20, None).action("start", 20).action("stop", 20)
+            primitive.monitor(10, 30, None).action("start", 30).action("stop", 30)
         })
         .collect()
 }
