@@ -1,6 +1,6 @@
 //! Tapes in files, behind a disk changer: the Storage Daemon's way with tapes, without a drive. `tests/tape` has drives.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use holdfast_tests::{NOTICE, clear_restored, compare_restored, expect_good, our_site, plain_tree, scratch};
@@ -93,4 +93,59 @@ fn what_a_killed_daemon_leaves_on_a_tape_is_not_overwritten() -> Result<()> {
     let used = site.sql("SELECT VolumeName, VolStatus FROM Media WHERE VolBytes > 100000")?;
     ensure!(used == [["LB0001", "Append"]], "{used:?}");
     site.finish()
+}
+
+#[test]
+fn tapes_of_a_drive_without_a_changer_are_asked_for() -> Result<()> {
+    let dir = scratch()?;
+    let tree = dir.path().join("tree");
+    plain_tree(&tree, 40, 50_000)?;
+    let lone = resources(1_500_000).replace("Storage = Lib", "Storage = Drive");
+    let site = our_site().lone_drive().extra(lone).tree(&tree).start()?;
+    for name in ["T1", "T2"] {
+        std::fs::write(site.tape_in_drive(), "")?;
+        let said = site.console(&[&format!("label volume={name} pool=Lib storage=Drive slot=0 drive=0")])?;
+        ensure!(said.contains("3000 OK label. VolBytes="), "{said}");
+        site.console(&["unmount storage=Drive"])?;
+        std::fs::rename(site.tape_in_drive(), shelf(&site, name))?;
+        site.console(&["mount storage=Drive"])?;
+    }
+    // The Director would rather have the first; what is in the drive is taken.
+    std::fs::rename(shelf(&site, "T2"), site.tape_in_drive())?;
+    let id = site.run("run job=InLib level=Full yes")?;
+    change(&site, "append", "T2", "T1")?;
+    expect_good(&site.wait_job(id, wait::JOB)?)?;
+    let used = site.sql("SELECT VolumeName FROM JobMedia JOIN Media USING (MediaId) ORDER BY JobMediaId")?;
+    ensure!(used == [["T2"], ["T1"]], "{used:?}");
+    let command = format!(
+        "restore jobid={id} client=kit-fd storage=Drive where={} all done yes",
+        site.restored().display()
+    );
+    let id = site.run(&command)?;
+    change(&site, "read", "T1", "T2")?;
+    change(&site, "read", "T2", "T1")?;
+    expect_good(&site.wait_job(id, wait::JOB)?)?;
+    compare_restored(&site, &tree)?.expect_equal()?;
+    site.finish()
+}
+
+/// A tape that is not in the drive.
+fn shelf(site: &Site, name: &str) -> PathBuf {
+    site.dir().join(format!("shelf-{name}"))
+}
+
+/// Waits until a job asks for a tape, and puts it into the drive in the place of another.
+fn change(site: &Site, for_what: &str, from: &str, to: &str) -> Result<()> {
+    let asked = format!("Please mount {for_what} Volume \"{to}\"");
+    wait::until(&asked, wait::JOB, || {
+        let log = std::fs::read_to_string(site.dir().join("log/jobs.log")).unwrap_or_default();
+        Ok(log.contains(&asked).then_some(()))
+    })?;
+    let said = site.console(&["unmount storage=Drive"])?;
+    ensure!(said.contains("unmounted"), "{said}");
+    std::fs::rename(site.tape_in_drive(), shelf(site, from))?;
+    std::fs::rename(shelf(site, to), site.tape_in_drive())?;
+    let said = site.console(&["mount storage=Drive"])?;
+    ensure!(said.contains(&format!("is mounted with Volume \"{to}\"")), "{said}");
+    Ok(())
 }

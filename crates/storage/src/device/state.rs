@@ -272,7 +272,9 @@ impl Device {
     #[must_use]
     pub fn is_at_work(&self) -> bool {
         let state = self.state();
-        state.appenders.iter().any(|r| r.is_writing) || !state.readers.is_empty()
+        // A job that reads waits, too, until the tape is put into a drive that no changer feeds.
+        let is_reading = state.reading.is_some() || self.is_fed || !self.kind.is_tape();
+        state.appenders.iter().any(|r| r.is_writing) || (!state.readers.is_empty() && is_reading)
     }
 
     /// The Volume mounted for appending.

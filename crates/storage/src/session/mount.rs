@@ -20,7 +20,7 @@ use crate::ledger::{StateFileError, VolumeState};
 use crate::text::{unix_now, unix_now_us};
 
 /// Longest wait for an operator: Bacula's nine waits of one hour, doubled up to a day.
-const OPERATOR_WAIT_MAX: Duration = Duration::from_secs((1 + 2 + 4 + 8 + 16 + 4 * 24) * 3600);
+pub(super) const OPERATOR_WAIT_MAX: Duration = Duration::from_secs((1 + 2 + 4 + 8 + 16 + 4 * 24) * 3600);
 
 /// Why no Volume could be mounted.
 #[derive(Debug, thiserror::Error)]
@@ -82,10 +82,17 @@ impl Mounting<'_> {
     /// are waited for. So a job whose Director is away keeps no other from the drive.
     pub(crate) fn mount(&self, left: Option<u64>) -> Result<MountedNow, MountError> {
         let mut search = Search::new(self.finding(), left, self.reserved_volume(left));
+        if left.is_some() && self.device.kind.is_tape() {
+            self.note_waiting();
+        }
         let asked = Instant::now();
         let mut out_of_reach = Vec::new();
         loop {
             self.check_stop()?;
+            if self.is_kept_out() {
+                self.device.wait_changed(Duration::from_secs(1));
+                continue;
+            }
             let events = self.device.state().events;
             search.want(self.in_drive());
             match self.try_once(&mut search, &out_of_reach)? {
@@ -131,6 +138,19 @@ impl Mounting<'_> {
                 Step::Nothing => return Ok(Attempt::Nothing),
             }
         }
+    }
+
+    /// The tape is full: until there is another one, the drive may be used by an operator.
+    fn note_waiting(&self) {
+        let mut state = self.device.state();
+        if let Some(own) = state.appenders.iter_mut().find(|r| r.session == self.job.session) {
+            own.is_writing = false;
+        }
+    }
+
+    /// Whether an operator has the drive, to change the tape.
+    fn is_kept_out(&self) -> bool {
+        self.device.kind.is_tape() && self.device.state().blocked == Some(Blocked::Unmounted)
     }
 
     fn check_stop(&self) -> Result<(), MountError> {
@@ -403,7 +423,16 @@ impl Mounting<'_> {
     /// Asks the operator and waits until something happens.
     fn ask_operator(&self, text: &str, why: Blocked, since: Instant, events: u64) -> Result<(), MountError> {
         self.job.outbox.message(Kind::Mount, text);
-        self.device.state().blocked = Some(why);
+        {
+            let _right = self.device.lock_mounting();
+            if self.device.kind.is_tape() && !self.device.is_at_work() {
+                self.device.let_go();
+            }
+            let mut state = self.device.state();
+            if state.blocked != Some(Blocked::Unmounted) {
+                state.blocked = Some(why);
+            }
+        }
         self.job.set_status(JobPhase::Waiting, JobStatus::WaitMedia);
         let until = Instant::now() + self.device.config.volume_poll_interval.max(Duration::from_secs(1));
         while Instant::now() < until && self.device.state().events == events {

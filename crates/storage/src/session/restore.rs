@@ -23,7 +23,7 @@ use volume::{
 };
 use wire::Signal;
 
-use self::open::{Source, open};
+use self::open::Source;
 use super::client::{ClientError, expect, hear_out, recv_line};
 use super::mount::chain;
 use super::seen::Seen;
@@ -244,10 +244,7 @@ impl<'a> Session<'a> {
         };
         let slot = known.or(volume.slot).unwrap_or(0);
         let (device, path) = self.find_file(volume);
-        let opened = match self.load(&volume.name, slot)? {
-            Ok(_right) => open(&device, &path, &volume.name),
-            Err(error) => Err(chain(&error)),
-        };
+        let opened = self.bring(volume, slot, &device, &path)?;
         let mut reader = match opened {
             Ok(reader) => reader,
             Err(why) => {
@@ -260,7 +257,13 @@ impl<'a> Session<'a> {
             .outbox
             .message(Kind::Info, &format!("Ready to read from volume \"{}\" on {on}.", volume.name));
         volume.name.clone_into(&mut self.job.state().volume);
-        self.device.state().reading = Some(volume.name.clone());
+        {
+            let mut state = self.device.state();
+            state.reading = Some(volume.name.clone());
+            if matches!(state.blocked, Some(crate::device::Blocked::NeedsMount { .. })) {
+                state.blocked = None;
+            }
+        }
         self.tracks.clear();
         let end = self.read_blocks(&mut reader, &volume.name)?;
         self.job.outbox.message(

@@ -197,6 +197,9 @@ Pool {{ Name = Scratch; Pool Type = Backup }}
     if d.library {
         text.push_str(&library::director(site));
     }
+    if d.lone_drive {
+        text.push_str(&library::drive_of_director(site));
+    }
     text.push_str(&cluster(site));
     if d.own_files {
         let _ = writeln!(text, "@{EXTRA}");
@@ -319,6 +322,9 @@ Messages {{ Name = Standard; director = kit-dir = all }}
     }
     if site.description.library {
         text.push_str(&library::storage(site));
+    }
+    if site.description.lone_drive {
+        text.push_str(&library::drive_of_storage(site));
     }
     Ok(text)
 }

@@ -68,6 +68,7 @@ pub(crate) struct Description {
     pub(crate) managed: bool,
     pub(crate) library: bool,
     pub(crate) virtual_tapes: bool,
+    pub(crate) lone_drive: bool,
     pub(crate) far: Option<(Vec<String>, Line)>,
 }
 
@@ -133,6 +134,14 @@ impl Builder {
     pub const fn library_of_tapes(mut self) -> Self {
         self.0.virtual_tapes = true;
         self.library()
+    }
+
+    /// Gives the Storage Daemon a drive for virtual tapes without a changer, which the Director has as the Storage `Drive`. The tape in it is
+    /// [`Site::tape_in_drive`].
+    #[must_use]
+    pub const fn lone_drive(mut self) -> Self {
+        self.0.lone_drive = true;
+        self
     }
 
     /// Adds a second Storage Daemon, and who makes it. The Director has it as the Storage `Far` with a Pool `Far` whose Volumes are

@@ -15,6 +15,12 @@ const SLOTS: u32 = 6;
 const MEDIA_TYPE: &str = "Library";
 
 impl Site {
+    /// The tape in the drive without a changer.
+    #[must_use]
+    pub fn tape_in_drive(&self) -> PathBuf {
+        self.dir().join("drive")
+    }
+
     /// Folder of the changer: `slot1` …, `loaded0` …, `barcodes`.
     #[must_use]
     pub fn library(&self) -> PathBuf {
@@ -55,6 +61,24 @@ pub(super) fn director(site: &Site) -> String {
     format!(
         "Storage {{ Name = Lib; Address = {address}; SDPort = {port}; Password = \"storage-password\"; Device = LibChanger; \
          Media Type = {MEDIA_TYPE}; Autochanger = yes; Maximum Concurrent Jobs = 10 }}\n"
+    )
+}
+
+/// The Director's Storage `Drive`.
+pub(super) fn drive_of_director(site: &Site) -> String {
+    let (address, port) = (site.address_of(Role::Storage.word()), Role::Storage.port());
+    format!(
+        "Storage {{ Name = Drive; Address = {address}; SDPort = {port}; Password = \"storage-password\"; Device = LoneDrive; \
+         Media Type = Lone }}\n"
+    )
+}
+
+/// The drive without a changer.
+pub(super) fn drive_of_storage(site: &Site) -> String {
+    format!(
+        "Device {{ Name = LoneDrive; Device Type = VTape; Media Type = Lone; Archive Device = \"{}\"; LabelMedia = no; \
+         AutomaticMount = yes; RemovableMedia = yes; AlwaysOpen = yes; Random Access = no; Volume Poll Interval = 5 minutes }}\n",
+        site.tape_in_drive().display()
     )
 }
 
