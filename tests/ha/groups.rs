@@ -15,7 +15,7 @@ fn group() -> Builder {
 }
 
 /// The Storages on whose Volumes a job is.
-fn storages(site: &Site, job: u32) -> Result<Vec<String>> {
+pub(crate) fn storages(site: &Site, job: u32) -> Result<Vec<String>> {
     let rows = site.sql(&format!(
         "SELECT DISTINCT Storage.Name FROM JobMedia JOIN Media ON Media.MediaId = JobMedia.MediaId \
          JOIN Storage ON Storage.StorageId = Media.StorageId WHERE JobId = {job} ORDER BY Storage.Name"
@@ -23,7 +23,7 @@ fn storages(site: &Site, job: u32) -> Result<Vec<String>> {
     Ok(rows.into_iter().flatten().collect())
 }
 
-fn wait_checkpoint(held: &Held) -> Result<()> {
+pub(crate) fn wait_checkpoint(held: &Held) -> Result<()> {
     wait::until("a checkpoint in the catalog", wait::START, || {
         let rows = held.site.sql("SELECT count(*) FROM File WHERE JobId = 1")?;
         Ok((rows[0][0].parse::<usize>()? >= SURELY_SENT).then_some(()))
@@ -40,7 +40,7 @@ fn loses_its_storage(builder: Builder) -> Result<Held> {
 }
 
 /// Waits at the gate for the attempt that has taken the job on. The client of the one before has ended by then.
-fn next_attempt(held: &Held) -> Result<OpenGate> {
+pub(crate) fn next_attempt(held: &Held) -> Result<OpenGate> {
     wait::until("the next attempt", wait::JOB, || {
         let rows = held.site.sql("SELECT count(*) FROM hf_attempt WHERE JobId = 1")?;
         Ok((rows[0][0] != "1").then_some(()))

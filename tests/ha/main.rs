@@ -22,6 +22,7 @@ mod random;
 mod readback;
 mod required;
 mod restore;
+mod scattered;
 mod status;
 mod takeover;
 mod two_directors;

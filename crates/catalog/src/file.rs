@@ -268,6 +268,21 @@ pub fn count(r: &ReadTx<'_>, job: JobId) -> Result<u64> {
     Ok(r.scalar("SELECT count(*) FROM File WHERE JobId = ?1", params![job])?.unwrap_or(0))
 }
 
+/// The FileIndexes that a job has rows of, those of objects too, as ranges from first to last in ascending order.
+///
+/// # Errors
+/// Those of the database.
+pub fn ranges(r: &ReadTx<'_>, job: JobId) -> Result<Vec<(FileIndex, FileIndex)>> {
+    r.all(
+        "SELECT MIN(Number), MAX(Number) FROM (SELECT Number, Number - ROW_NUMBER() OVER (ORDER BY Number) AS Run FROM \
+         (SELECT FileIndex AS Number FROM File WHERE JobId = ?1 AND FileIndex > 0 \
+          UNION SELECT FileIndex FROM RestoreObject WHERE JobId = ?1 AND FileIndex > 0) Numbers) Runs \
+         GROUP BY Run ORDER BY 1",
+        params![job],
+        |row| Ok((row.at(0)?, row.at(1)?)),
+    )
+}
+
 /// Full names, raw bytes, of the files that these FileIndexes stand for in a session on the Volumes, at most `limit`.
 ///
 /// # Errors

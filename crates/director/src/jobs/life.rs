@@ -204,7 +204,7 @@ async fn unless_wished(job: &Job, part: impl Future<Output = Result<(), Fail>>) 
     }
 }
 
-fn canceled(wish: Wish) -> Fail {
+pub(super) fn canceled(wish: Wish) -> Fail {
     let status = if wish == Wish::Stop { JobStatus::Incomplete } else { JobStatus::Canceled };
     Fail { status, text: String::new() }
 }

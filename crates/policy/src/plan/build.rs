@@ -161,6 +161,7 @@ impl<'a> Builder<'a> {
                 spawned_max: job.maximum_spawned_jobs,
                 skip_copied: copy_to.is_some(),
                 purge_original: job.purge_migration_job,
+                part_end: None,
             })),
         })
     }

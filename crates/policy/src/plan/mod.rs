@@ -528,6 +528,9 @@ pub struct ControlPlan {
     /// Nothing is done where a good copy is in the Pool already (`Copy Pool`: the job may be asked for more than once).
     #[serde(default)]
     pub skip_copied: bool,
+    /// The last file of what is read now, where more of the original lies on another Storage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_end: Option<i32>,
 }
 
 /// `Selection Type` and `Selection Pattern`.

@@ -13,7 +13,7 @@ use super::super::machine::Step;
 use super::super::outcome::Wish;
 use super::super::session::Fail;
 use super::written::Writing;
-use super::{run, written};
+use super::{part, run, written};
 use crate::handle::Director;
 use crate::peer::chain;
 use catalog::attempt::AttemptRow;
@@ -83,6 +83,11 @@ pub(crate) async fn adopt(
     }
     course.reached.copy = Some(writing);
     Box::pin(run::follow(director, job, course.attempt, &mut course.reached)).await;
+    if part::turn(director, job, course.attempt, &mut course.reached).await? {
+        // The next part is read by an attempt of this Director's own.
+        job.step(&Step::FailOver);
+        return Ok(Left::Anew);
+    }
     Ok(Left::Ended)
 }
 

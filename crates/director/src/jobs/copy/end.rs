@@ -148,6 +148,7 @@ fn ending_of(job: &Job, course: &Course, mut control: Ending, writing: &Writing)
         migrate: (plan.job_type == JobType::Migrate)
             .then(|| plan.control().is_some_and(|control| control.purge_original)),
         is_rerun: writing.rerun.is_some(),
+        is_part: plan.control().is_some_and(|control| control.part_end.is_some()),
         keeps_rows: writing.job.plan().pool.catalog_files,
         facts,
         files: end.map_or(0, |end| end.files),

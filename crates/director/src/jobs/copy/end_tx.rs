@@ -19,6 +19,8 @@ pub(super) struct CopyEnding {
     /// A migration, and whether the original goes altogether.
     pub(super) migrate: Option<bool>,
     pub(super) is_rerun: bool,
+    /// More of the original lies on other Storages.
+    pub(super) is_part: bool,
     /// File rows of the copy are kept: `Catalog Files` of its Pool.
     pub(super) keeps_rows: bool,
     /// What decides the written job's status: `sd` the writing side, `fd` the reading side.
@@ -71,6 +73,9 @@ impl CopyEnding {
     /// A copy is good when the catalog has of it, row by row, what it has of the original: attributes and digests came from the
     /// new Volume's Storage Daemon, after it had stored the data. Only where no rows are kept the number of files decides.
     fn problem(&self, tx: &WriteTx<'_>) -> catalog::Result<Option<String>> {
+        if self.is_part {
+            return Ok(Some("it is what lies on one Storage, and there are others".to_owned()));
+        }
         let Some(original) = catalog::job::get(tx, self.original.id)? else { return Ok(None) };
         let has_rows = !original.purged_files && catalog::file::count(tx, original.id)? > 0;
         if has_rows && self.keeps_rows {

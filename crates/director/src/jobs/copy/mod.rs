@@ -1,7 +1,8 @@
 //! Copy and Migration Jobs (spec/04 §6, spec/03 §7): a control job that reads, and a written job that it drives.
 //!
 //! The control job chooses what to take ([`choose`]), finds where it lies ([`source`]), makes the written job or goes on with
-//! one that was cut off ([`written`]), brings the two Storage Daemons together and waits for both ([`run`]). The end of both is
+//! one that was cut off ([`written`]), brings the two Storage Daemons together and waits for both ([`run`]); an original on several
+//! Storages is read from one after the other, and the written job goes on behind each part ([`part`]). The end of both is
 //! one transaction ([`end_tx`]): until then the written job is of type `C` and no backup, whatever becomes of the Director. A
 //! Director that takes over asks both Storage Daemons and goes on in the same way ([`adopt`]).
 //!
@@ -11,6 +12,7 @@ pub(crate) mod adopt;
 mod choose;
 mod end;
 mod end_tx;
+mod part;
 mod replicate;
 mod report;
 mod run;
@@ -41,7 +43,7 @@ fn with_control(plan: &JobPlan, change: impl FnOnce(&mut ControlPlan)) -> JobPla
 
 /// The plan of another try: it takes the same job, written anew or gone on with.
 pub(crate) fn again(plan: &JobPlan) -> JobPlan {
-    with_control(plan, |control| control.written = None)
+    with_control(plan, |control| (control.written, control.part_end) = (None, None))
 }
 
 /// Words of the two types in messages (fixtures `copy.txt`, `mail-migration-ok.txt`).

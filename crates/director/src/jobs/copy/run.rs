@@ -3,12 +3,13 @@
 use super::super::backup;
 use super::super::cancel;
 use super::super::job::Job;
-use super::super::life::Reached;
-use super::super::machine::Step;
+use super::super::life::{Reached, canceled};
+use super::super::machine::{JobState, Step};
 use super::super::outcome::Wish;
 use super::super::rejoin;
 use super::super::session::{AFTER_LOSS, Ends, Fail, SdSession, open_storage};
-use super::source::{self, Original};
+use super::part;
+use super::source::{self, Original, Part};
 use super::words;
 use super::written::{self, Writing};
 use crate::handle::Director;
@@ -17,6 +18,9 @@ use tokio::time::Instant;
 use types::{Attempt, FileIndex, JobId};
 
 /// Runs a copy or migration to the end of its data. What was reached is in `reached` whatever happens.
+///
+/// An original that lies on several Storages is read from one after the other: the written job ends behind each part and goes on
+/// with the next one, in the same way as one that was cut off.
 pub(crate) async fn run(
     director: &Director,
     job: &Arc<Job>,
@@ -28,23 +32,89 @@ pub(crate) async fn run(
     let Some(target) = plan.target_job else { return Ok(()) };
     super::check_place(&plan)?;
     job.messages.info(&format!("Start {} JobId {}, Job={}", words.doing, job.id, job.unique));
-    let original = source::find(director, &plan, JobId(target)).await?;
+    let original = source::find(director, JobId(target)).await?;
+    if original.is_scattered() && !plan.next_pool.as_ref().is_some_and(|pool| pool.catalog_files) {
+        return Err(Fail::fatal(format!(
+            "JobId {target} lies on several Storages, and can be copied only into a Pool that keeps file records (Catalog Files)"
+        )));
+    }
     if let Some(earlier) = plan.control().unwrap_or_default().written {
         // Of an attempt that did not get as far as its data.
         written::give_up(director, JobId(earlier)).await?;
     }
-    job.step(&Step::Connect);
-    let reader = open_storage(director, job, attempt, &original.storage).await?;
-    let may_go_on = reader.holdfast;
+    loop {
+        tokio::select! {
+            set_up = Box::pin(set_up(director, job, attempt, &original, reached)) => set_up?,
+            wish = job.wished() => return Err(canceled(wish)),
+        }
+        advance(job, &Step::Run);
+        reached.data = true;
+        Box::pin(follow(director, job, attempt, reached)).await;
+        if !part::turn(director, job, attempt, reached).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// A control job goes through its states with the first part.
+fn advance(job: &Job, step: &Step) {
+    if job.state() != JobState::Running {
+        job.step(step);
+    }
+}
+
+/// Brings the two daemons together for what is to be read next.
+async fn set_up(
+    director: &Director,
+    job: &Arc<Job>,
+    attempt: Attempt,
+    original: &Original,
+    reached: &mut Reached,
+) -> Result<(), Fail> {
+    advance(job, &Step::Connect);
+    let plan = job.plan();
+    let earlier = written::stored_earlier(director, &plan, &original.row).await?;
+    let mut part = next_part(original, earlier)?;
+    let storage = source::storage_of(&director.config(), &plan, original.row.id, &part)?;
+    let reader = open_storage(director, job, attempt, &storage).await?;
+    let keeps_numbers = reader.holdfast;
     let reader = reached.sd.insert(reader);
-    let writing = written::prepare(director, job, &original, may_go_on).await?;
+    if !keeps_numbers && original.is_scattered() {
+        return Err(needs_ours(original, &storage.name));
+    }
+    if !keeps_numbers && earlier > FileIndex(0) {
+        part = next_part(original, FileIndex(0))?;
+    }
+    let writing =
+        written::prepare(director, job, original, (&storage, part.end), keeps_numbers).await?;
     let writing = reached.copy.insert(writing);
-    open(director, job, attempt, &original, reader, writing).await?;
-    start(job, reached).await?;
-    job.step(&Step::Run);
-    reached.data = true;
-    Box::pin(follow(director, job, attempt, reached)).await;
-    Ok(())
+    let stored = written::stored(director, writing).await?;
+    if keeps_numbers && stored != earlier {
+        return Err(Fail::fatal(format!("the unfinished copy of JobId {} was changed meanwhile", original.row.id)));
+    }
+    open(director, job, attempt, &part, reader, writing).await?;
+    let writes_ours = writing.reached.sd.as_ref().is_none_or(|writer| writer.holdfast);
+    if !writes_ours && part.end.is_some() {
+        let name = writing.reached.sd.as_ref().map(|writer| writer.storage.name.clone());
+        return Err(needs_ours(original, &name.unwrap_or_default()));
+    }
+    start(job, reached).await
+}
+
+fn needs_ours(original: &Original, storage: &str) -> Fail {
+    Fail::fatal(format!(
+        "JobId {} lies on several Storages: such a job is copied between Storage Daemons of Holdfast only, and that of \"{storage}\" is none",
+        original.row.id
+    ))
+}
+
+/// What is read when the files up to `stored` are there.
+fn next_part(original: &Original, stored: FileIndex) -> Result<Part, Fail> {
+    // With all files there and the end missing, the last one comes once more.
+    let last = original.last_file();
+    let after = if stored >= last { FileIndex(last.0 - 1) } else { stored };
+    let part = original.part(after);
+    part.ok_or_else(|| Fail::fatal(format!("JobId {} has no files that could be read", original.row.id)))
 }
 
 /// Reserves both drives and notes which sessions the job has.
@@ -52,19 +122,13 @@ async fn open(
     director: &Director,
     job: &Arc<Job>,
     attempt: Attempt,
-    original: &Original,
+    part: &Part,
     reader: &mut SdSession,
     writing: &mut Writing,
 ) -> Result<(), Fail> {
     let plan = job.plan();
     let written = Arc::clone(&writing.job);
-    let stored = written::stored(director, writing).await?;
-    // With all files there and the end missing, the last one comes once more.
-    let after = if stored >= original.last_file() { FileIndex(original.last_file().0 - 1) } else { stored };
-    let Some(bootstrap) = original.bootstrap(after) else {
-        return Err(Fail::fatal(format!("JobId {} has no files that could be read", original.row.id)));
-    };
-    reader.bootstrap(&bootstrap).await?;
+    reader.bootstrap(&part.bootstrap).await?;
     match reader.reserve(&plan.pool, false, true).await? {
         Ok(device) => job.messages.info(&format!("Using Device \"{device}\" to read.")),
         Err(said) => return Err(Fail::fatal(format!("Storage daemon didn't accept Device: {said}"))),
@@ -101,7 +165,7 @@ async fn open(
 async fn start(job: &Job, reached: &mut Reached) -> Result<(), Fail> {
     let (Some(reader), Some(writing)) = (&mut reached.sd, &mut reached.copy) else { return Ok(()) };
     let Some(writer) = &mut writing.reached.sd else { return Ok(()) };
-    job.step(&Step::Prepare);
+    advance(job, &Step::Prepare);
     writing.job.step(&Step::Prepare);
     reader.peer.send("run").await?;
     let line = format!(

@@ -9,50 +9,97 @@ use policy::plan::{JobPlan, StoragePlan, storage_plan};
 use policy::restore::{JobSelection, Piece, Wanted, plan_bootstrap};
 use types::{FileIndex, JobId, JobStatus, JobType};
 
-/// An original and where it is read.
+/// An original and where it lies.
 #[derive(Debug, Clone)]
 pub(crate) struct Original {
     pub(crate) row: JobRow,
     pub(crate) client: String,
     pub(crate) fileset: String,
     pub(crate) fileset_md5: String,
-    pub(crate) storage: StoragePlan,
     pieces: Vec<Piece>,
+    wanted: Wanted,
+}
+
+/// What is read in one go: files of one Storage that follow on each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// The Storage, where the catalog says which.
+    pub(crate) storage: Option<String>,
+    pub(crate) bootstrap: String,
+    /// The last file of it, when more follow on another Storage.
+    pub(crate) end: Option<FileIndex>,
 }
 
 impl Original {
-    /// The bootstrap of the files behind `after`; `None` when there are none.
-    pub(crate) fn bootstrap(&self, after: FileIndex) -> Option<String> {
-        let pieces = self.pieces.iter().filter(|piece| piece.last_index > after).cloned().map(|mut piece| {
-            piece.first_index = piece.first_index.max(FileIndex(after.0 + 1));
-            piece
+    /// What is to be read next when the files up to `after` are there; `None` when there is nothing.
+    pub(crate) fn part(&self, after: FileIndex) -> Option<Part> {
+        let left: Vec<&Piece> = self.pieces.iter().filter(|piece| piece.last_index > after).collect();
+        let storage = left.iter().find_map(|piece| piece.storage.clone());
+        let is_here = |piece: &&&Piece| piece.storage.is_none() || piece.storage == storage;
+        let here: Vec<&Piece> = left.iter().take_while(is_here).copied().collect();
+        let last = here.iter().map(|piece| piece.last_index).max()?;
+        let pieces = here.iter().map(|piece| Piece {
+            first_index: piece.first_index.max(FileIndex(after.0 + 1)),
+            ..Piece::clone(piece)
         });
         let selection = JobSelection {
             job_id: self.row.id,
             session: self.row.session,
             pieces: pieces.collect(),
-            wanted: Wanted::All,
+            wanted: self.wanted.clone(),
         };
         let plan = plan_bootstrap(&[selection]);
-        (!plan.sections.is_empty()).then(|| plan.to_text())
+        if plan.sections.is_empty() {
+            return None;
+        }
+        let has_more = here.len() < left.len();
+        let end = plan.sections.iter().flat_map(|section| &section.ranges).map(|range| range.1).max();
+        Some(Part { storage, bootstrap: plan.to_text(), end: end.or(Some(last)).filter(|_| has_more) })
     }
 
-    /// The last file that its rows name.
+    /// The last file that is to be read.
     pub(crate) fn last_file(&self) -> FileIndex {
-        self.pieces.iter().map(|piece| piece.last_index).max().unwrap_or_default()
+        match &self.wanted {
+            Wanted::Ranges(ranges) => ranges.last().map(|range| range.1).unwrap_or_default(),
+            Wanted::All | Wanted::Files(_) | Wanted::Regex(_) => {
+                self.pieces.iter().map(|piece| piece.last_index).max().unwrap_or_default()
+            }
+        }
+    }
+
+    /// Whether its Volumes are at more than one Storage.
+    pub(crate) fn is_scattered(&self) -> bool {
+        let mut names = self.pieces.iter().filter_map(|piece| piece.storage.as_ref());
+        names.next().is_some_and(|first| names.any(|name| name != first))
     }
 }
 
+/// The pieces that hold some of what is wanted, in the order of their files.
+fn in_order(mut pieces: Vec<Piece>, wanted: &Wanted) -> Vec<Piece> {
+    if let Wanted::Ranges(ranges) = wanted {
+        let holds = |piece: &Piece, range: &(FileIndex, FileIndex)| {
+            range.0 <= piece.last_index && range.1 >= piece.first_index
+        };
+        pieces.retain(|piece| ranges.iter().any(|range| holds(piece, range)));
+    }
+    pieces.sort_by_key(|piece| piece.first_index);
+    pieces
+}
+
 /// Looks a job up that is to be copied.
-pub(crate) async fn find(director: &Director, plan: &JobPlan, id: JobId) -> Result<Original, Fail> {
+pub(crate) async fn find(director: &Director, id: JobId) -> Result<Original, Fail> {
     let read = director.catalog().read(move |r| {
         let Some(row) = catalog::job::get(r, id)? else { return Ok(None) };
+        // An attempt that was lost leaves files on its Volumes that are not the job's any more.
+        let is_patched = !row.purged_files && catalog::attempt::list(r, id)?.len() > 1;
+        let ranges = if is_patched { catalog::file::ranges(r, id)? } else { Vec::new() };
         let client = catalog::client::get(r, row.client_id)?.map(|client| client.name).unwrap_or_default();
         let fileset = catalog::fileset::get(r, row.fileset_id)?;
-        Ok(Some((row, client, fileset, catalog::jobmedia::list(r, id)?, catalog::storage::list(r)?)))
+        let rows = catalog::jobmedia::list(r, id)?;
+        Ok(Some((row, client, fileset, rows, catalog::storage::list(r)?, ranges)))
     });
     let found = read.await?;
-    let Some((row, client, fileset, rows, storages)) = found else {
+    let Some((row, client, fileset, rows, storages, ranges)) = found else {
         return Err(Fail::fatal(format!("JobId {id} is no longer in the catalog: it was pruned or deleted")));
     };
     let is_good = matches!(row.status, JobStatus::Terminated | JobStatus::Warnings);
@@ -68,44 +115,31 @@ pub(crate) async fn find(director: &Director, plan: &JobPlan, id: JobId) -> Resu
     if pieces.is_empty() && row.files > 0 {
         return Err(Fail::fatal(format!("No Volume holds files of JobId {id}; there is nothing to read")));
     }
-    let storage = storage_of(&config, plan, id, &pieces)?;
+    let wanted = if ranges.is_empty() { Wanted::All } else { Wanted::Ranges(ranges) };
+    let pieces = in_order(pieces, &wanted);
     let (fileset, fileset_md5) = fileset.map(|row| (row.name, row.md5)).unwrap_or_default();
-    Ok(Original { row, client, fileset, fileset_md5, storage, pieces })
+    Ok(Original { row, client, fileset, fileset_md5, pieces, wanted })
 }
 
-/// The Storage whose Volumes the job is on: the control job's own where the catalog does not say.
-fn storage_of(
+/// The Storage that a part is read from: the control job's own where the catalog does not say.
+pub(crate) fn storage_of(
     config: &DirectorConfig,
     plan: &JobPlan,
     id: JobId,
-    pieces: &[Piece],
+    part: &Part,
 ) -> Result<StoragePlan, Fail> {
-    let mut names: Vec<&String> = pieces.iter().filter_map(|piece| piece.storage.as_ref()).collect();
-    names.sort();
-    names.dedup();
-    match names.as_slice() {
-        [] => plan
-            .read_storages
-            .first()
-            .cloned()
-            .ok_or_else(|| Fail::fatal("no Storage to read from: name one in the Pool or in the Job")),
-        [name] => {
-            if let Some(known) = plan.read_storages.iter().find(|storage| storage.name == **name) {
-                return Ok(known.clone());
-            }
-            let storage = config.storage(name).ok_or_else(|| {
-                Fail::fatal(format!("JobId {id} is on Storage \"{name}\", which is not in the configuration"))
-            })?;
-            Ok(storage_plan(storage, "Media"))
-        }
-        several => {
-            let list: Vec<&str> = several.iter().map(|name| name.as_str()).collect();
-            Err(Fail::fatal(format!(
-                "JobId {id} lies on several Storages ({}); only jobs on one Storage can be copied",
-                list.join(", ")
-            )))
-        }
+    let Some(name) = &part.storage else {
+        let own = plan.read_storages.first().cloned();
+        return own
+            .ok_or_else(|| Fail::fatal("no Storage to read from: name one in the Pool or in the Job"));
+    };
+    if let Some(known) = plan.read_storages.iter().find(|storage| storage.name == *name) {
+        return Ok(known.clone());
     }
+    let storage = config.storage(name).ok_or_else(|| {
+        Fail::fatal(format!("JobId {id} is on Storage \"{name}\", which is not in the configuration"))
+    })?;
+    Ok(storage_plan(storage, "Media"))
 }
 
 #[cfg(test)]
@@ -113,12 +147,11 @@ mod tests {
     use super::*;
     use types::{VolAddr, VolSession};
 
-    #[test]
-    fn what_is_there_already_is_not_read_again() {
-        let piece = |first, last| Piece {
+    fn piece(storage: Option<&str>, first: i32, last: i32) -> Piece {
+        Piece {
             volume: format!("V{first}"),
             media_type: "File".to_owned(),
-            storage: None,
+            storage: storage.map(str::to_owned),
             device: None,
             slot: 0,
             in_changer: false,
@@ -126,21 +159,70 @@ mod tests {
             last_index: FileIndex(last),
             start: VolAddr(200),
             end: VolAddr(900),
-        };
-        let original = Original {
+        }
+    }
+
+    fn original(pieces: Vec<Piece>, wanted: Wanted) -> Original {
+        let pieces = in_order(pieces, &wanted);
+        Original {
             row: catalog_row(),
             client: String::new(),
             fileset: String::new(),
             fileset_md5: String::new(),
-            storage: StoragePlan::default(),
-            pieces: vec![piece(1, 5), piece(5, 9)],
-        };
+            pieces,
+            wanted,
+        }
+    }
+
+    #[test]
+    fn what_is_there_already_is_not_read_again() {
+        let original = original(vec![piece(None, 1, 5), piece(None, 5, 9)], Wanted::All);
         assert_eq!(original.last_file(), FileIndex(9));
-        let all = original.bootstrap(FileIndex(0)).unwrap();
-        assert!(all.contains("Volume=\"V1\"") && all.contains("FileIndex=1-5"), "{all}");
-        let rest = original.bootstrap(FileIndex(6)).unwrap();
+        assert!(!original.is_scattered());
+        let all = original.part(FileIndex(0)).unwrap();
+        assert_eq!((&all.storage, all.end), (&None, None));
+        let text = &all.bootstrap;
+        assert!(text.contains("Volume=\"V1\"") && text.contains("FileIndex=1-5"), "{text}");
+        let rest = original.part(FileIndex(6)).unwrap().bootstrap;
         assert!(!rest.contains("Volume=\"V1\"") && rest.contains("FileIndex=7-9"), "{rest}");
-        assert_eq!(original.bootstrap(FileIndex(9)), None);
+        assert_eq!(original.part(FileIndex(9)), None);
+    }
+
+    /// Parts from the first file to the last: Storage, last file where more follow, Volumes.
+    fn parts(original: &Original) -> Vec<(String, Option<i32>, usize)> {
+        let (mut parts, mut after) = (Vec::new(), FileIndex(0));
+        while let Some(part) = original.part(after) {
+            let volumes = part.bootstrap.matches("Volume=").count();
+            parts.push((part.storage.unwrap_or_default(), part.end.map(FileIndex::get), volumes));
+            let Some(end) = part.end else { break };
+            after = end;
+        }
+        parts
+    }
+
+    #[test]
+    fn a_job_on_several_storages_is_read_in_the_order_of_its_files() {
+        let (one, two) = (Some("one"), Some("two"));
+        // The third attempt was on the first Storage again; rows come in the order of the Volumes.
+        let pieces = vec![piece(one, 1, 4), piece(one, 10, 12), piece(two, 5, 7), piece(two, 7, 9)];
+        let ranges = Wanted::Ranges(vec![(FileIndex(1), FileIndex(12))]);
+        let whole = original(pieces, ranges);
+        assert!(whole.is_scattered());
+        let expected = [("one", Some(4), 1), ("two", Some(9), 2), ("one", None, 1)];
+        let expected = expected.map(|(storage, end, volumes)| (storage.to_owned(), end, volumes));
+        assert_eq!(parts(&whole), expected);
+    }
+
+    #[test]
+    fn what_was_withdrawn_from_a_job_is_not_read() {
+        let ranges = vec![(FileIndex(5), FileIndex(6)), (FileIndex(8), FileIndex(9))];
+        // The last file of "one", a directory, was stored again as the ninth; the third piece holds nothing of the job.
+        let pieces = vec![piece(Some("one"), 5, 7), piece(Some("two"), 7, 7), piece(Some("two"), 8, 9)];
+        let original = original(pieces, Wanted::Ranges(ranges));
+        assert_eq!(original.last_file(), FileIndex(9));
+        assert_eq!(parts(&original), [("one".to_owned(), Some(6), 1), ("two".to_owned(), None, 1)]);
+        let first = original.part(FileIndex(0)).unwrap().bootstrap;
+        assert!(first.contains("FileIndex=5-6"), "{first}");
     }
 
     fn catalog_row() -> JobRow {

@@ -13,7 +13,7 @@ use crate::handle::Director;
 use crate::peer::chain;
 use crate::text;
 use catalog::job::{JobEnd, JobRow, JobStart, NewJob};
-use catalog::{WriteTx, copies};
+use catalog::{ReadTx, WriteTx, copies};
 use policy::plan::{
     ClientPlan, CopyPlan, FileSetPlan, JobPlan, Limits, Origin, PrunePlan, Rerun, Reschedule, StoragePlan,
 };
@@ -36,17 +36,20 @@ pub(crate) struct Writing {
 /// Makes the written job, or takes one up again that was cut off, in one transaction with the control job's plan. From here on
 /// the catalog knows whose copy it is.
 ///
-/// `may_go_on`: both Storage Daemons keep the files' numbers, so that a copy can go on where it ended.
+/// `source`: where it is read, with the last file of that where more lies elsewhere. `may_go_on`: both Storage Daemons keep the
+/// files' numbers, so that a copy can go on where it ended.
 pub(super) async fn prepare(
     director: &Director,
     job: &Arc<Job>,
     original: &Original,
+    source: (&StoragePlan, Option<FileIndex>),
     may_go_on: bool,
 ) -> Result<Writing, Fail> {
     let (control, now) = (job.plan(), text::now());
     let unique = director.names().draw(&original.row.name, now);
     let fresh = plan_of(director, job, &control, original);
-    let (control_id, row, read) = (job.id, original.row.clone(), original.storage.clone());
+    let (control_id, row, read) = (job.id, original.row.clone(), source.0.clone());
+    let part_end = source.1.map(FileIndex::get);
     let made = director.catalog().write(director.epoch(), move |tx| {
         let pool = catalog::pool::get_by_name(tx, &fresh.pool.name)?.map(|pool| pool.id).unwrap_or_default();
         let cut_off = if may_go_on { cut_off(tx, &row, pool, &fresh.write_storages)? } else { None };
@@ -58,7 +61,9 @@ pub(super) async fn prepare(
         };
         let of_control = JobPlan {
             read_storages: vec![read.clone()],
-            ..with_control(&control, |control| control.written = Some(id.get()))
+            ..with_control(&control, |control| {
+                (control.written, control.part_end) = (Some(id.get()), part_end);
+            })
         };
         for (id, plan) in [(id, &plan), (control_id, &of_control)] {
             catalog::plan::store(tx, &plan_row(id, plan).map_err(catalog::CatalogError::Refused)?)?;
@@ -103,6 +108,24 @@ pub(super) fn begin(written: &Job, attempt: Attempt, start: Timestamp) {
     written.step(&Step::Admit);
 }
 
+/// The last file of a copy that was cut off and can be gone on with, 0 where there is none.
+pub(super) async fn stored_earlier(
+    director: &Director,
+    plan: &JobPlan,
+    original: &JobRow,
+) -> Result<FileIndex, Fail> {
+    let (pool, original) = (plan.next_pool.clone().unwrap_or_default(), original.clone());
+    let storages = plan.write_storages.clone();
+    let read = director.catalog().read(move |r| {
+        let Some(pool) = catalog::pool::get_by_name(r, &pool.name)? else { return Ok(FileIndex(0)) };
+        match cut_off(r, &original, pool.id, &storages)? {
+            Some((row, _)) => last_file(r, row.id),
+            None => Ok(FileIndex(0)),
+        }
+    });
+    Ok(read.await?)
+}
+
 /// The last file that the written job has whole.
 pub(super) async fn stored(director: &Director, writing: &Writing) -> Result<FileIndex, Fail> {
     if writing.rerun.is_none() {
@@ -136,7 +159,7 @@ fn create(
 /// A copy of the job in the Pool that was cut off, with the Storage that has its first part. The reading side gives the files
 /// their own numbers only between Storage Daemons of ours, which then have a journal of the attempt in the catalog.
 fn cut_off(
-    tx: &WriteTx<'_>,
+    tx: &ReadTx<'_>,
     original: &JobRow,
     pool: PoolId,
     storages: &[StoragePlan],
@@ -234,7 +257,7 @@ pub(crate) async fn give_up(director: &Director, id: JobId) -> Result<(), Direct
     closed.await.map_err(|error| DirectorError::Catalog(chain(&error)))
 }
 
-fn incomplete(row: &JobRow, files: u64, bytes: u64, now: Timestamp) -> JobEnd {
+pub(super) fn incomplete(row: &JobRow, files: u64, bytes: u64, now: Timestamp) -> JobEnd {
     JobEnd {
         status: JobStatus::Incomplete,
         level: row.level,
