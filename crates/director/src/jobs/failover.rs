@@ -67,6 +67,8 @@ impl Turn {
             Keep::Without(storages) => {
                 storages.iter().try_for_each(|storage| withdraw::from_storage(tx, self.id, *storage))?;
                 withdraw::followers(tx, self.id)?;
+                // The next attempt may give the numbers of the last files that were withdrawn to others.
+                catalog::jobmedia::clip(tx, self.id, last_file(tx, self.id)?)?;
             }
             Keep::Nothing => withdraw::all(tx, self.id)?,
         }

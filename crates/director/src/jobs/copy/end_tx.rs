@@ -99,8 +99,8 @@ impl CopyEnding {
         end: Timestamp,
     ) -> catalog::Result<u64> {
         let earlier = if self.is_rerun { sums(tx, self.written, self.attempt)? } else { Totals::default() };
-        let whole = status.is_success() && !self.is_rerun;
-        let files = if whole { self.files } else { stored };
+        // A good copy has what its original has; its Storage Daemon may have counted the gaps between the numbers, too.
+        let files = if status.is_success() { self.original.files } else { stored };
         let totals = Totals {
             files: files.saturating_sub(earlier.files),
             bytes: self.bytes,

@@ -90,7 +90,9 @@ pub(super) async fn turn(
     let closed = session.finish(move |tx| part.close(tx, text::now())).await;
     let (last, handled) = closed.map_err(|error| Fail::fatal(chain(&error)))?;
     if last < end {
-        return Err(Fail::fatal(format!("the copy ends with file {last}, what was read of it with file {end}")));
+        return Err(Fail::fatal(format!(
+            "the copy ends with file {last}, what was read of it with file {end}"
+        )));
     }
     let _ = traffic::reply(&writing.job, handled, writer.peer.out()).await;
     sys::failpoint::reach("director-part-committed");

@@ -85,12 +85,14 @@ async fn set_up(
     if !keeps_numbers && earlier > FileIndex(0) {
         part = next_part(original, FileIndex(0))?;
     }
-    let writing =
-        written::prepare(director, job, original, (&storage, part.end), keeps_numbers).await?;
+    let writing = written::prepare(director, job, original, (&storage, part.end), keeps_numbers).await?;
     let writing = reached.copy.insert(writing);
     let stored = written::stored(director, writing).await?;
     if keeps_numbers && stored != earlier {
-        return Err(Fail::fatal(format!("the unfinished copy of JobId {} was changed meanwhile", original.row.id)));
+        return Err(Fail::fatal(format!(
+            "the unfinished copy of JobId {} was changed meanwhile",
+            original.row.id
+        )));
     }
     open(director, job, attempt, &part, reader, writing).await?;
     let writes_ours = writing.reached.sd.as_ref().is_none_or(|writer| writer.holdfast);

@@ -130,8 +130,7 @@ pub(crate) fn storage_of(
 ) -> Result<StoragePlan, Fail> {
     let Some(name) = &part.storage else {
         let own = plan.read_storages.first().cloned();
-        return own
-            .ok_or_else(|| Fail::fatal("no Storage to read from: name one in the Pool or in the Job"));
+        return own.ok_or_else(|| Fail::fatal("no Storage to read from: name one in the Pool or in the Job"));
     };
     if let Some(known) = plan.read_storages.iter().find(|storage| storage.name == *name) {
         return Ok(known.clone());
