@@ -23,6 +23,7 @@ mod readback;
 mod required;
 mod restore;
 mod scattered;
+mod spare;
 mod status;
 mod takeover;
 mod two_directors;

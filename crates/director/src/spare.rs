@@ -32,6 +32,20 @@ pub(crate) fn load(r: &ReadTx<'_>, config: &DirectorConfig) -> catalog::Result<S
     Ok(Standings::new(pairs(config), recorded.into_iter().map(from_row).collect()))
 }
 
+/// Refuses a session with a Storage whose place was taken after its job had been planned: the job must not write where nobody looks.
+///
+/// # Errors
+/// [`catalog::CatalogError::Refused`] then; those of the database.
+pub(crate) fn check_serves(r: &ReadTx<'_>, config: &DirectorConfig, storage: &str) -> catalog::Result<()> {
+    match load(r, config)?.resting(storage) {
+        None => Ok(()),
+        Some(standing) => Err(catalog::CatalogError::Refused(format!(
+            "{}. This job was starting when the place was changed; run it again",
+            standing.why_not()
+        ))),
+    }
+}
+
 fn pairs(config: &DirectorConfig) -> impl Iterator<Item = (&str, &str)> {
     config.storages.iter().filter_map(|spare| Some((spare.cold_spare_for.as_deref()?, spare.name.as_str())))
 }
@@ -164,7 +178,9 @@ pub(crate) async fn carry_out(director: &Director, planned: SparePlan) -> Result
         let place = storage::ensure(tx, to, config.storage(to).is_some_and(Storage::is_autochanger))?;
         let moved: Vec<_> = planned.moved.iter().map(|volume| volume.id).collect();
         media::relocate(tx, &moved, place)?;
-        load(tx, &config).map(|standings| Some((standings, after.epoch, moved.len())))
+        let standings = load(tx, &config)?;
+        sys::failpoint::reach("director-place-uncommitted");
+        Ok(Some((standings, after.epoch, moved.len())))
     });
     let done = written.await.map_err(|error| DirectorError::Catalog(chain(&error)))?;
     let Some((standings, epoch, moved)) = done else {

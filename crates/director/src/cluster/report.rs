@@ -1,6 +1,7 @@
 //! What instances say of themselves, and the table made of it.
 
 use super::line::Line;
+use super::pairs::{self, Pair};
 use super::seat::{Role, Seat};
 use crate::configuration::short;
 use crate::console::{Kind, Table, iso_time};
@@ -64,6 +65,9 @@ pub(crate) struct Report {
     /// Why it does not become active with the configuration that it has.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) config_held_back: Option<String>,
+    /// Storages with their cold spares, as the active one knows them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) storage_pairs: Vec<Pair>,
 }
 
 /// The cluster, as `status cluster json` prints it.
@@ -106,6 +110,7 @@ impl Report {
             config_edited: edited.iter().map(|file| file.display().to_string()).collect(),
             config_refused: seat.last_refused(),
             config_held_back: held_back.by_configuration,
+            storage_pairs: director.map(|director| pairs::of(&director.standings())).unwrap_or_default(),
         }
     }
 
@@ -128,6 +133,7 @@ impl Report {
             config_edited: Vec::new(),
             config_refused: None,
             config_held_back: None,
+            storage_pairs: Vec::new(),
         }
     }
 
@@ -247,6 +253,7 @@ impl ClusterReport {
         }
         let fence = self.instances.iter().find_map(|report| report.fence.as_ref());
         let fence = fence.map(|fence| format!("Fence {fence}\n")).unwrap_or_default();
-        format!("Director \"{}\"\n{fence}{}", self.director, table.horizontal(false))
+        let pairs = self.active().map(|active| pairs::table(&active.storage_pairs)).unwrap_or_default();
+        format!("Director \"{}\"\n{fence}{}{pairs}", self.director, table.horizontal(false))
     }
 }

@@ -176,12 +176,14 @@ pub(crate) async fn note_session(
     fd: &FdSession,
 ) -> Result<(), Fail> {
     let (id, storage, session) = (job.id, sd.storage.name.clone(), sd.session);
-    let client = director.config().client(&job.plan().client.name).map(|client| {
+    let config = director.config();
+    let client = config.client(&job.plan().client.name).map(|client| {
         let mut row = crate::catreq::resources::client_row(client);
         row.uname.clone_from(&fd.uname);
         row
     });
     let written = director.catalog().write(director.epoch(), move |tx| {
+        crate::spare::check_serves(tx, &config, &storage)?;
         catalog::attempt::set_session(tx, id, attempt, &storage, session)?;
         catalog::job::set_session(tx, id, session)?;
         client.iter().try_for_each(|client| catalog::client::ensure(tx, client).map(drop))

@@ -48,6 +48,20 @@ pub(crate) struct Word {
     /// Why it does not become active with the configuration that it has.
     #[serde(default)]
     pub(crate) config_held_back: Option<String>,
+    /// Storages with their cold spares, of an active instance.
+    #[serde(default)]
+    pub(crate) storage_pairs: Vec<Pair>,
+}
+
+/// A Storage and its cold spare.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct Pair {
+    /// Which of them serves.
+    pub(crate) serving: String,
+    /// Which of them rests.
+    pub(crate) resting: String,
+    /// The storage epoch since which that is so.
+    pub(crate) storage_epoch: u64,
 }
 
 /// Asks one instance; the error is one line.

@@ -12,7 +12,7 @@ use conf::DirectorConfig;
 use crate::configuration::{self, File};
 use crate::exit::Exit;
 use crate::output::say;
-use ask::ask;
+use ask::{Pair, ask};
 pub(crate) use ask::{Word, one_line};
 pub(crate) use place::Place;
 use place::places;
@@ -28,7 +28,7 @@ With --check, one line for a monitor and its exit code:
   1  WARNING   one is active; a standby is missing or held back, or its configuration is another one
   2  CRITICAL  no instance is active, or more than one is
   3  UNKNOWN   the configuration cannot be read
-Without it, a line for each instance and the verdict; the exit codes are the same.
+Without it, a line for each instance, one for each Storage with a cold spare, and the verdict; the exit codes are the same.
 
 Examples:
   holdfast ha status --check
@@ -63,6 +63,13 @@ pub fn run(args: &Args) -> Result<Exit> {
         say(format_args!("Director \"{}\"", config.director.name))?;
         for (place, word) in &asked {
             say(format_args!("  {}", line(place, word)))?;
+        }
+        let leader = asked.iter().find(|one| is_active(one)).and_then(|(_, word)| word.as_ref().ok());
+        for pair in leader.iter().flat_map(|word| &word.storage_pairs) {
+            let Pair { serving, resting, storage_epoch } = pair;
+            say(format_args!(
+                "  Storage \"{serving}\" serves, \"{resting}\" rests, since storage epoch {storage_epoch}"
+            ))?;
         }
     }
     say(format_args!("{grade}: {text}"))?;

@@ -153,8 +153,10 @@ async fn open(
         (job.id, attempt, reader.storage.name.clone(), reader.session),
         (written.id, writing.attempt, writer.storage.name.clone(), writer.session),
     ];
+    let config = director.config();
     let noted = director.catalog().write(director.epoch(), move |tx| {
         for (id, attempt, storage, session) in &sessions {
+            crate::spare::check_serves(tx, &config, storage)?;
             catalog::attempt::set_session(tx, *id, *attempt, storage, *session)?;
             catalog::job::set_session(tx, *id, *session)?;
         }

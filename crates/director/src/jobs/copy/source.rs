@@ -33,7 +33,8 @@ pub(crate) struct Part {
 impl Original {
     /// What is to be read next when the files up to `after` are there; `None` when there is nothing.
     pub(crate) fn part(&self, after: FileIndex) -> Option<Part> {
-        let left: Vec<&Piece> = self.pieces.iter().filter(|piece| piece.last_index > after).collect();
+        let left: Vec<&Piece> =
+            self.pieces.iter().filter(|piece| holds_some(piece, &self.wanted, after)).collect();
         let storage = left.iter().find_map(|piece| piece.storage.clone());
         let is_here = |piece: &&&Piece| piece.storage.is_none() || piece.storage == storage;
         let here: Vec<&Piece> = left.iter().take_while(is_here).copied().collect();
@@ -74,14 +75,18 @@ impl Original {
     }
 }
 
+/// Whether a piece holds some of what is wanted behind `after`.
+fn holds_some(piece: &Piece, wanted: &Wanted, after: FileIndex) -> bool {
+    let (first, last) = (piece.first_index.max(FileIndex(after.0 + 1)), piece.last_index);
+    match wanted {
+        Wanted::Ranges(ranges) => ranges.iter().any(|range| range.0.max(first) <= range.1.min(last)),
+        Wanted::All | Wanted::Files(_) | Wanted::Regex(_) => first <= last,
+    }
+}
+
 /// The pieces that hold some of what is wanted, in the order of their files.
 fn in_order(mut pieces: Vec<Piece>, wanted: &Wanted) -> Vec<Piece> {
-    if let Wanted::Ranges(ranges) = wanted {
-        let holds = |piece: &Piece, range: &(FileIndex, FileIndex)| {
-            range.0 <= piece.last_index && range.1 >= piece.first_index
-        };
-        pieces.retain(|piece| ranges.iter().any(|range| holds(piece, range)));
-    }
+    pieces.retain(|piece| holds_some(piece, wanted, FileIndex(0)));
     pieces.sort_by_key(|piece| piece.first_index);
     pieces
 }
