@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "the times are for people")]
 
 mod agents;
+mod check;
 mod failover;
 mod history;
 mod orders;
