@@ -44,8 +44,10 @@ pub(super) fn postgresql(scene: &Scene<'_>) -> Vec<Finding> {
             return vec![Finding::unknown("postgresql", error.to_string(), "look at holdfast director -t")];
         }
     };
+    // Several servers are one and its standbys.
+    let replicates = scene.expected.catalog_replicates || server.address.contains(',');
     match settings(server) {
-        Ok(settings) => judge::postgresql(&settings, scene.expected.catalog_replicates),
+        Ok(settings) => judge::postgresql(&settings, replicates),
         Err(why) => {
             let remedy =
                 "look at the server, and at DB Address, DB User and DB Password of the Catalog resource";

@@ -10,7 +10,10 @@ pub(in crate::check) fn roles(asked: &[Asked]) -> Finding {
     let (grade, text) = verdict(asked);
     let (verdict, remedy) = match grade {
         Grade::Ok => (Verdict::Ok, ""),
-        Grade::Warning => (Verdict::Warning, "bring the standby back: there is no other to take over"),
+        Grade::Warning => (
+            Verdict::Warning,
+            "until it is well there may be no other to take over; `status cluster` in a console tells more",
+        ),
         Grade::Critical => (Verdict::Critical, "look at the logs of the instances and `status cluster`"),
         Grade::Unknown => (Verdict::Unknown, "look at `holdfast ha status`"),
     };
@@ -39,7 +42,7 @@ pub(in crate::check) fn configuration(asked: &[Asked]) -> Finding {
         hashes.iter().map(|(hash, names)| format!("{} {}", names.join(", "), short(hash))).collect();
     if hashes.len() > 1 {
         let remedy =
-            "give all instances one file and `reload`; `show differences` in a console tells what differs";
+            "make the files the same, then `reload` on the active instance; `status cluster` tells more";
         return Finding::new(Verdict::Warning, check, "", said.join("; "), remedy);
     }
     if !silent.is_empty() {
