@@ -44,7 +44,7 @@ fn instances_their_configuration_and_their_server_are_asked() -> Result<()> {
 /// Several servers in the Catalog resource: what the active instance confirms must be on the replica as well.
 #[test]
 fn a_replicated_catalog_must_be_synchronous() -> Result<()> {
-    let mut site = our_site().postgres_pair().instances(&["a", "b"]).tree("/etc/hostname").start()?;
+    let site = our_site().postgres_pair().instances(&["a", "b"]).tree("/etc/hostname").start()?;
     site.wait_active("b", "a", wait::START)?;
     let file = site.config_file("bacula-dir.conf");
     check_file(&file, "postgresql", 2, &["OK           postgresql synchronous_standby_names"])?;
