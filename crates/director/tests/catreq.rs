@@ -540,3 +540,34 @@ async fn a_closed_attempt_is_served_no_more_and_a_stale_director_writes_nothing(
     let service = CatalogService::new(site.catalog.clone(), site.guard.clone(), VolumeRules::default());
     assert!(service.open(context(job, true)).await.is_err());
 }
+
+/// The Volume that a job is given from the Scratch Pool, whose first Volume lies at the Storage `Away`.
+async fn from_scratch(resting: &[&str]) -> (String, media::MediaRow) {
+    let site = Site::new().await;
+    site.write(|tx| {
+        let scratch = pool::ensure(tx, &pool_row("Scratch", ""))?;
+        for (name, storage) in [("S-away", "Away"), ("S-here", "File1")] {
+            let mut row = media::MediaRow::new(name, scratch, "File1", VolumeLimits::default());
+            row.storage_id = catalog::storage::ensure(tx, storage, false)?;
+            media::create(tx, &row)?;
+        }
+        Ok(())
+    })
+    .await;
+    let job = site.job("a").await;
+    let rules = VolumeRules::default().without(resting.iter().map(|&name| name.to_owned()).collect());
+    let service = CatalogService::new(site.catalog.clone(), site.guard.clone(), rules);
+    let mut session = service.open(context(job, true)).await.unwrap();
+    let request = format!("Jrn 1 {}", find_media(job, 1, ""));
+    let reply = session.handle(request.as_bytes()).await.unwrap();
+    let reply = String::from_utf8(reply.replies.concat()).unwrap();
+    (field(&reply, "VolName").to_owned(), site.volume("S-away").await)
+}
+
+#[tokio::test]
+async fn a_scratch_volume_at_a_storage_that_rests_is_not_taken() {
+    assert_eq!(from_scratch(&[]).await.0, "S-away", "else nothing is shown");
+    let (taken, left) = from_scratch(&["Away"]).await;
+    assert_eq!(taken, "S-here");
+    assert_ne!(left.pool_id, PoolId(1), "it stays in the Scratch Pool");
+}
