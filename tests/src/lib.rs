@@ -6,6 +6,7 @@ pub mod held;
 pub mod load;
 pub mod lost;
 pub mod random;
+pub mod runbook;
 
 use std::fs;
 use std::io::Write as _;

@@ -10,6 +10,7 @@
 //! - [`bmc`]: a management board with a power switch, for fence agents.
 //! - [`network`]: hosts as network namespaces on a switch, whose wires are cut.
 //! - [`cluster`]: nodes under Pacemaker and Corosync, with a power switch.
+//! - [`vm`]: virtual machines with kernels of their own.
 //! - [`fault`]: damage to Volumes, full disks.
 //! - [`wait`]: waiting on a condition with a bound.
 //!
@@ -25,6 +26,7 @@ pub mod patroni;
 pub mod postgres;
 pub mod site;
 pub mod tree;
+pub mod vm;
 pub mod wait;
 
 mod rng;

@@ -39,7 +39,7 @@ pub use failpoints::{Act, KNOWN_BUGS};
 pub use gate::{Gate, OpenGate};
 pub use instances::InstanceProcess;
 pub use job::JobRow;
-pub use programs::{Program, program};
+pub use programs::{Program, holdfast, program};
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -39,7 +39,10 @@ pub fn program(maker: Maker, name: &str) -> Result<Program> {
 }
 
 /// The `holdfast` executable: `HOLDFAST_BIN`, this program itself, or the one of the same build as the running test.
-fn holdfast() -> Result<PathBuf> {
+///
+/// # Errors
+/// When there is none.
+pub fn holdfast() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("HOLDFAST_BIN") {
         return Ok(path.into());
     }
