@@ -245,10 +245,8 @@ fn promote(environment: &Environment) -> Done {
     let order = Order::Promote { limit };
     // The instance answers within the limit, if it answers.
     match control::give(&notes.control, order, limit + Duration::from_millis(500)) {
-        Ok(()) => {
-            notes.score(Score::Active, environment);
-            Ok(Code::Success)
-        }
+        // The monitor that follows tells Pacemaker the score: nobody is to wait for that now.
+        Ok(()) => Ok(Code::Success),
         Err(Silence::Nobody) => Ok(Code::NotRunning),
         Err(Silence::Refused(why)) => Err(Failure::new(Code::Generic, why)),
     }
@@ -259,10 +257,7 @@ fn demote(environment: &Environment) -> Done {
     let Some(notes) = Notes::find(environment) else { return Ok(Code::Success) };
     let hears = control::state(&notes.control, environment.left().min(HEAR_LIMIT));
     match hears.and_then(|_| control::give(&notes.control, Order::Demote, environment.left())) {
-        Ok(()) => {
-            notes.score(Score::Standby, environment);
-            return Ok(Code::Success);
-        }
+        Ok(()) => return Ok(Code::Success),
         Err(Silence::Nobody) => {}
         Err(Silence::Refused(why)) => {
             environment.log("ERROR", format!("demote: {why}; the process is killed"));
