@@ -81,7 +81,8 @@ fn once(site: &mut Site, cluster: &Cluster, by: Move) -> Result<Duration> {
     })?;
     match by {
         Move::NodeDeath => cluster.switch_on(&active)?,
-        Move::Kill => {}
+        // Failures are counted: after some of them the node would not be used any more.
+        Move::Kill => drop(cluster.run(&other, &format!("crm_resource --cleanup --resource {DIRECTOR}"))?),
         Move::Standby => drop(cluster.run(&other, &format!("crm node online {active}"))?),
         Move::Resource => drop(cluster.run(&other, &format!("crm resource clear {DIRECTOR}-clone"))?),
     }
