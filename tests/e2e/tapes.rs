@@ -49,7 +49,7 @@ fn a_backup_goes_over_tapes_and_an_incremental_is_appended_after_a_restart() -> 
     plain_tree(&tree, 40, 50_000)?;
     let mut site = start(&tree, 1_500_000)?;
     back_up(&site, "Full")?;
-    let used = "SELECT VolumeName, VolStatus, VolType, VolFiles > 1, \
+    let used = "SELECT VolumeName, VolStatus, VolType, CASE WHEN VolFiles > 1 THEN 1 ELSE 0 END, \
                 (SELECT min(StartFile) || ',' || min(StartBlock) FROM JobMedia WHERE JobMedia.MediaId = Media.MediaId) \
                 FROM Media WHERE VolBytes > 100000 ORDER BY VolumeName";
     let first = site.sql(used)?;
