@@ -21,7 +21,13 @@ pub(crate) fn ensure(tx: &WriteTx<'_>, job: JobId) -> Result<()> {
         return Ok(());
     }
     let first = first_of(job);
-    for from in [first, first.saturating_add(JOBS)] {
+    let mut wanted = vec![first];
+    // A range that has begun has had its own.
+    let next = first.saturating_add(JOBS);
+    if next > highwater::highest(tx, Sequence::JobId)? {
+        wanted.push(next);
+    }
+    for from in wanted {
         if is_missing(tx, from)? && i32::try_from(from).is_ok() {
             create(tx, from)?;
         }
@@ -40,22 +46,30 @@ pub fn drop_unused(tx: &WriteTx<'_>, purged: &BTreeSet<JobId>) -> Result<Vec<u32
     if tx.dialect() == Dialect::Sqlite {
         return Ok(Vec::new());
     }
+    if unused(tx, purged)?.is_empty() {
+        return Ok(Vec::new());
+    }
+    tx.execute("SET LOCAL lock_timeout = '1s'", &[])?;
+    tx.execute("LOCK TABLE File IN ACCESS EXCLUSIVE MODE", &[])?;
+    // Whoever was waited for may have written to them.
+    let unused = unused(tx, purged)?;
+    for from in &unused {
+        tracing::info!(from, to = from + JOBS, "drop a partition of File");
+        tx.execute(&format!("DROP TABLE {}", name(*from)), &[])?;
+        let sql = "UPDATE Job SET PurgedFiles = 1 WHERE JobId >= ?1 AND JobId < ?2 AND PurgedFiles = 0";
+        tx.execute(sql, params![*from, from + JOBS])?;
+    }
+    Ok(unused)
+}
+
+/// The ranges that are over and of which no job has files, but for some of `purged`.
+fn unused(tx: &WriteTx<'_>, purged: &BTreeSet<JobId>) -> Result<Vec<u32>> {
     let newest = first_of(JobId(highwater::highest(tx, Sequence::JobId)?));
     let mut unused = Vec::new();
     for from in ranges(tx)?.into_iter().filter(|from| *from < newest) {
         if is_unused(tx, from, purged)? {
             unused.push(from);
         }
-    }
-    if unused.is_empty() {
-        return Ok(unused);
-    }
-    tx.execute("SET LOCAL lock_timeout = '1s'", &[])?;
-    for from in &unused {
-        tracing::info!(from, to = from + JOBS, "drop a partition of File");
-        tx.execute(&format!("DROP TABLE {}", name(*from)), &[])?;
-        let sql = "UPDATE Job SET PurgedFiles = 1 WHERE JobId >= ?1 AND JobId < ?2 AND PurgedFiles = 0";
-        tx.execute(sql, params![*from, from + JOBS])?;
     }
     Ok(unused)
 }
@@ -79,12 +93,13 @@ fn ranges(tx: &WriteTx<'_>) -> Result<Vec<u32>> {
     Ok(ours.collect())
 }
 
-/// Whether no job of the range has files, but for some of `purged`.
+/// Whether no job of the range has files, but for some of `purged`. One whose files were purged has some again when it was taken up again.
 fn is_unused(tx: &WriteTx<'_>, from: u32, purged: &BTreeSet<JobId>) -> Result<bool> {
     // One more than may be there.
     let enough = purged.range(JobId(from)..JobId(from + JOBS)).count() + 1;
     let with_files = tx.all(
-        "SELECT JobId FROM Job WHERE JobId >= ?1 AND JobId < ?2 AND PurgedFiles = 0 LIMIT ?3",
+        "SELECT JobId FROM Job WHERE JobId >= ?1 AND JobId < ?2 \
+         AND (PurgedFiles = 0 OR EXISTS (SELECT 1 FROM File WHERE File.JobId = Job.JobId)) LIMIT ?3",
         params![from, from + JOBS, i64::try_from(enough).unwrap_or(i64::MAX)],
         |row| row.at::<JobId>(0),
     )?;

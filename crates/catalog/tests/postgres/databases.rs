@@ -131,6 +131,10 @@ async fn the_partition_of_a_range_without_files_is_dropped_and_comes_back_for_a_
         })
         .await
         .unwrap();
+    assert!(
+        drop_unused(&[ids[1]]).await.unwrap().is_empty(),
+        "it has files again, though they were purged once"
+    );
     assert_eq!(server.psql("bacula", "SELECT count(*) FROM file_j0").unwrap(), "3");
 }
 

@@ -44,10 +44,7 @@ impl Tape {
     ) -> Result<T, DeviceError> {
         match &mut *lock(&self.0) {
             Some(medium) => act(medium),
-            None => {
-                let source = io::Error::other("the tape was taken out of the drive");
-                Err(DeviceError { action: "reach the tape", at: 0, source })
-            }
+            None => Err(gone()),
         }
     }
 
@@ -58,7 +55,7 @@ impl Tape {
     pub fn read_label(&self, verify: Verify) -> Result<(BlockHeader, VolumeLabel), ReadLabelError> {
         match &mut *lock(&self.0) {
             Some(medium) => read_label(medium, verify),
-            None => Err(ReadLabelError::Empty),
+            None => Err(gone().into()),
         }
     }
 
@@ -131,6 +128,12 @@ impl Tape {
     pub fn padded(&self, len: usize) -> u64 {
         lock(&self.0).as_ref().map_or(len, |medium| medium.padded(len)) as u64
     }
+}
+
+/// What is said of a tape that was closed for all.
+fn gone() -> DeviceError {
+    let source = io::Error::other("the tape was taken out of the drive");
+    DeviceError { action: "reach the tape", at: 0, source }
 }
 
 /// A file, or a tape.
