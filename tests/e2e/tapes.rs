@@ -47,6 +47,8 @@ fn a_backup_goes_over_tapes_and_an_incremental_is_appended_after_a_restart() -> 
     let dir = scratch()?;
     let tree = dir.path().join("tree");
     plain_tree(&tree, 40, 50_000)?;
+    // Of what is as old as the Full, the Incremental would take all.
+    wait::next_second()?;
     let mut site = start(&tree, 1_500_000)?;
     back_up(&site, "Full")?;
     let used = "SELECT VolumeName, VolStatus, VolType, CASE WHEN VolFiles > 1 THEN 1 ELSE 0 END, \
