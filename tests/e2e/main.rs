@@ -15,5 +15,6 @@ mod replication;
 mod restore;
 mod schedule;
 mod scripts;
+mod tape_copy;
 mod tapes;
 mod volumes;

@@ -155,6 +155,9 @@ CREATE TABLE hf_storage (
     PRIMARY KEY (Director, Name)
 );
 
+-- The copies of a job are looked for by their original, for each job of a restore and each candidate of a Copy Job.
+CREATE INDEX hf_job_prior ON Job (PriorJobId);
+
 -- Number of Holdfast's own schema steps done.
 CREATE TABLE hf_schema (
     Step INTEGER NOT NULL

@@ -37,6 +37,7 @@ const STEPS: &[Step] = &[
         what: "Storages and their cold spares",
         change: Change::Sql(include_str!("steps/09_storage.sql")),
     },
+    Step { what: "index of copies", change: Change::Sql(include_str!("steps/10_prior_job.sql")) },
 ];
 
 const fn leader_column(column: &'static str, definition: &'static str) -> Change {
