@@ -1,6 +1,7 @@
 //! Holdfast and real Bacula together: each position in turn is Debian's Bacula 9.6.7, the File Daemon also 15.0.3.
 
 mod changer;
+mod copy_words;
 
 use std::fs;
 

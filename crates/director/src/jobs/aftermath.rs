@@ -71,6 +71,9 @@ async fn follow_report(
     let exit = reporting::exit_word(&plan, written.status, job.messages.errors());
     let mut codes = codes(director, job, course, exit);
     codes.volumes = reporting::volume_names(&written.volumes).join("|");
+    if super::copy::is_control(&plan) {
+        super::copy::figures(director, job).await.put_into(&mut codes);
+    }
     // What followed on the end of a replayed job was done in its time.
     let is_replayed = director.reconciliation().is_replayed(job.id);
     if plan.job_type == JobType::Backup && written.status.is_success() && !is_replayed {

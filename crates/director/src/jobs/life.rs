@@ -374,6 +374,11 @@ pub(crate) fn codes(director: &Director, job: &Job, course: &Course, exit: &str)
         .as_ref()
         .map_or_else(|| "0000-00-00 00:00:00".to_owned(), |since| crate::text::catalog_time(since.time));
     let ends = &course.reached.ends;
+    // Of a copy and migration they are the place that is written to, as with Bacula 9.6.7.
+    let (pool, storage) = match &plan.next_pool {
+        Some(next) if copy::is_control(&plan) => (&next.name, plan.write_storages.first()),
+        _ => (&plan.pool.name, plan.first_storage()),
+    };
     Codes {
         client: plan.client.name.clone(),
         client_address: plan.client.address.clone(),
@@ -392,8 +397,8 @@ pub(crate) fn codes(director: &Director, job: &Job, course: &Course, exit: &str)
         read_bytes: ends.fd.map_or(0, |end| end.read_bytes),
         priority: plan.priority,
         fileset: plan.fileset.name.clone(),
-        pool: plan.pool.name.clone(),
-        storage: plan.first_storage().map(|s| s.name.clone()).unwrap_or_default(),
+        pool: pool.clone(),
+        storage: storage.map(|s| s.name.clone()).unwrap_or_default(),
         spooling: plan.spool_data,
         cloned: matches!(plan.origin, policy::plan::Origin::Clone { .. }),
         previous_job: plan.target_job.unwrap_or(0),

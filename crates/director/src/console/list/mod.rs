@@ -75,7 +75,7 @@ impl Session {
                 }
                 "joblog" => self.list_logs(&filter, long).await?,
                 "files" => self.list_files(args, &filter).await?,
-                "copies" => self.list_copies(&filter).await?,
+                "copies" => self.list_copies(&filter, long).await?,
                 "nextvol" | "nextvolume" => self.list_next_volume(args).await?,
                 "snapshot" | "snapshots" => self.ua.send("No results to list.\n").await?,
                 "jobid" | "ujobid" | "jobname" | "job" if jobs_listed => {}
@@ -298,19 +298,21 @@ impl Session {
         Ok(())
     }
 
-    async fn list_copies(&mut self, filter: &JobFilter) -> Done {
+    /// Where there are none, nothing is said, as by Bacula 9.6.7.
+    async fn list_copies(&mut self, filter: &JobFilter, long: bool) -> Done {
         let (ids, limit) = (filter.job_ids.clone(), filter.limit);
         let of_all = ids.is_empty();
         let listing = self.read(move |r| listing::copies(r, &ids, limit)).await?;
-        if !listing.rows.is_empty() {
-            let title = if of_all {
-                "The catalog contains copies as follows:\n"
-            } else {
-                "These JobIds have copies as follows:\n"
-            };
-            self.ua.send(title).await?;
+        if listing.rows.is_empty() {
+            return Ok(());
         }
-        self.show_listing(listing, false).await
+        let title = if of_all {
+            "The catalog contains copies as follows:\n"
+        } else {
+            "These JobIds have copies as follows:\n"
+        };
+        self.ua.send(title).await?;
+        self.show_listing(listing, long).await
     }
 
     /// Goes through the rows twice, by pages: once for the width of the column, once to show them. So a job of any size

@@ -22,7 +22,7 @@ mod written;
 pub(crate) use choose::{check_place, choose};
 pub(crate) use end::{drain, give_up_left, write_end};
 pub(crate) use replicate::replicate;
-pub(crate) use report::report;
+pub(crate) use report::{figures, report};
 pub(crate) use run::run;
 pub(crate) use written::{Writing, give_up};
 
