@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use holdfast_tests::copies::{jobs, of_type};
 use holdfast_tests::{clear_restored, compare_restored, expect_good, our_site, plain_tree, scratch};
-use testkit::site::{Act, JobRow, Maker, Role, Site};
+use testkit::site::{Act, Builder, JobRow, Maker, Role, Site};
 use testkit::wait;
 
 use crate::two;
@@ -14,10 +14,10 @@ use crate::two;
 const FILES: usize = 60;
 
 /// A site with two Storage Daemons and a backup; copies of it take some time.
-fn site(tree: &Path) -> Result<(Site, JobRow)> {
+fn site(builder: Builder, tree: &Path) -> Result<(Site, JobRow)> {
     plain_tree(tree, FILES, 100_000)?;
     let slow = jobs("Far").replace("Maximum Concurrent Jobs = 3", "Maximum Bandwidth = 600 kb/s");
-    let site = two(our_site())
+    let site = two(builder)
         .far_storage(Maker::Holdfast)
         .tree(tree)
         .storage_daemon("Checkpoint Interval = 1 second")
@@ -54,11 +54,10 @@ fn restores(site: &Site, tree: &Path, full: &JobRow, written: u32) -> Result<()>
     compare_restored(site, tree)?.expect_equal()
 }
 
-#[test]
-fn director_killed_in_mid_copy() -> Result<()> {
+pub(crate) fn active_instance_killed_in_mid_copy(builder: Builder) -> Result<()> {
     let dir = scratch()?;
     let tree = dir.path().join("tree");
-    let (mut site, full) = site(&tree)?;
+    let (mut site, full) = site(builder, &tree)?;
     let (control, written) = begin(&site)?;
     site.kill_instance("a")?;
     let backups = site.sql("SELECT count(*) FROM Job WHERE Type = 'B'")?;
@@ -70,10 +69,15 @@ fn director_killed_in_mid_copy() -> Result<()> {
     site.finish()
 }
 
+#[test]
+fn director_killed_in_mid_copy() -> Result<()> {
+    active_instance_killed_in_mid_copy(our_site())
+}
+
 fn director_killed_at(place: &str) -> Result<()> {
     let dir = scratch()?;
     let tree = dir.path().join("tree");
-    let (mut site, full) = site(&tree)?;
+    let (mut site, full) = site(our_site(), &tree)?;
     site.arm(place, Act::Kill)?;
     let control = site.run("run job=CopyAll yes")?;
     site.wait_reached(place, wait::JOB)?;
@@ -114,10 +118,10 @@ fn director_killed_before_the_end_of_a_copy_is_acknowledged() -> Result<()> {
 }
 
 /// The Storage Daemon dies; the copy is kept as far as it was acknowledged, and the next one sends the rest under the same JobId.
-fn storage_killed_in_mid_copy(role: Role) -> Result<()> {
+pub(crate) fn storage_killed_in_mid_copy(builder: Builder, role: Role) -> Result<()> {
     let dir = scratch()?;
     let tree = dir.path().join("tree");
-    let (mut site, full) = site(&tree)?;
+    let (mut site, full) = site(builder, &tree)?;
     let (control, written) = begin(&site)?;
     site.kill(role)?;
     site.start_role(role)?;
@@ -138,19 +142,19 @@ fn storage_killed_in_mid_copy(role: Role) -> Result<()> {
 
 #[test]
 fn writing_storage_daemon_killed_in_mid_copy() -> Result<()> {
-    storage_killed_in_mid_copy(Role::FarStorage)
+    storage_killed_in_mid_copy(our_site(), Role::FarStorage)
 }
 
 #[test]
 fn reading_storage_daemon_killed_in_mid_copy() -> Result<()> {
-    storage_killed_in_mid_copy(Role::Storage)
+    storage_killed_in_mid_copy(our_site(), Role::Storage)
 }
 
 #[test]
 fn a_canceled_copy_is_no_copy_and_the_next_one_is() -> Result<()> {
     let dir = scratch()?;
     let tree = dir.path().join("tree");
-    let (site, full) = site(&tree)?;
+    let (site, full) = site(our_site(), &tree)?;
     let (control, written) = begin(&site)?;
     let said = site.console(&[&format!("cancel jobid={control} yes")])?;
     let ended = site.wait_job(control, wait::JOB)?;

@@ -10,7 +10,7 @@ use testkit::wait;
 use crate::two;
 
 /// Two Storage Daemons of ours in one group.
-fn group() -> Builder {
+pub(crate) fn group() -> Builder {
     our_site().far_storage(Maker::Holdfast).pool("Storage = File1, Far")
 }
 
@@ -68,9 +68,8 @@ fn files_of_attempts(site: &Site) -> Result<Vec<usize>> {
     rows.iter().map(|row| Ok(row[0].parse()?)).collect()
 }
 
-#[test]
-fn a_killed_storage_that_comes_back_keeps_what_it_had() -> Result<()> {
-    let mut held = loses_its_storage(group())?;
+pub(crate) fn storage_comes_back(builder: Builder) -> Result<()> {
+    let mut held = loses_its_storage(builder)?;
     let gate = next_attempt(&held)?;
     held.site.start_role(Role::Storage)?;
     drop(gate);
@@ -82,14 +81,23 @@ fn a_killed_storage_that_comes_back_keeps_what_it_had() -> Result<()> {
 }
 
 #[test]
-fn what_lay_on_a_storage_that_is_gone_is_stored_again() -> Result<()> {
-    let mut held = loses_its_storage(group())?;
+fn a_killed_storage_that_comes_back_keeps_what_it_had() -> Result<()> {
+    storage_comes_back(group())
+}
+
+pub(crate) fn storage_is_gone(builder: Builder) -> Result<()> {
+    let mut held = loses_its_storage(builder)?;
     drop(next_attempt(&held)?);
     ends_whole(&held)?;
     ensure!(storages(&held.site, 1)? == ["Far"], "{:?}", storages(&held.site, 1)?);
     ensure!(files_of_attempts(&held.site)?.len() == 3, "{:?}", files_of_attempts(&held.site)?);
     held.site.forget(Role::Storage)?;
     held.site.finish()
+}
+
+#[test]
+fn what_lay_on_a_storage_that_is_gone_is_stored_again() -> Result<()> {
+    storage_is_gone(group())
 }
 
 #[test]

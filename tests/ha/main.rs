@@ -9,6 +9,7 @@ mod check;
 mod config;
 mod console;
 mod copy;
+mod distance;
 mod failpoints;
 mod faults;
 mod fence;
