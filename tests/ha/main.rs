@@ -23,6 +23,7 @@ mod random;
 mod readback;
 mod required;
 mod restore;
+mod room;
 mod scattered;
 mod spare;
 mod status;

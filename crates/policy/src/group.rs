@@ -2,6 +2,8 @@
 
 use crate::plan::JobPlan;
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use types::{JobLevel, Timestamp};
 
 /// How one of several Storages is chosen (`Storage Group Policy`, spec/04 §2.3).
@@ -14,6 +16,21 @@ pub enum GroupPolicy {
     LeastUsed,
     /// The one that this Job has written to longest ago, or never.
     LastBackedUpTo,
+    /// The one with the most free space.
+    FreeSpace,
+    /// The one with the fewest jobs among those that have at most `threshold_bytes` less free space than the one with the most.
+    FreeSpaceLeastUsed {
+        /// Bytes.
+        threshold_bytes: u64,
+    },
+}
+
+impl GroupPolicy {
+    /// Whether it looks at the free space, so that the Storages must be asked for it.
+    #[must_use]
+    pub const fn asks_space(self) -> bool {
+        matches!(self, Self::FreeSpace | Self::FreeSpaceLeastUsed { .. })
+    }
 }
 
 /// A Storage of a group.
@@ -25,6 +42,8 @@ pub struct Candidate {
     pub running: u32,
     /// When the Job was last written to it.
     pub last_backup: Option<Timestamp>,
+    /// Bytes that its Devices have free, where it tells.
+    pub free_bytes: Option<u64>,
 }
 
 /// Names of the candidates in the order in which they are tried: those that the job has lost come last, the one lost last at the end.
@@ -36,9 +55,45 @@ pub fn order(policy: GroupPolicy, candidates: &[Candidate], lost: &[String]) -> 
         GroupPolicy::ListedOrder => {}
         GroupPolicy::LeastUsed => sorted.sort_by_key(|one| one.running),
         GroupPolicy::LastBackedUpTo => sorted.sort_by_key(|one| one.last_backup),
+        // One that does not tell its space comes last: `None` is less than any number.
+        GroupPolicy::FreeSpace => sorted.sort_by_key(|one| Reverse(one.free_bytes)),
+        GroupPolicy::FreeSpaceLeastUsed { threshold_bytes } => {
+            let most = candidates.iter().filter_map(|one| one.free_bytes).max();
+            let is_near = |free: u64| most.is_some_and(|most| most - free <= threshold_bytes);
+            sorted.sort_by_key(|one| match one.free_bytes {
+                Some(free) if is_near(free) => (0, one.running, Reverse(free)),
+                Some(free) => (1, 0, Reverse(free)),
+                None => (2, one.running, Reverse(0)),
+            });
+        }
     }
     sorted.sort_by_key(|one| lost.iter().rposition(|name| *name == one.name).map_or(0, |at| at + 1));
     sorted.into_iter().map(|one| one.name.clone()).collect()
+}
+
+/// A Device that tells its space.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// Name of the Device.
+    pub device: String,
+    /// The autochanger whose drive it is, else empty.
+    pub changer: String,
+    /// Number of its file system on its Storage Daemon.
+    pub filesystem: u64,
+    /// Bytes that are free there.
+    pub free_bytes: u64,
+}
+
+/// What the Devices of a Storage resource have free in all, bytes: those that share a file system have it once. `None` where none of
+/// them tells.
+#[must_use]
+pub fn free_of(devices: &[String], rooms: &[Room]) -> Option<u64> {
+    let is_named = |room: &&Room| {
+        devices.iter().any(|name| !name.is_empty() && (*name == room.device || *name == room.changer))
+    };
+    let systems: BTreeMap<u64, u64> =
+        rooms.iter().filter(is_named).map(|room| (room.filesystem, room.free_bytes)).collect();
+    (!systems.is_empty()).then(|| systems.values().fold(0, |sum: u64, free| sum.saturating_add(*free)))
 }
 
 /// Attempts of one job after which a lost Storage ends it Incomplete.
@@ -93,12 +148,14 @@ mod tests {
     use crate::plan::{JobRequest, RawText, plan_job};
 
     fn check(policy: GroupPolicy, lost: &[&str], expected: &str) {
-        let one = |name: &str, running, last: Option<i64>| Candidate {
+        let one = |name: &str, running, last: Option<i64>, free_bytes| Candidate {
             name: name.to_owned(),
             running,
             last_backup: last.map(Timestamp),
+            free_bytes,
         };
-        let candidates = [one("a", 2, Some(9)), one("b", 1, Some(5)), one("c", 1, None)];
+        let candidates =
+            [one("a", 2, Some(9), Some(50)), one("b", 1, Some(5), Some(40)), one("c", 1, None, Some(90))];
         let lost: Vec<String> = lost.iter().map(|&name| name.to_owned()).collect();
         assert_eq!(order(policy, &candidates, &lost).concat(), expected);
     }
@@ -112,6 +169,62 @@ mod tests {
         check(GroupPolicy::ListedOrder, &["a", "b"], "cab");
         check(GroupPolicy::ListedOrder, &["a", "b", "a"], "cba");
         check(GroupPolicy::LeastUsed, &["c"], "bac");
+    }
+
+    #[test]
+    fn the_most_room_goes_first_and_who_does_not_tell_last() {
+        let one = |name: &str, running, free_bytes| Candidate {
+            name: name.to_owned(),
+            running,
+            last_backup: None,
+            free_bytes,
+        };
+        let check = |policy, expected: &str| {
+            let candidates = [
+                one("silent", 0, None),
+                one("small", 0, Some(10)),
+                one("big", 3, Some(100)),
+                one("near", 1, Some(90)),
+                one("equal", 3, Some(100)),
+                one("full", 0, Some(0)),
+            ];
+            assert_eq!(order(policy, &candidates, &[]).join(" "), expected);
+        };
+        let least_used = |threshold_bytes| GroupPolicy::FreeSpaceLeastUsed { threshold_bytes };
+        check(GroupPolicy::FreeSpace, "big equal near small full silent");
+        check(least_used(0), "big equal near small full silent");
+        check(least_used(9), "big equal near small full silent");
+        check(least_used(10), "near big equal small full silent");
+        check(least_used(90), "small near big equal full silent");
+        check(least_used(u64::MAX), "small full near big equal silent");
+        let silent = [one("a", 1, None), one("b", 0, None)];
+        assert_eq!(order(GroupPolicy::FreeSpace, &silent, &[]).concat(), "ab");
+        assert_eq!(order(least_used(5), &silent, &[]).concat(), "ba");
+    }
+
+    #[test]
+    fn devices_of_one_file_system_share_its_space() {
+        let room = |device: &str, changer: &str, filesystem, free_bytes| Room {
+            device: device.to_owned(),
+            changer: changer.to_owned(),
+            filesystem,
+            free_bytes,
+        };
+        let rooms = [
+            room("D1", "Changer", 1, 100),
+            room("D2", "Changer", 1, 100),
+            room("D3", "", 2, 30),
+            room("D4", "", 3, 7),
+        ];
+        let check = |devices: &[&str], expected| {
+            let devices: Vec<String> = devices.iter().map(|&name| name.to_owned()).collect();
+            assert_eq!(free_of(&devices, &rooms), expected, "{devices:?}");
+        };
+        check(&["Changer"], Some(100));
+        check(&["D1", "D3"], Some(130));
+        check(&["Changer", "D3", "D4"], Some(137));
+        check(&["Tape"], None);
+        check(&[""], None);
     }
 
     fn plan() -> JobPlan {

@@ -12,11 +12,13 @@ pub const BACULA_LEVEL_DATE: &str = "25 March 2025";
 pub const BACULA_LEVEL_DATE_SHORT: &str = "25Mar25";
 
 /// Number of the additions to the protocol that this build speaks (docs/extensions.md §1).
-pub const HOLDFAST: u32 = 3;
+pub const HOLDFAST: u32 = 4;
 /// From this number on a Storage Daemon tells its inventory (docs/extensions.md §9).
 pub const HOLDFAST_INVENTORY: u32 = 2;
 /// From this number on a Storage Daemon keeps which of a Storage and its cold spare serves (docs/extensions.md §11).
 pub const HOLDFAST_PLACES: u32 = 3;
+/// From this number on a Storage Daemon tells how much space its Devices have (docs/extensions.md §12).
+pub const HOLDFAST_SPACE: u32 = 4;
 
 /// Number by which a peer's Jmsg types are read: 9.6 counts without the EVENTS type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

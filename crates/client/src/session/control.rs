@@ -93,6 +93,7 @@ impl DirectorSession {
             holdfast::Command::Register(_)
             | holdfast::Command::Nonce
             | holdfast::Command::Inventory
+            | holdfast::Command::Space
             | holdfast::Command::Place(_) => {
                 self.send("2999 Invalid command\n").await;
                 Next::End

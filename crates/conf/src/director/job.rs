@@ -17,7 +17,7 @@ word_enum! {
         LeastUsed = "LeastUsed";
         /// The one with the most free space.
         FreeSpace = "FreeSpace";
-        /// Fewest jobs, then most free space.
+        /// The one with the fewest jobs among those that have about the most free space.
         FreeSpaceLeastUsed = "FreeSpaceLeastUsed";
         /// The one not used for longest.
         LastBackedUpTo = "LastBackedUpTo";
@@ -68,12 +68,12 @@ macro_rules! job_resource {
                 "FileSet" => fileset: String = Kind::Ref(ResourceKind::FileSet), required(), example("\"Full Set\"");
                 /// Storages, in the order of preference; the Pool's go before.
                 "Storage" => storage: Vec<String> = Kind::RefList(ResourceKind::Storage), example("File1");
-                /// How one of several Storages is chosen; FreeSpace counts as ListedOrder and FreeSpaceLeastUsed as LeastUsed.
+                /// How one of several Storages is chosen.
                 "Storage Group Policy" => storage_group_policy: Option<StorageGroupPolicy>
                     = Kind::Words(StorageGroupPolicy::WORDS), since("13");
-                /// Least free space for the policies that look at it.
+                /// FreeSpaceLeastUsed: Storages that have no less free space than this below the most count as equal.
                 "Storage Group Policy Threshold" => storage_group_policy_threshold: u64 = Kind::Size, default("0"),
-                    since("15"), pending();
+                    since("15");
                 /// Destination of copies, migrations and Virtual Fulls; wins over the Pool's.
                 "Next Pool" => next_pool: Option<String> = Kind::Ref(ResourceKind::Pool);
                 /// Pool when the level is Full in the end.

@@ -72,12 +72,12 @@ resource! {
         "Next Pool" => next_pool: Option<String> = Kind::Ref(ResourceKind::Pool);
         /// Storages; these win over the Job's.
         "Storage" => storage: Vec<String> = Kind::RefList(ResourceKind::Storage);
-        /// How one of several Storages is chosen; FreeSpace counts as ListedOrder and FreeSpaceLeastUsed as LeastUsed.
+        /// How one of several Storages is chosen.
         "Storage Group Policy" => storage_group_policy: Option<StorageGroupPolicy>
             = Kind::Words(StorageGroupPolicy::WORDS), since("13");
-        /// Least free space for the policies that look at it.
+        /// FreeSpaceLeastUsed: Storages that have no less free space than this below the most count as equal.
         "Storage Group Policy Threshold" => storage_group_policy_threshold: u64 = Kind::Size, default("0"),
-            since("15"), pending();
+            since("15");
         /// Prune Volumes when one is needed.
         "Auto Prune" => auto_prune: bool = Kind::Bool, default("yes");
         /// Purged Volumes may be used again.

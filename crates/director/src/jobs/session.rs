@@ -21,7 +21,7 @@ use wire::version::{FdVersion, SdVersion};
 /// How long the other daemon may take to notice that its partner is gone.
 pub(crate) const AFTER_LOSS: Duration = Duration::from_secs(30);
 /// How long a Storage Daemon may take to take a job on where there is another one.
-const ANSWERS_SOON: Duration = Duration::from_secs(5);
+pub(crate) const ANSWERS_SOON: Duration = Duration::from_secs(5);
 /// How long daemons may take to end after a cancel.
 const AFTER_CANCEL: Duration = Duration::from_secs(20);
 

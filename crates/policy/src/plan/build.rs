@@ -326,8 +326,15 @@ impl<'a> Builder<'a> {
     fn group_policy(&self) -> GroupPolicy {
         let of_pool = self.pool.storage_group_policy.filter(|_| !self.pool.storage.is_empty());
         match of_pool.or(self.job.storage_group_policy).unwrap_or(StorageGroupPolicy::ListedOrder) {
-            StorageGroupPolicy::ListedOrder | StorageGroupPolicy::FreeSpace => GroupPolicy::ListedOrder,
-            StorageGroupPolicy::LeastUsed | StorageGroupPolicy::FreeSpaceLeastUsed => GroupPolicy::LeastUsed,
+            StorageGroupPolicy::ListedOrder => GroupPolicy::ListedOrder,
+            StorageGroupPolicy::LeastUsed => GroupPolicy::LeastUsed,
+            StorageGroupPolicy::FreeSpace => GroupPolicy::FreeSpace,
+            StorageGroupPolicy::FreeSpaceLeastUsed => GroupPolicy::FreeSpaceLeastUsed {
+                threshold_bytes: match of_pool {
+                    Some(_) => self.pool.storage_group_policy_threshold,
+                    None => self.job.storage_group_policy_threshold,
+                },
+            },
             StorageGroupPolicy::LastBackedUpTo => GroupPolicy::LastBackedUpTo,
         }
     }

@@ -251,7 +251,7 @@ impl Session {
     }
 
     fn is_holdfast_command(&self, line: &[u8]) -> bool {
-        let words: [&[u8]; 6] = [b"nonce", b"jobs", b"inventory", b"place ", b"attach ", b"close "];
+        let words: [&[u8]; 7] = [b"nonce", b"jobs", b"inventory", b"space", b"place ", b"attach ", b"close "];
         self.has_additions && words.iter().any(|w| line.starts_with(w))
     }
 
@@ -265,6 +265,8 @@ impl Session {
             self.list_jobs();
         } else if line.starts_with(b"inventory") {
             self.tell_inventory();
+        } else if line.starts_with(b"space") {
+            self.tell_space();
         } else if line.starts_with(b"place ") {
             self.place(line);
         } else if line.starts_with(b"attach ") {
@@ -304,6 +306,14 @@ impl Session {
             if let Some(line) = list_line(&job) {
                 self.say(&line);
             }
+        }
+        let _ = self.line.signal(Signal::Eod);
+    }
+
+    fn tell_space(&self) {
+        for device in super::space::of_devices(&self.daemon) {
+            // A Director that has gone is noticed by the receiving side.
+            let _ = self.line.send(&device.format());
         }
         let _ = self.line.signal(Signal::Eod);
     }

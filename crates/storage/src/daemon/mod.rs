@@ -13,6 +13,7 @@ mod maintenance;
 mod media_command;
 mod recovery;
 mod reserving;
+mod space;
 mod start;
 mod status;
 

@@ -296,13 +296,9 @@ fn device_status(device: &Device, out: &mut String) {
     }
 }
 
-/// Free and total bytes of a device's file system.
+/// Free and total bytes of a device's file system; zeros where they are not known.
 fn free_bytes(device: &Device) -> (u64, u64) {
-    if device.kind.is_tape() {
-        return (0, 0);
-    }
-    rustix::fs::statvfs(device.directory())
-        .map_or((0, 0), |s| (s.f_bavail * s.f_frsize, s.f_blocks * s.f_frsize))
+    super::space::bytes(device).unwrap_or_default()
 }
 
 fn volumes(daemon: &Daemon, out: &mut String) {

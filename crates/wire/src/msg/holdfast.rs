@@ -110,6 +110,19 @@ line_message! {
     } "\n"
 }
 
+line_message! {
+    /// One Device in the answer to `space` (§12).
+    DeviceSpace = "space " {
+        "Device" device: String,
+        /// The autochanger whose drive it is; empty where it is none.
+        "changer" changer: String,
+        /// Number of its file system: Devices with the same one share the space.
+        "filesystem" filesystem: u64,
+        /// Bytes that are free.
+        "free" free_bytes: u64,
+    } "\n"
+}
+
 /// Where a job is on a daemon (§5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum JobState {
@@ -168,6 +181,8 @@ pub enum Command {
     Jobs,
     /// `inventory`: what is known here of this Director and catalog (SD)?
     Inventory,
+    /// `space`: how much space do the Devices have (SD)?
+    Space,
     /// `place …`: who serves of a Storage and its cold spare (SD).
     Place(StoragePlace),
     /// `attach …`.
@@ -208,6 +223,7 @@ impl Command {
             b"nonce" => Ok(Self::Nonce),
             b"jobs" => Ok(Self::Jobs),
             b"inventory" => Ok(Self::Inventory),
+            b"space" => Ok(Self::Space),
             b"place" => StoragePlace::parse(line).map(Self::Place),
             b"attach" => Attach::parse(line).map(Self::Attach),
             b"close" => Close::parse(line).map(Self::Close),
@@ -236,6 +252,7 @@ impl Command {
             Self::Nonce => b"nonce\n".to_vec(),
             Self::Jobs => b"jobs\n".to_vec(),
             Self::Inventory => b"inventory\n".to_vec(),
+            Self::Space => b"space\n".to_vec(),
             Self::Place(command) => command.format(),
             Self::Attach(command) => command.format(),
             Self::Close(command) => command.format(),
@@ -413,6 +430,7 @@ mod tests {
             "nonce\n",
             "jobs\n",
             "inventory\n",
+            "space\n",
             "place storage=sd1 epoch=2 serving=sd1\x01spare here=sd1\n",
             "attach JobId=3 Job=x.2026-11-23_15.05.25_07 attempt=1 from=18\n",
             "close JobId=3 Job=x.2026-11-23_15.05.25_07 attempt=1\n",

@@ -240,7 +240,7 @@ fn an_sd_calls_a_client() {
     let (client, server, log) = run(connector, SwallowFirst { inner: acceptor, told: false });
     assert_eq!(done(&client).tls, TlsKind::Psk);
     assert_eq!(done(&server).hello, done(&client).hello);
-    assert_eq!(log[0], format!("C: Hello Bacula SD: Start Job {JOB} 15 tlspsk=100 holdfast=3"));
+    assert_eq!(log[0], format!("C: Hello Bacula SD: Start Job {JOB} 15 tlspsk=100 holdfast=4"));
 }
 
 struct SwallowFirst {
