@@ -49,7 +49,7 @@ pub(crate) fn next_attempt(held: &Held) -> Result<OpenGate> {
 }
 
 /// The job ends `T` with each file once, and restores without a difference.
-fn ends_whole(held: &Held) -> Result<JobRow> {
+pub(crate) fn ends_whole(held: &Held) -> Result<JobRow> {
     let end = held.site.wait_job(held.job, wait::JOB)?;
     ensure!(end.status() == 'T', "{end:?}\n{}", held.site.job_log());
     let all = 2 * FILES + 3;

@@ -1,10 +1,13 @@
 //! Cold spares and the Director's own failover (docs/cold-spare.md).
 
 use anyhow::{Result, ensure};
+use holdfast_tests::held::Held;
 use holdfast_tests::{compare_restored, expect_good, our_site, plain_tree, scratch};
-use testkit::site::{Act, Builder, Role, Site};
+use std::path::{Path, PathBuf};
+use testkit::site::{Act, Builder, Gate, Role, Site, Talk};
 use testkit::wait;
 
+use crate::groups::{ends_whole, next_attempt, storages, wait_checkpoint};
 use crate::two;
 
 fn with_spare() -> Builder {
@@ -14,6 +17,11 @@ fn with_spare() -> Builder {
 /// Brings the spare all Volumes of `File1`, which is killed.
 fn lose_main(site: &mut Site) -> Result<()> {
     site.kill(Role::Storage)?;
+    bring_volumes(site)
+}
+
+/// Brings the spare all Volumes of `File1`.
+fn bring_volumes(site: &mut Site) -> Result<()> {
     site.stop(Role::FarStorage)?;
     for part in ["Vol-0001", ".holdfast/volumes/Vol-0001"] {
         std::fs::copy(site.volumes().join(part), site.far_volumes().join(part))?;
@@ -79,4 +87,182 @@ fn the_active_instance_dies_before_the_place_is_changed() -> Result<()> {
 #[test]
 fn the_active_instance_dies_when_the_place_is_changed() -> Result<()> {
     active_instance_dies_at("director-place-changed", "Spare")
+}
+
+/// The plan is shown, and asks; what happens then comes between it and its commit.
+fn shown_plan(site: &Site) -> Result<Talk> {
+    site.arm("director-place-planned", Act::Pass)?;
+    let talk = site.begin_open(&["storage activate=Spare"])?;
+    site.wait_reached("director-place-planned", wait::START)?;
+    Ok(talk)
+}
+
+fn agree(mut talk: Talk) -> Result<String> {
+    talk.finish(&["yes"])?;
+    Ok(talk.end(wait::JOB)?.text)
+}
+
+/// The Storage of an open attempt, behind `at:`: empty until the job has a session there and its client.
+fn noted(site: &Site, job: u32) -> Result<Option<String>> {
+    let rows =
+        site.sql(&format!("SELECT 'at:' || Storage FROM hf_attempt WHERE JobId = {job} AND State = 'open'"))?;
+    Ok(rows.into_iter().flatten().next())
+}
+
+fn site_with_backup(dir: &Path) -> Result<(Site, PathBuf)> {
+    let tree = dir.join("tree");
+    plain_tree(&tree, 20, 20_000)?;
+    let site = with_spare().tree(&tree).start()?;
+    expect_good(&site.backup("Full")?)?;
+    Ok((site, tree))
+}
+
+/// The Storage Daemon has the job, the catalog does not know so yet: its client is slow.
+fn starting(site: &mut Site, command: &str) -> Result<u32> {
+    site.freeze(Role::Client)?;
+    let job = site.run(command)?;
+    wait::until("the Storage Daemon to have the job", wait::JOB, || {
+        let said = site.console(&["status storage=File1"])?;
+        Ok(said.contains(&format!("JobId={job} ")).then_some(()))
+    })?;
+    ensure!(noted(site, job)?.as_deref() == Some("at:"), "{:?}", noted(site, job)?);
+    Ok(job)
+}
+
+fn started_again(site: &Site) -> Result<()> {
+    let log = site.job_log();
+    let says = "The place of its Storage was changed while this job was starting; it starts again.";
+    ensure!(log.contains(says), "{log}");
+    Ok(())
+}
+
+#[test]
+fn a_backup_that_starts_while_the_place_changes_goes_to_the_spare() -> Result<()> {
+    let dir = scratch()?;
+    let (mut site, tree) = site_with_backup(dir.path())?;
+    let talk = shown_plan(&site)?;
+    let job = starting(&mut site, "run job=Backup level=Full yes")?;
+    let said = agree(talk)?;
+    ensure!(said.contains("serves in the place of \"File1\" (storage epoch 2)"), "{said}");
+    site.thaw(Role::Client)?;
+    let end = site.wait_job(job, wait::JOB)?;
+    ensure!(end.status() == 'T', "{end:?}\n{}", site.job_log());
+    ensure!(storages(&site, job)? == ["Spare"], "{:?}\n{}", storages(&site, job)?, site.job_log());
+    started_again(&site)?;
+    expect_good(&site.restore_current()?)?;
+    compare_restored(&site, &tree)?.expect_equal()?;
+    wait::until("the Storage that was left to have no job", 2 * wait::JOB, || {
+        let said = site.console(&["status storage=File1"])?;
+        Ok(said.contains("No Jobs running.").then_some(()))
+    })?;
+    site.finish()
+}
+
+#[test]
+fn a_restore_that_starts_while_the_place_changes_reads_from_the_spare() -> Result<()> {
+    let dir = scratch()?;
+    let (mut site, tree) = site_with_backup(dir.path())?;
+    bring_volumes(&mut site)?;
+    let talk = shown_plan(&site)?;
+    let job = starting(&mut site, "restore client=kit-fd fileset=Tree select current all done yes")?;
+    let said = agree(talk)?;
+    ensure!(said.contains("(storage epoch 2); 1 Volumes moved."), "{said}");
+    site.kill(Role::Storage)?;
+    site.thaw(Role::Client)?;
+    expect_good(&site.wait_job(job, wait::JOB)?)?;
+    started_again(&site)?;
+    compare_restored(&site, &tree)?.expect_equal()?;
+    site.forget(Role::Storage)?;
+    site.finish()
+}
+
+#[test]
+fn the_place_is_not_changed_under_a_job_that_has_started_since_the_plan() -> Result<()> {
+    let mut held = Held::start(with_spare())?;
+    // The job was there before: it stands against the plan itself.
+    let refused = held.site.console(&["storage activate=Spare yes"])?;
+    ensure!(refused.contains("Nothing was done."), "{refused}");
+    held.release()?;
+    expect_good(&held.site.wait_job(held.job, wait::JOB)?)?;
+    let talk = shown_plan(&held.site)?;
+    let gate = Gate::existing(held.before.with_file_name("gate"));
+    let job = held.site.run("run job=Backup level=Full yes")?;
+    let open = gate.wait_reader(wait::JOB)?;
+    let said = agree(talk)?;
+    ensure!(said.contains("jobs or Volumes have changed since the plan was made"), "{said}");
+    ensure!(held.site.sql("SELECT Serving FROM hf_storage")?.is_empty());
+    drop(open);
+    expect_good(&held.site.wait_job(job, wait::JOB)?)?;
+    ensure!(storages(&held.site, job)? == ["File1"], "{:?}", storages(&held.site, job)?);
+    held.site.finish()
+}
+
+/// It was planned with its Volume at the Storage that is lost then, and starts when the spare has its place.
+#[test]
+fn a_queued_restore_reads_from_the_spare() -> Result<()> {
+    let dir = scratch()?;
+    let tree = dir.path().join("tree");
+    plain_tree(&tree, 20, 20_000)?;
+    let gate = Gate::create(dir.path().join("gate"))?;
+    let hold = format!(
+        "Job {{ Name = Hold; Type = Admin; JobDefs = Defaults; Run Before Job = \"/bin/cat {}\" }}",
+        gate.path().display()
+    );
+    let mut site = with_spare().jobs_at_once(1).extra(hold).tree(&tree).start()?;
+    expect_good(&site.backup("Full")?)?;
+    let hold = site.run("run job=Hold yes")?;
+    let open = gate.wait_reader(wait::JOB)?;
+    let job = site.run("restore client=kit-fd fileset=Tree select current all done yes")?;
+    lose_main(&mut site)?;
+    let said = site.console(&["storage activate=Spare yes"])?;
+    ensure!(said.contains("1 Volumes moved."), "{said}");
+    drop(open);
+    site.wait_job(hold, wait::JOB)?;
+    expect_good(&site.wait_job(job, wait::JOB)?)?;
+    let log = site.job_log();
+    ensure!(log.contains("Storage \"Spare\" serves in the place of \"File1\"."), "{log}");
+    compare_restored(&site, &tree)?.expect_equal()?;
+    site.forget(Role::Storage)?;
+    site.finish()
+}
+
+/// `File2` is on the daemon that is killed, `File1` served by its spare.
+#[test]
+fn a_job_goes_on_at_the_spare_that_serves_in_its_group() -> Result<()> {
+    let builder = with_spare().pool("Storage = File2, File1");
+    let (mut held, ()) = Held::start_managed(builder, |site| {
+        let said = site.console(&["storage activate=Spare yes"])?;
+        ensure!(said.contains("(storage epoch 2)"), "{said}");
+        Ok(())
+    })?;
+    wait_checkpoint(&held)?;
+    held.site.kill(Role::Storage)?;
+    held.release()?;
+    let gate = next_attempt(&held)?;
+    held.site.start_role(Role::Storage)?;
+    drop(gate);
+    ends_whole(&held)?;
+    ensure!(storages(&held.site, 1)? == ["File2", "Spare"], "{:?}", storages(&held.site, 1)?);
+    held.site.finish()
+}
+
+/// Of a pair that stands in one group, the job has the one that serves, once.
+#[test]
+fn a_group_may_name_both_of_a_pair() -> Result<()> {
+    let dir = scratch()?;
+    let tree = dir.path().join("tree");
+    plain_tree(&tree, 5, 20_000)?;
+    let mut site = with_spare().pool("Storage = Spare, File1").tree(&tree).start()?;
+    expect_good(&site.backup("Full")?)?;
+    ensure!(storages(&site, 1)? == ["File1"], "{}", site.job_log());
+    lose_main(&mut site)?;
+    let said = site.console(&["storage activate=Spare yes"])?;
+    ensure!(said.contains("1 Volumes moved."), "{said}");
+    wait::next_second()?;
+    expect_good(&site.backup("Full")?)?;
+    ensure!(storages(&site, 2)? == ["Spare"], "{}", site.job_log());
+    expect_good(&site.restore_current()?)?;
+    compare_restored(&site, &tree)?.expect_equal()?;
+    site.forget(Role::Storage)?;
+    site.finish()
 }

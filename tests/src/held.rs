@@ -115,9 +115,13 @@ impl Held {
         let started = started(&mut site)?;
         let job = site.run("run job=Backup level=Full yes")?;
         let open = gate.wait_reader(wait::JOB)?;
-        let (volume, least) = (site.volume_file(volume), least as u64);
+        let least = least as u64;
+        // Whichever Storage has taken the job.
+        let files =
+            ["file1", "file2", "far"].map(|folder| site.volumes().with_file_name(folder).join(volume));
+        let holds = |file: &PathBuf| std::fs::metadata(file).is_ok_and(|meta| meta.len() >= least);
         wait::until("the first files on the Volume", wait::JOB, || {
-            Ok(std::fs::metadata(&volume).is_ok_and(|meta| meta.len() >= least).then_some(()))
+            Ok(files.iter().any(holds).then_some(()))
         })?;
         Ok((Self { site, job, before, after, open: Some(open), dir }, started))
     }

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::params;
+use crate::port::Dialect;
 use crate::tx::{ReadTx, WriteTx};
 use types::{StorageEpoch, Timestamp};
 
@@ -18,6 +19,25 @@ pub struct StandingRow {
     pub epoch: StorageEpoch,
     /// When it changed last.
     pub changed_at: Timestamp,
+}
+
+/// Keeps every other write transaction of this Director out until this one is over, and waits for those under way: who serves must not
+/// change while a job notes its Storage, though the two touch no common row. To be called before anything else is read; each write
+/// transaction shares the leadership row.
+///
+/// # Errors
+/// Those of the database.
+pub fn lock(tx: &WriteTx<'_>) -> Result<()> {
+    match tx.dialect() {
+        // There is one writer at a time.
+        Dialect::Sqlite => Ok(()),
+        Dialect::Postgres => tx
+            .scalar::<i64>(
+                "SELECT Epoch FROM hf_leader WHERE Director = ?1 FOR UPDATE",
+                params![tx.director()],
+            )
+            .map(drop),
+    }
 }
 
 /// Stores who serves.

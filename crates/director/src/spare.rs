@@ -40,10 +40,26 @@ pub(crate) fn check_serves(r: &ReadTx<'_>, config: &DirectorConfig, storage: &st
     match load(r, config)?.resting(storage) {
         None => Ok(()),
         Some(standing) => Err(catalog::CatalogError::Refused(format!(
-            "{}. This job was starting when the place was changed; run it again",
+            "{}. This job was starting when the place was changed",
             standing.why_not()
         ))),
     }
+}
+
+/// Who serves by the catalog; the Director knows it from here on, where the task that changed it has not said so yet.
+///
+/// # Errors
+/// Those of the catalog.
+pub(crate) async fn reread(director: &Director) -> catalog::Result<Standings> {
+    let config = director.config();
+    let read = director.catalog().read(move |r| load(r, &config)).await?;
+    let known = director.standings();
+    let is_newer =
+        |standing: &Standing| known.of(&standing.main).is_none_or(|known| known.epoch < standing.epoch);
+    if read.iter().any(is_newer) {
+        director.set_standings(read.clone());
+    }
+    Ok(read)
 }
 
 fn pairs(config: &DirectorConfig) -> impl Iterator<Item = (&str, &str)> {
@@ -98,7 +114,9 @@ pub(crate) async fn planned(
     jobs.dedup();
     let named = named.max(named_there);
     let (from, to) = (side(&from), side(&to));
-    Ok(plan(Ground { standing, from, to, named, volumes, waiting, held, jobs, leave }))
+    let planned = plan(Ground { standing, from, to, named, volumes, waiting, held, jobs, leave });
+    sys::failpoint::reach("director-place-planned");
+    Ok(planned)
 }
 
 fn side(storage: &Storage) -> Side {
@@ -158,6 +176,7 @@ pub(crate) async fn carry_out(director: &Director, planned: SparePlan) -> Result
     let config = director.config();
     let (from, to) = (planned.from.name.clone(), planned.to.name.clone());
     let written = director.catalog().write(director.epoch(), move |tx| {
+        standing::lock(tx)?;
         let known = load(tx, &config)?;
         let (from, to) = (&planned.from.name, &planned.to.name);
         let standing = known.of(to).cloned().unwrap_or_else(|| planned.after.clone());

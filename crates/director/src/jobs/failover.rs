@@ -13,10 +13,11 @@ use super::life::Course;
 use super::machine::Step;
 use super::outcome::{Wish, decide};
 use super::session::{Fail, Flow};
-use super::{asked, cancel};
+use super::{asked, cancel, leftover};
 use crate::handle::Director;
 use crate::peer::{Tries, chain};
 use crate::reconcile;
+use crate::spare;
 use catalog::attempt::{AttemptState, Totals};
 use catalog::journal::{self, JournalKey};
 use catalog::{CatalogError, WriteTx, withdraw};
@@ -44,6 +45,8 @@ enum Keep {
     /// All but what lies on these Storages.
     Without(Vec<StorageId>),
     Nothing,
+    /// The attempt has stored nothing, the next one begins as it did; this Storage has the job still.
+    Unchanged(Option<String>),
 }
 
 /// The transaction between two attempts.
@@ -71,6 +74,7 @@ impl Turn {
                 catalog::jobmedia::clip(tx, self.id, last_file(tx, self.id)?)?;
             }
             Keep::Nothing => withdraw::all(tx, self.id)?,
+            Keep::Unchanged(left) => return self.write_unchanged(tx, left.as_deref(), now),
         }
         let (files, earlier) = (stored_files(tx, self.id)?, sums(tx, self.id, self.attempt)?);
         let totals = Totals {
@@ -93,6 +97,22 @@ impl Turn {
         sys::failpoint::reach("director-failover-uncommitted");
         Ok(plan)
     }
+
+    fn write_unchanged(
+        &self,
+        tx: &WriteTx<'_>,
+        left: Option<&str>,
+        now: Timestamp,
+    ) -> catalog::Result<JobPlan> {
+        if let Some(left) = left {
+            // By this it is found out that the attempt is over.
+            catalog::attempt::set_session(tx, self.id, self.attempt, left, self.session)?;
+        }
+        catalog::attempt::finish(tx, self.id, self.attempt, self.state, Totals::default(), now)?;
+        let plan = JobPlan { not_before: None, ..self.plan.clone() };
+        catalog::plan::store(tx, &plan_row(self.id, &plan).map_err(CatalogError::Refused)?)?;
+        Ok(plan)
+    }
 }
 
 /// What has become of an attempt, as far as it matters here.
@@ -101,6 +121,8 @@ enum Standing {
     Whole,
     /// It has lost its Storage, and why.
     Lost(String),
+    /// Another Storage has taken the place of its own before anything was stored or read (docs/cold-spare.md).
+    Moved,
     Other,
 }
 
@@ -114,7 +136,7 @@ pub(crate) async fn goes_on(
 ) -> bool {
     let plan = job.plan();
     let is_backup = plan.job_type == JobType::Backup && plan.copy.is_none();
-    if !is_backup
+    if !(is_backup || plan.job_type == JobType::Restore)
         || course.attempt == Attempt(0)
         || job.wish() != Wish::GoOn
         || director.reconciliation().is_replayed(job.id)
@@ -123,6 +145,8 @@ pub(crate) async fn goes_on(
         return false;
     }
     let turned = match standing(director, job, course, led).await {
+        Standing::Moved => Box::pin(start_again(director, job, course)).await,
+        Standing::Whole | Standing::Lost(_) | Standing::Other if !is_backup => Ok(false),
         Standing::Whole if plan.rerun.is_some() => Box::pin(fill_up(director, job, course)).await,
         Standing::Lost(why) if plan.write_storages.len() > 1 => {
             Box::pin(leave(director, job, course, &why)).await
@@ -139,6 +163,9 @@ async fn standing(director: &Director, job: &Job, course: &mut Course, led: &Res
     let reached = &course.reached;
     let problem = |text: &str| reached.sd_lost.clone().unwrap_or_else(|| text.to_owned());
     if let Err(fail) = led {
+        if fail.status == JobStatus::FatalError && !reached.data && has_moved(director, &job.plan()).await {
+            return Standing::Moved;
+        }
         let Some(sd) = &reached.sd else { return Standing::Other };
         if fail.status != JobStatus::FatalError || reached.ends.sd.is_some() {
             return Standing::Other;
@@ -162,6 +189,32 @@ async fn standing(director: &Director, job: &Job, course: &mut Course, led: &Res
     let facts =
         super::Facts { failed: outcome.failed, fd: outcome.fd, sd: outcome.sd, ..super::Facts::default() };
     if reached.data && decide(&facts).is_success() { Standing::Whole } else { Standing::Other }
+}
+
+/// Whether a Storage serves no more that did when the job started.
+async fn has_moved(director: &Director, plan: &JobPlan) -> bool {
+    let Ok(standings) = spare::reread(director).await else { return false };
+    plan.write_storages
+        .iter()
+        .chain(&plan.read_storages)
+        .any(|storage| standings.resting(&storage.name).is_some())
+}
+
+/// Begins a job once more whose Storage's place was changed while it started; it takes its turn where the other one serves.
+async fn start_again(director: &Director, job: &Arc<Job>, course: &mut Course) -> Result<bool, Fail> {
+    if course.attempt.0 >= ATTEMPTS_MAX || !client_is_over(director, job, course).await {
+        return Ok(false);
+    }
+    job.messages.info("The place of its Storage was changed while this job was starting; it starts again.");
+    let left = course.reached.sd.as_ref().map(|sd| (sd.storage.name.clone(), sd.session));
+    let (left, session) = left.unzip();
+    let (keep, plan) = (Keep::Unchanged(left.clone()), JobPlan::clone(&job.plan()));
+    let session = session.unwrap_or_default();
+    let turned = Box::pin(turn(director, job, course, AttemptState::Closed, session, keep, plan)).await?;
+    if let Some(name) = left {
+        leftover::look(director, &name);
+    }
+    Ok(turned)
 }
 
 async fn answers(director: &Director, name: &str) -> bool {

@@ -125,8 +125,8 @@ async fn close_what_is_over(director: &Director, name: &str) -> Result<(), Direc
             Ok((row.map(|row| row.state), position))
         });
         let (state, position) = read.await.map_err(|error| DirectorError::Catalog(chain(&error)))?;
-        // A job that is alive here ends with its Storage Daemon by itself.
-        if director.registry().get(held.job).is_some() {
+        // A job that is alive here ends with its Storage Daemon by itself, but for an attempt that it has left.
+        if state != Some(AttemptState::Closed) && director.registry().get(held.job).is_some() {
             continue;
         }
         let planned = plan(&held, state, position);

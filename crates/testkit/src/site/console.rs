@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -33,6 +33,7 @@ pub struct Console {
 #[derive(Debug)]
 pub struct Talk {
     child: Child,
+    input: Option<ChildStdin>,
     ended: mpsc::Receiver<Vec<u8>>,
 }
 
@@ -46,6 +47,15 @@ pub struct Said {
 }
 
 impl Talk {
+    /// Gives further commands, and the end, to a console that was [left open](Console::begin_open).
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn finish(&mut self, commands: &[&str]) -> Result<()> {
+        let mut input = self.input.take().context("the console has had its last command")?;
+        input.write_all(script(commands, true).as_bytes()).context("give a console its last commands")
+    }
+
     /// Waits for its end; after `bound` it is killed.
     ///
     /// # Errors
@@ -79,6 +89,24 @@ impl Console {
     /// # Errors
     /// When the console cannot be started.
     pub fn begin(&self, commands: &[&str]) -> Result<Talk> {
+        let (talk, mut input) = self.open()?;
+        // A console that ended early closes the pipe; what it printed tells more than that.
+        let _ = input.write_all(script(commands, true).as_bytes());
+        Ok(talk)
+    }
+
+    /// As [`Self::begin`], but it waits for more: [`Talk::finish`].
+    ///
+    /// # Errors
+    /// As [`Self::begin`], and when it has ended.
+    pub fn begin_open(&self, commands: &[&str]) -> Result<Talk> {
+        let (mut talk, mut input) = self.open()?;
+        input.write_all(script(commands, false).as_bytes()).context("give a console commands")?;
+        talk.input = Some(input);
+        Ok(talk)
+    }
+
+    fn open(&self) -> Result<(Talk, ChildStdin)> {
         let path = &self.program.path;
         let mut command = self.host.as_ref().map_or_else(|| Command::new(path), |host| host.command(path));
         command.args(&self.program.arguments);
@@ -94,7 +122,7 @@ impl Console {
             .stderr(errors)
             .spawn()
             .with_context(|| format!("start {}", path.display()))?;
-        let mut input = child.stdin.take().context("console without input")?;
+        let input = child.stdin.take().context("console without input")?;
         let mut output = child.stdout.take().context("console without output")?;
         let (sender, ended) = mpsc::channel();
         thread::spawn(move || {
@@ -102,10 +130,7 @@ impl Console {
             let _ = output.read_to_end(&mut bytes);
             let _ = sender.send(bytes);
         });
-        let script = commands.iter().map(|line| format!("{line}\n")).collect::<String>() + "quit\n";
-        // A console that ended early closes the pipe; what it printed tells more than that.
-        let _ = input.write_all(script.as_bytes());
-        Ok(Talk { child, ended })
+        Ok((Talk { child, input: None, ended }, input))
     }
 
     /// Runs commands and gives what was printed; the console is killed after `bound`.
@@ -181,6 +206,14 @@ impl Site {
         self.console_at(file)?.run(commands, bound)
     }
 
+    /// Begins to run commands through a console that waits for more ([`Talk::finish`]).
+    ///
+    /// # Errors
+    /// When the console cannot be started.
+    pub fn begin_open(&self, commands: &[&str]) -> Result<Talk> {
+        self.console_at("bconsole.conf")?.begin_open(commands)
+    }
+
     /// Begins to run commands through a console that is connected to one instance of a cluster, and does not wait for its end.
     ///
     /// # Errors
@@ -207,4 +240,9 @@ fn ended_or(received: Result<Vec<u8>, mpsc::RecvTimeoutError>, ended: &mpsc::Rec
         // The console was killed just now: its output ends within a moment.
         Err(_) => ended.recv_timeout(Duration::from_secs(5)).unwrap_or_default(),
     }
+}
+
+fn script(commands: &[&str], ends: bool) -> String {
+    let lines: String = commands.iter().map(|line| format!("{line}\n")).collect();
+    if ends { lines + "quit\n" } else { lines }
 }
