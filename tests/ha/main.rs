@@ -18,6 +18,7 @@ mod groups;
 mod known_bugs;
 mod lease;
 mod long;
+mod mixed;
 mod network;
 mod random;
 mod readback;
