@@ -1,6 +1,7 @@
 //! The operator's side of high availability: `holdfast ha …`.
 //!
 //! - [`check`]: hold this machine and its services against what a highly available site needs.
+//! - [`drill`]: rehearse a failover on the running system.
 //! - [`fence`]: switch the machine of an instance off, or see whether that would work.
 //! - [`render`]: make the configuration of every machine from a topology, or compare this machine with it.
 //! - [`status`]: tell people and monitors whether one instance is active and the others stand by.
@@ -15,6 +16,7 @@
 
 pub mod check;
 mod configuration;
+pub mod drill;
 mod exit;
 pub mod fence;
 pub mod ocf;
@@ -34,6 +36,9 @@ pub enum Command {
     /// Check this machine: disks, links, power, replication, quorum, fencing, clock, PostgreSQL, instances
     #[command(long_about = check::LONG)]
     Check(check::Args),
+    /// Rehearse a failover with a backup in flight, measure it, and keep the report
+    #[command(long_about = drill::LONG)]
+    Drill(drill::Args),
     /// Switch the machine of an instance off by its Fence Device, or test whether that would work
     #[command(long_about = fence::LONG)]
     Fence(fence::Args),
@@ -51,6 +56,7 @@ pub enum Command {
 pub fn run(command: &Command) -> Result<Exit> {
     match command {
         Command::Check(args) => check::run(args),
+        Command::Drill(args) => drill::run(args),
         Command::Fence(args) => fence::run(args),
         Command::Render(args) => render::run(args),
         Command::Status(args) => status::run(args),

@@ -63,6 +63,9 @@ resource! {
         "Fence Action" => fence_action: FenceAction = Kind::Words(FenceAction::WORDS), default("off"), since("Holdfast");
         /// `Lease Time` of the Director's Cluster with the engines Patroni and Lease.
         "Lease Time" => lease_time: Duration = Kind::Time, default("3 seconds"), since("Holdfast");
+        /// How `holdfast ha drill` runs a line of shell as root on a node, the line behind it as one word: `%a` stands for the
+        /// node's `Address`, `%n` for its name.
+        "Remote Shell" => remote_shell: String = Kind::Str, default("\"ssh -o BatchMode=yes root@%a\""), since("Holdfast");
     }
 }
 

@@ -9,7 +9,7 @@ mod finding;
 mod judge;
 mod machine;
 mod report;
-mod source;
+pub(crate) mod source;
 #[cfg(test)]
 mod tests;
 

@@ -15,7 +15,7 @@ use super::place::Place;
 /// How long an instance may take, from the call to its answer.
 const LIMIT: Duration = Duration::from_secs(5);
 /// Longest answer taken, in bytes.
-const ANSWER_MAX: usize = 64 * 1024;
+const ANSWER_MAX: usize = 1024 * 1024;
 
 /// An instance's answer. Fields that its version does not have yet are taken for absent, those of later ones are ignored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -66,13 +66,37 @@ pub(crate) struct Pair {
 
 /// Asks one instance; the error is one line.
 pub(super) async fn ask(config: &DirectorConfig, place: &Place) -> Result<Word, String> {
-    match tokio::time::timeout(LIMIT, answer(config, place)).await {
+    ask_within(config, place, LIMIT).await
+}
+
+/// As [`ask`], with a limit of the caller's.
+pub(crate) async fn ask_within(
+    config: &DirectorConfig,
+    place: &Place,
+    limit: Duration,
+) -> Result<Word, String> {
+    let said = command(config, place, ".instance", limit).await?;
+    // A Director that is not Holdfast's says that it does not know the command.
+    serde_json::from_str(&said).map_err(|_| format!("it answered \"{}\" to .instance", one_line(&said)))
+}
+
+/// What an instance answers to one command of the default console; the error is one line.
+pub(crate) async fn command(
+    config: &DirectorConfig,
+    place: &Place,
+    command: &str,
+    limit: Duration,
+) -> Result<String, String> {
+    match tokio::time::timeout(limit, answer(config, place, command)).await {
         Ok(answer) => answer,
-        Err(_) => Err(format!("no answer from {}:{} in {} s", place.address, place.port, LIMIT.as_secs())),
+        Err(_) => {
+            let (address, port, limit) = (&place.address, place.port, limit.as_secs_f32());
+            Err(format!("no answer from {address}:{port} in {limit} s"))
+        }
     }
 }
 
-async fn answer(config: &DirectorConfig, place: &Place) -> Result<Word, String> {
+async fn answer(config: &DirectorConfig, place: &Place, command: &str) -> Result<String, String> {
     let director = &config.director;
     let tls = console::client_tls(&director.tls).map_err(|error| format!("{error:#}"))?;
     let session = Session::new("holdfast-ha", Secret::from_configured(&director.password), tls);
@@ -82,7 +106,7 @@ async fn answer(config: &DirectorConfig, place: &Place) -> Result<Word, String> 
     let stream = net::connect(&target).await.map_err(explain)?;
     let conn = net::open(stream, hello, &session).await.map_err(explain)?;
     let (mut reader, mut writer, _) = conn.split();
-    writer.send(".instance\n").await.map_err(explain)?;
+    writer.send(format!("{command}\n")).await.map_err(explain)?;
     let mut said = Vec::new();
     loop {
         match reader.recv().await.map_err(explain)? {
@@ -93,9 +117,7 @@ async fn answer(config: &DirectorConfig, place: &Place) -> Result<Word, String> 
         }
     }
     writer.terminate().await;
-    // A Director that is not Holdfast's says that it does not know the command.
-    serde_json::from_slice(&said)
-        .map_err(|_| format!("it answered \"{}\" to .instance", one_line(&String::from_utf8_lossy(&said))))
+    Ok(String::from_utf8_lossy(&said).into_owned())
 }
 
 /// The chain of causes in one line, and what to do where that is known.

@@ -13,11 +13,9 @@ use crate::configuration::{self, File};
 use crate::exit::Exit;
 use crate::output::say;
 use ask::{Pair, ask};
-pub(crate) use ask::{Word, one_line};
-pub(crate) use place::Place;
-use place::places;
-use verdict::is_active;
-pub(crate) use verdict::{Asked, Grade, verdict};
+pub(crate) use ask::{Word, ask_within, command, one_line};
+pub(crate) use place::{Place, places};
+pub(crate) use verdict::{Asked, Grade, is_active, verdict};
 
 const AFTER: &str = "\
 Each instance of the configuration is asked at its Address and Dir Port, as the default console (with the Password and \
@@ -83,14 +81,17 @@ pub fn run(args: &Args) -> Result<Exit> {
 pub(crate) fn survey(config: &Arc<DirectorConfig>) -> Result<Vec<Asked>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("start the runtime")?;
-    let asked = runtime.block_on(async {
-        let asked = ask_all(config).await;
-        // The role may have moved between two answers; what stays is a fault.
-        if asked.iter().filter(|one| is_active(one)).count() > 1 { ask_all(config).await } else { asked }
-    });
+    let asked = runtime.block_on(look(config));
     // A name that is still being looked up does not hold the answer back.
     runtime.shutdown_background();
     Ok(asked)
+}
+
+/// As [`survey`], where a runtime runs already.
+pub(crate) async fn look(config: &Arc<DirectorConfig>) -> Vec<Asked> {
+    let asked = ask_all(config).await;
+    // The role may have moved between two answers; what stays is a fault.
+    if asked.iter().filter(|one| is_active(one)).count() > 1 { ask_all(config).await } else { asked }
 }
 
 /// Asks all instances at once.

@@ -15,7 +15,7 @@ pub(crate) struct Place {
 }
 
 /// The instances in the order of the file, or the Director alone.
-pub(super) fn places(config: &DirectorConfig) -> Vec<Place> {
+pub(crate) fn places(config: &DirectorConfig) -> Vec<Place> {
     if config.cluster.is_none() {
         return vec![alone(config)];
     }

@@ -41,7 +41,7 @@ impl From<Grade> for Exit {
 pub(crate) type Asked = (Place, Result<Word, String>);
 
 /// Whether an instance says that it is active.
-pub(super) fn is_active((_, word): &Asked) -> bool {
+pub(crate) fn is_active((_, word): &Asked) -> bool {
     matches!(word, Ok(word) if word.role == "active")
 }
 

@@ -9,45 +9,45 @@ use super::fencing::{Event, time};
 
 /// The cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::check) struct Cluster {
-    pub(in crate::check) has_quorum: bool,
+pub(crate) struct Cluster {
+    pub(crate) has_quorum: bool,
     /// `stonith-enabled`.
-    pub(in crate::check) fences: bool,
-    pub(in crate::check) is_maintained: bool,
-    pub(in crate::check) nodes: Vec<Node>,
-    pub(in crate::check) resources: Vec<Resource>,
-    pub(in crate::check) fenced: Vec<Event>,
+    pub(crate) fences: bool,
+    pub(crate) is_maintained: bool,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) resources: Vec<Resource>,
+    pub(crate) fenced: Vec<Event>,
 }
 
 /// A node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::check) struct Node {
-    pub(in crate::check) name: String,
-    pub(in crate::check) is_online: bool,
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) is_online: bool,
     /// Its state is not known, and it is to be fenced.
-    pub(in crate::check) is_unclean: bool,
-    pub(in crate::check) is_standby: bool,
-    pub(in crate::check) is_maintained: bool,
+    pub(crate) is_unclean: bool,
+    pub(crate) is_standby: bool,
+    pub(crate) is_maintained: bool,
 }
 
 /// An instance of a resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::check) struct Resource {
-    pub(in crate::check) name: String,
+pub(crate) struct Resource {
+    pub(crate) name: String,
     /// `ocf:holdfast:director`, `stonith:fence_ipmilan`.
-    pub(in crate::check) agent: String,
-    pub(in crate::check) role: String,
-    pub(in crate::check) is_active: bool,
-    pub(in crate::check) has_failed: bool,
-    pub(in crate::check) is_blocked: bool,
-    pub(in crate::check) is_managed: bool,
+    pub(crate) agent: String,
+    pub(crate) role: String,
+    pub(crate) is_active: bool,
+    pub(crate) has_failed: bool,
+    pub(crate) is_blocked: bool,
+    pub(crate) is_managed: bool,
 }
 
 /// Reads it.
 ///
 /// # Errors
 /// One line, when it is not what the program writes.
-pub(in crate::check) fn parse(text: &str) -> Result<Cluster, String> {
+pub(crate) fn parse(text: &str) -> Result<Cluster, String> {
     let mut reader = Reader::from_str(text);
     let mut cluster = Cluster::default();
     let (mut path, mut complete) = (Vec::new(), false);
@@ -74,7 +74,7 @@ pub(in crate::check) fn parse(text: &str) -> Result<Cluster, String> {
 }
 
 /// What the program says of a failure of its own, in the same form.
-pub(in crate::check) fn failure(text: &str) -> Option<String> {
+pub(crate) fn failure(text: &str) -> Option<String> {
     let (_, rest) = text.split_once("<error>")?;
     let (words, _) = rest.split_once("</error>")?;
     Some(words.trim().to_owned())

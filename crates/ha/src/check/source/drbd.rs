@@ -2,20 +2,20 @@
 
 /// A device and its connection to one peer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::check) struct Pair {
+pub(crate) struct Pair {
     /// `drbd0` or the resource's name; with a peer's name where there are several.
-    pub(in crate::check) name: String,
-    pub(in crate::check) role: String,
-    pub(in crate::check) peer_role: String,
+    pub(crate) name: String,
+    pub(crate) role: String,
+    pub(crate) peer_role: String,
     /// State of the connection or, while it stands, of the replication.
-    pub(in crate::check) connection: String,
-    pub(in crate::check) disk: String,
-    pub(in crate::check) peer_disk: String,
+    pub(crate) connection: String,
+    pub(crate) disk: String,
+    pub(crate) peer_disk: String,
     /// `C`; none where it is not said.
-    pub(in crate::check) protocol: Option<char>,
+    pub(crate) protocol: Option<char>,
 }
 
-pub(in crate::check) fn parse_proc(text: &str) -> Vec<Pair> {
+pub(crate) fn parse_proc(text: &str) -> Vec<Pair> {
     text.lines().filter_map(line_of_proc).collect()
 }
 
@@ -44,7 +44,7 @@ fn halves(text: &str) -> (String, String) {
 
 /// The blocks of `drbdadm status`: a resource at the margin, its disks and peers indented by two, a peer's disks by more.
 /// The lines of `events2`, which have other words, are passed over.
-pub(in crate::check) fn parse_status(text: &str) -> Vec<Pair> {
+pub(crate) fn parse_status(text: &str) -> Vec<Pair> {
     let mut found = Vec::new();
     let mut block: Option<Block> = None;
     for line in text.lines().filter(|line| !line.trim().is_empty()) {

@@ -4,15 +4,15 @@ use jiff::Timestamp;
 
 /// A machine was fenced, or that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::check) struct Event {
-    pub(in crate::check) target: String,
+pub(crate) struct Event {
+    pub(crate) target: String,
     /// `reboot`, `off`.
-    pub(in crate::check) action: String,
-    pub(in crate::check) succeeded: bool,
-    pub(in crate::check) at: Timestamp,
+    pub(crate) action: String,
+    pub(crate) succeeded: bool,
+    pub(crate) at: Timestamp,
 }
 
-pub(in crate::check) fn parse_history(text: &str) -> Vec<Event> {
+pub(crate) fn parse_history(text: &str) -> Vec<Event> {
     text.lines().filter_map(event).collect()
 }
 
@@ -32,7 +32,7 @@ fn event(line: &str) -> Option<Event> {
 }
 
 /// Pacemaker's `2026-11-23 15:57:04Z` or `2026-11-23 16:57:04 +01:00`.
-pub(in crate::check) fn time(text: &str) -> Option<Timestamp> {
+pub(crate) fn time(text: &str) -> Option<Timestamp> {
     let (date, clock) = text.trim().split_once(' ')?;
     format!("{date}T{}", clock.replace(' ', "")).parse().ok()
 }

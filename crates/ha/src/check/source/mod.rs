@@ -3,9 +3,9 @@
 
 pub(super) mod bonding;
 pub(super) mod clock;
-pub(super) mod crm_mon;
-pub(super) mod drbd;
-pub(super) mod fencing;
+pub(crate) mod crm_mon;
+pub(crate) mod drbd;
+pub(crate) mod fencing;
 pub(super) mod ipmi;
 pub(super) mod lldp;
 pub(super) mod mdstat;

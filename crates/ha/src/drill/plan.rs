@@ -1,0 +1,260 @@
+//! What a scenario does to which node, and what takes it back: pure, the topology and the roles in, orders out.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use conf::topology::{Director, Domain, Engine, FenceAction};
+use conf::{DirectorConfig, TopologyConfig};
+
+use super::scenario::Scenario;
+use crate::plan::{front_id, group_id};
+
+/// How long a fault lasts that the service is to live through.
+pub(super) const HOLD: Duration = Duration::from_secs(20);
+/// After so long a node takes a cut link back by itself, whatever has become of the drill.
+const DEAD_MAN: Duration = Duration::from_secs(90);
+/// Table of the rules that cut a link.
+const TABLE: &str = "holdfast_drill";
+/// How long fencing may take, in seconds.
+const FENCING_S: u32 = 120;
+/// Unit of a Director that no cluster manager starts.
+const UNIT: &str = "holdfast-director.service";
+
+/// The site as a drill finds it.
+#[derive(Debug, Clone)]
+pub(super) struct Ground<'a> {
+    pub(super) topology: &'a TopologyConfig,
+    pub(super) config: &'a DirectorConfig,
+    /// Name of the active instance, and of its node.
+    pub(super) active: String,
+    /// Names of those that stand by.
+    pub(super) standbys: Vec<String>,
+}
+
+/// Something to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Order {
+    /// A line of shell, on the first of these nodes on which it succeeds.
+    Shell { nodes: Vec<String>, line: String },
+    /// A command to the active Director.
+    Console(String),
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shell { nodes, line } => write!(f, "on {}: {line}", nodes.join(", else ")),
+            Self::Console(command) => write!(f, "to the active Director: {command}"),
+        }
+    }
+}
+
+/// A scenario with its orders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) scenario: Scenario,
+    /// The node that it strikes.
+    pub(super) node: String,
+    pub(super) fault: Order,
+    /// What takes it back, each tried whatever became of the others.
+    pub(super) undo: Vec<Order>,
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: strikes {}", self.scenario, self.node)?;
+        write!(f, "  fault  {}", self.fault)?;
+        if self.undo.is_empty() {
+            write!(f, "\n  undo   nothing is left behind")?;
+        }
+        for undo in &self.undo {
+            write!(f, "\n  undo   {undo}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    /// The plan for a scenario.
+    ///
+    /// # Errors
+    /// What it needs and the site lacks, in one line with the remedy.
+    pub(super) fn new(scenario: Scenario, ground: &Ground<'_>) -> Result<Self, String> {
+        let (director, domain) = ground.director()?;
+        let Some(heir) = ground.standbys.first() else {
+            return Err("no instance stands by, so nobody could take over: start one".to_owned());
+        };
+        let engine = ground.topology.topology.engine;
+        let (fault, undo) = match (scenario, engine) {
+            (Scenario::Switchover, Engine::Pacemaker) => ground.moved(director, domain, heir),
+            (Scenario::Switchover, _) => (Order::Console("cluster switchover".to_owned()), Vec::new()),
+            (Scenario::KillDirector, _) => ground.killed(director),
+            (Scenario::StopNode, Engine::Pacemaker) => ground.stopped()?,
+            (Scenario::StopNode, _) => {
+                return Err(format!(
+                    "stop-node goes through the fencing of Pacemaker; with the engine {engine} use `holdfast ha fence`"
+                ));
+            }
+            (Scenario::CutLink, _) => ground.cut(domain)?,
+            (Scenario::StorageLoss, _) => {
+                return Err("storage-loss cannot be rehearsed by this version".to_owned());
+            }
+        };
+        Ok(Self { scenario, node: ground.active.clone(), fault, undo })
+    }
+}
+
+impl<'a> Ground<'a> {
+    /// The Director in the topology, and its domain, of which the active instance's node is one.
+    fn director(&self) -> Result<(&'a Director, &'a Domain), String> {
+        let (director, domain) = director_in(self.topology, &self.config.director.name)?;
+        if !domain.nodes.contains(&self.active) {
+            return Err(format!(
+                "the instance \"{}\" is no Node of Failover Domain \"{}\": instances have the names of their nodes",
+                self.active, domain.name
+            ));
+        }
+        Ok((director, domain))
+    }
+
+    /// Pacemaker's order of the runbook.
+    fn moved(&self, director: &Director, domain: &Domain, heir: &str) -> (Order, Vec<Order>) {
+        let topology = self.topology;
+        let in_domain = |of: &str| of == domain.name;
+        let has_group = topology.devices_of(&domain.name).next().is_some()
+            || topology.catalogs.iter().any(|catalog| in_domain(&catalog.domain))
+            || topology.storages.iter().any(|storage| storage.domain.as_deref().is_some_and(in_domain));
+        let (resource, role) = if has_group {
+            (group_id(&domain.name), "")
+        } else if domain.floating_addresses.is_empty() {
+            (format!("director-{}-clone", director.name), " --promoted")
+        } else {
+            (front_id(&domain.name), "")
+        };
+        let resource = quoted(&resource);
+        let nodes = vec![heir.to_owned(), self.active.clone()];
+        let move_it = format!("crm_resource --resource {resource} --move{role} --node {}", quoted(heir));
+        let clear = format!("crm_resource --resource {resource} --clear");
+        (
+            Order::Shell { nodes: nodes.clone(), line: move_it },
+            vec![Order::Shell { nodes, line: clear }],
+        )
+    }
+
+    fn killed(&self, director: &Director) -> (Order, Vec<Order>) {
+        let here = vec![self.active.clone()];
+        match self.topology.topology.engine {
+            Engine::Pacemaker => {
+                let port = self.config.instance(&self.active).map(|instance| instance.dir_port);
+                let port = port.unwrap_or(director.dir_port);
+                let folder = Path::new(&self.config.director.pid_directory);
+                let file = quoted(&folder.join(format!("bacula-dir.{port}.pid")).to_string_lossy());
+                // It is locked while its process lives: a number that was left in it kills nobody.
+                let line = format!(
+                    "if flock --nonblock --shared {file} true; then echo nobody holds {file} >&2; exit 1; fi; \
+                     kill -KILL \"$(cat {file})\""
+                );
+                // Pacemaker starts it again by itself; the failure stays on its list.
+                let resource = quoted(&format!("director-{}-clone", director.name));
+                let cleanup = format!("crm_resource --cleanup --resource {resource}");
+                (Order::Shell { nodes: here, line }, vec![Order::Shell { nodes: self.all(), line: cleanup }])
+            }
+            // Its unit writes no PID file.
+            Engine::Patroni | Engine::Lease => (
+                Order::Shell { nodes: here.clone(), line: format!("systemctl kill --signal=KILL {UNIT}") },
+                vec![Order::Shell { nodes: here, line: format!("systemctl start {UNIT}") }],
+            ),
+        }
+    }
+
+    fn stopped(&self) -> Result<(Order, Vec<Order>), String> {
+        let fenced = |name: &String| {
+            self.topology.node(name).is_some_and(|node| !node.fence_levels().is_empty())
+        };
+        if !fenced(&self.active) {
+            return Err(format!(
+                "nothing can switch node \"{}\" off: give it a Fence Device in the topology",
+                self.active
+            ));
+        }
+        let order = |action: &str| Order::Shell {
+            nodes: self.standbys.clone(),
+            line: format!("stonith_admin --{action} {} --timeout {FENCING_S}", quoted(&self.active)),
+        };
+        Ok((order("off"), vec![order("on")]))
+    }
+
+    /// Packets from and to the neighbours are dropped on the replication link; where there is none, on all networks of heartbeats.
+    fn cut(&self, domain: &Domain) -> Result<(Order, Vec<Order>), String> {
+        let mut rules = Vec::new();
+        for node in domain.nodes.iter().filter(|name| **name != self.active) {
+            let Some(node) = self.topology.node(node) else { continue };
+            let addresses = match node.replication_address {
+                Some(address) => vec![address],
+                None => node.heartbeat_addresses(),
+            };
+            for address in addresses.iter().map(|address| address.ip()) {
+                let family = if address.is_ipv4() { "ip" } else { "ip6" };
+                rules.push(format!("add rule inet {TABLE} in {family} saddr {address} drop"));
+                rules.push(format!("add rule inet {TABLE} out {family} daddr {address} drop"));
+            }
+        }
+        if rules.is_empty() {
+            return Err(format!("node \"{}\" has no neighbour to be cut off from", self.active));
+        }
+        let chain = |name: &str, hook: &str| {
+            format!("add chain inet {TABLE} {name} {{ type filter hook {hook} priority -300; }}")
+        };
+        let mut commands =
+            vec![format!("add table inet {TABLE}"), chain("in", "input"), chain("out", "output")];
+        commands.extend(rules);
+        let heal = format!("nft delete table inet {TABLE}");
+        // The timer first: a link that nobody would mend is not cut.
+        let line = format!(
+            "setsid --fork sh -c 'sleep {}; {heal}' </dev/null >/dev/null 2>&1 && nft '{}'",
+            DEAD_MAN.as_secs(),
+            commands.join("; ")
+        );
+        let here = vec![self.active.clone()];
+        let mut undo = vec![Order::Shell { nodes: here.clone(), line: format!("{heal} 2>/dev/null || true") }];
+        let topology = &self.topology.topology;
+        if topology.engine == Engine::Pacemaker && topology.fence_action == FenceAction::Off {
+            // Whoever was shot; one that is on is left as it is.
+            undo.extend(domain.nodes.iter().map(|node| Order::Shell {
+                nodes: self.all().into_iter().filter(|other| other != node).collect(),
+                line: format!("stonith_admin --on {} --timeout {FENCING_S}", quoted(node)),
+            }));
+        }
+        Ok((Order::Shell { nodes: here, line }, undo))
+    }
+
+    /// All instances, those that stand by first: they are there after the fault as well.
+    fn all(&self) -> Vec<String> {
+        self.standbys.iter().chain([&self.active]).cloned().collect()
+    }
+}
+
+/// A Director in the topology, and its domain.
+///
+/// # Errors
+/// When the topology is another one's.
+pub(super) fn director_in<'a>(
+    topology: &'a TopologyConfig,
+    name: &str,
+) -> Result<(&'a Director, &'a Domain), String> {
+    let director = topology.directors.iter().find(|director| director.name == name);
+    let director = director.ok_or_else(|| format!("the topology has no Director \"{name}\""))?;
+    let domain = topology.domain(&director.domain);
+    let domain = domain.ok_or_else(|| format!("there is no Failover Domain \"{}\"", director.domain))?;
+    Ok((director, domain))
+}
+
+/// A word for the shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}

@@ -1,0 +1,250 @@
+//! One scenario, carried out: canary, fault, measure, undo, and the way back to full redundancy.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use conf::TopologyConfig;
+use conf::topology::Domain;
+use jiff::Timestamp;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::directors::{Directors, LOOK_AGAIN};
+use super::plan::{HOLD, Order, Plan};
+use super::record::{Canary, Drill, JobState, Tenure, lost, seconds};
+use super::redundancy;
+use super::remote::Remote;
+use super::scenario::Expected;
+use super::watch::Watch;
+use crate::output::complain;
+
+/// How long one order may take; fencing has its own limit below it.
+const ORDER_LIMIT: Duration = Duration::from_secs(150);
+
+/// The site, and what is done to it.
+pub(super) struct Rehearsal<'a> {
+    pub(super) topology: &'a TopologyConfig,
+    pub(super) domain: &'a Domain,
+    pub(super) directors: &'a Directors,
+    pub(super) canary: &'a str,
+    /// How long each of takeover, redundancy and the ends of jobs may take.
+    pub(super) limit: Duration,
+}
+
+/// How far it is.
+struct State {
+    drill: Drill,
+    /// When the fault was ordered.
+    struck: Option<Instant>,
+    before: Vec<JobState>,
+}
+
+impl Rehearsal<'_> {
+    /// Why redundancy is not whole.
+    ///
+    /// # Errors
+    /// That reason, in one line.
+    pub(super) async fn whole(&self) -> Result<(), String> {
+        let devices = self.topology.devices_of(&self.domain.name).count();
+        let engine = self.topology.topology.engine;
+        redundancy::whole(self.directors, &self.remote(), engine, self.domain, devices).await
+    }
+
+    const fn remote(&self) -> Remote<'_> {
+        Remote::new(self.topology)
+    }
+
+    /// Carries a plan out. Whatever happens, what was done is undone; the result says what did not work.
+    pub(super) async fn carry_out(&self, plan: &Plan, before: Tenure, forced: bool) -> Drill {
+        let drill = Drill {
+            scenario: plan.scenario,
+            director: self.directors.config.director.name.clone(),
+            at: Timestamp::now(),
+            node: plan.node.clone(),
+            before,
+            after: None,
+            fault: plan.fault.to_string(),
+            undo: plan.undo.iter().map(ToString::to_string).collect(),
+            canary: Canary { job: self.canary.to_owned(), ..Canary::default() },
+            rto_ms: None,
+            redundancy_ms: None,
+            records: 0,
+            records_lost: Vec::new(),
+            jobs_lost: Vec::new(),
+            forced,
+            trouble: Vec::new(),
+            passed: false,
+            reasons: Vec::new(),
+        };
+        let mut state = State { drill, struck: None, before: Vec::new() };
+        // Before anything is touched: from here on a signal ends the drill in its order.
+        let mut interrupts = match Interrupts::listen() {
+            Ok(interrupts) => interrupts,
+            Err(error) => {
+                state.drill.trouble.push(format!("listen to signals: {error}"));
+                state.drill.judge();
+                return state.drill;
+            }
+        };
+        let ended = interrupts.or(self.strike(plan, &mut state)).await;
+        state.drill.trouble.extend(ended.and_then(Result::err));
+        if state.struck.is_some() {
+            self.take_back(plan, &mut state.drill).await;
+        }
+        let ended = interrupts.or(self.heal(&mut state)).await;
+        state.drill.trouble.extend(ended.and_then(Result::err));
+        if interrupts.interrupted {
+            state.drill.trouble.push("interrupted".to_owned());
+        }
+        state.drill.judge();
+        state.drill
+    }
+
+    /// From the canary's start to the end of the measure.
+    async fn strike(&self, plan: &Plan, state: &mut State) -> Result<(), String> {
+        let canary = self.directors.start(self.canary).await?;
+        state.drill.canary.id = Some(canary);
+        let running = self.directors.wait_running(canary);
+        tokio::time::timeout(self.limit, running)
+            .await
+            .map_err(|_| format!("the canary, JobId {canary}, did not run in {} s", self.limit.as_secs()))??;
+        complain(format_args!("canary  JobId {canary} is in flight"));
+        let mut watch = Watch::start(&self.directors.config);
+        state.before = self.directors.jobs().await?;
+        state.drill.records = state.before.len();
+        let struck = Instant::now();
+        state.struck = Some(struck);
+        complain(format_args!("fault   {}", plan.fault));
+        let measure = async {
+            match plan.scenario.expected() {
+                Expected::Successor => {
+                    let served = watch.successor(&state.drill.before).await;
+                    served.map(|served| (served.at.saturating_duration_since(struck), served.by))
+                }
+                Expected::Service => {
+                    let seen = watch.service(struck, struck + HOLD).await;
+                    seen.map(|(served, longest)| (longest, served.by))
+                }
+            }
+        };
+        let measure = tokio::time::timeout(self.limit, measure);
+        // An order may last longer than what it leads to.
+        let (ordered, measured) = {
+            let order = self.order(&plan.fault);
+            tokio::pin!(order, measure);
+            let mut measured = None;
+            let ordered = loop {
+                tokio::select! {
+                    ordered = &mut order => break ordered,
+                    found = &mut measure, if measured.is_none() => measured = Some(found),
+                }
+            };
+            let measured = match (measured, &ordered) {
+                (Some(measured), _) => Some(measured),
+                // A fault that did not come has no successor.
+                (None, Err(_)) => None,
+                (None, Ok(())) => Some(measure.await),
+            };
+            (ordered, measured)
+        };
+        if let Some(Ok(Some((took, by)))) = measured {
+            state.drill.rto_ms = Some(millis(took));
+            complain(format_args!("serves  {by}, RTO {}", seconds(state.drill.rto_ms)));
+            state.drill.after = Some(by);
+        }
+        ordered.map_err(|why| format!("the fault could not be made: {why}"))
+    }
+
+    /// Takes the fault back. Not to be interrupted.
+    async fn take_back(&self, plan: &Plan, drill: &mut Drill) {
+        for order in &plan.undo {
+            complain(format_args!("undo    {order}"));
+            if let Err(why) = self.order(order).await {
+                complain(format_args!("undo    FAILED: {why}"));
+                drill.trouble.push(format!("not taken back, do it by hand: {order}: {why}"));
+            }
+        }
+    }
+
+    /// Until redundancy is whole and the jobs have ended, and what the catalog has then.
+    async fn heal(&self, state: &mut State) -> Result<(), String> {
+        let Some(struck) = state.struck else { return Ok(()) };
+        let whole = async {
+            while self.whole().await.is_err() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        if tokio::time::timeout(self.limit, whole).await.is_ok() {
+            state.drill.redundancy_ms = Some(millis(struck.elapsed()));
+            complain(format_args!("whole   after {}", seconds(state.drill.redundancy_ms)));
+        } else if let Err(why) = self.whole().await {
+            state.drill.trouble.push(format!("redundancy: {why}"));
+        }
+        let mut jobs: Vec<JobState> = state.before.iter().filter(|job| !job.has_ended()).cloned().collect();
+        let canary = state.drill.canary.id;
+        if jobs.iter().all(|job| Some(job.id) != canary) {
+            state.drill.trouble.push("the canary had ended when the fault came".to_owned());
+        }
+        // What was last seen of a job that does not end in time counts as lost.
+        let _ = tokio::time::timeout(self.limit, self.directors.wait_ended(&mut jobs)).await;
+        if let Some(job) = jobs.iter().find(|job| Some(job.id) == canary) {
+            state.drill.canary.status = Some(job.status.clone());
+            complain(format_args!("canary  JobId {} ended {}", job.id, job.status));
+        }
+        state.drill.jobs_lost = jobs.into_iter().filter(|job| !job.is_good()).collect();
+        let after = self.directors.jobs().await?;
+        state.drill.records_lost = lost(&state.before, &after);
+        Ok(())
+    }
+
+    async fn order(&self, order: &Order) -> Result<(), String> {
+        match order {
+            Order::Console(command) => {
+                let said = self.directors.command(command).await?;
+                let done = said.contains("is active after");
+                if done { Ok(()) } else { Err(said.trim().to_owned()) }
+            }
+            Order::Shell { nodes, line } => {
+                let mut failed = Vec::new();
+                for node in nodes {
+                    match self.remote().run(node, line, ORDER_LIMIT).await {
+                        Ok(_) => return Ok(()),
+                        Err(why) => failed.push(why),
+                    }
+                }
+                Err(failed.join("; "))
+            }
+        }
+    }
+}
+
+/// The signals by which a drill is ended.
+struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+    interrupted: bool,
+}
+
+impl Interrupts {
+    fn listen() -> std::io::Result<Self> {
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate, interrupted: false })
+    }
+
+    /// Does something, unless it is interrupted: then it is dropped where it stands.
+    async fn or<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        if self.interrupted {
+            return None;
+        }
+        tokio::select! {
+            done = work => return Some(done),
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+        self.interrupted = true;
+        None
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
