@@ -82,7 +82,36 @@ mod tests {
         bad.judge();
         let drills = vec![good(), bad];
         let report = Report { version: "1.2.3".into(), director: "backup-dir".into(), drills };
-        expect![[r#""#]]
+        expect![[r#"
+            # Drill of backup-dir
+
+            holdfast 1.2.3.
+
+            | scenario | begun | verdict | RTO | RPO | jobs lost | redundancy whole after |
+            |---|---|---|---|---|---|---|
+            | kill-director | 2026-11-28T08:45:00Z | passed | 1.23 s | 0 | 0 | 4.56 s |
+            | kill-director | 2026-11-28T08:45:00Z | FAILED | - | 0 | 1 | 4.56 s |
+
+            RTO: from the order of the fault to the first command that the active Director served. RPO: what the catalog had acknowledged before the fault and no longer had after it.
+
+            ## kill-director: passed
+
+            - Struck: node north. Active before: north (epoch 7); after: south (epoch 8).
+            - Fault: `on north: kill -KILL 17`
+            - Undo: `on south, else north: crm_resource --cleanup`
+            - Canary: Job canary, JobId 12, ended T.
+            - Catalog: 12 job records acknowledged before the fault, 0 lost.
+
+            ## kill-director: FAILED
+
+            - Struck: node north. Active before: north (epoch 7); after: nobody.
+            - Fault: `on north: kill -KILL 17`
+            - Undo: `on south, else north: crm_resource --cleanup`
+            - Canary: Job canary, JobId 12, ended E.
+            - Catalog: 12 job records acknowledged before the fault, 0 lost.
+            - **no active Director served a command within the limit**
+            - **the canary, JobId 12, did not end T: E**
+        "#]]
         .assert_eq(&markdown(&report));
         let text = serde_json::to_string(&report).unwrap();
         assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);

@@ -4,14 +4,17 @@ mod ask;
 mod place;
 mod verdict;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use conf::DirectorConfig;
 
 use crate::configuration::{self, File};
+use crate::drill::history;
+use crate::drill::record::Drill;
 use crate::exit::Exit;
-use crate::output::say;
+use crate::output::{complain, say};
 use ask::{Pair, ask};
 pub(crate) use ask::{Word, ask_within, command, one_line};
 pub(crate) use place::{Place, places};
@@ -26,7 +29,8 @@ With --check, one line for a monitor and its exit code:
   1  WARNING   one is active; a standby is missing or held back, or its configuration is another one
   2  CRITICAL  no instance is active, or more than one is
   3  UNKNOWN   the configuration cannot be read
-Without it, a line for each instance, one for each Storage with a cold spare, and the verdict; the exit codes are the same.
+Without it, a line for each instance, one for each Storage with a cold spare, one for the last `holdfast ha drill` of each \
+scenario, and the verdict; the exit codes are the same. With --json, one JSON object with the same.
 
 Examples:
   holdfast ha status --check
@@ -39,6 +43,12 @@ pub struct Args {
     /// One line and an exit code for a monitor
     #[arg(long)]
     check: bool,
+    /// One JSON object: `grade`, `text`, `instances`, `drills`
+    #[arg(long, conflicts_with = "check")]
+    json: bool,
+    /// History of drills (default: in the Working Directory)
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
     #[command(flatten)]
     file: File,
 }
@@ -51,12 +61,21 @@ pub fn run(args: &Args) -> Result<Exit> {
     let config = match configuration::load(&args.file.path) {
         Ok(config) => Arc::new(config),
         Err(error) => {
-            say(format_args!("{}: {}", Grade::Unknown, one_line(&format!("{error:#}"))))?;
+            let why = one_line(&format!("{error:#}"));
+            if args.json {
+                say(json(Grade::Unknown, &why, &[], &[]))?;
+            } else {
+                say(format_args!("{}: {why}", Grade::Unknown))?;
+            }
             return Ok(Exit::Unknown);
         }
     };
     let asked = survey(&config)?;
     let (grade, text) = verdict(&asked);
+    if args.json {
+        say(json(grade, &text, &asked, &drills(&config, args)))?;
+        return Ok(grade.into());
+    }
     if !args.check {
         say(format_args!("Director \"{}\"", config.director.name))?;
         for (place, word) in &asked {
@@ -69,9 +88,42 @@ pub fn run(args: &Args) -> Result<Exit> {
                 "  Storage \"{serving}\" serves, \"{resting}\" rests, since storage epoch {storage_epoch}"
             ))?;
         }
+        for drill in drills(&config, args) {
+            say(format_args!("  {}", history::line(&drill)))?;
+        }
     }
     say(format_args!("{grade}: {text}"))?;
     Ok(grade.into())
+}
+
+/// The last drill of each scenario. A history that cannot be read does not change what the instances say.
+fn drills(config: &DirectorConfig, args: &Args) -> Vec<Drill> {
+    let path = args.history.clone().unwrap_or_else(|| history::path(config));
+    match history::last(&path) {
+        Ok(last) => last.into_values().collect(),
+        Err(error) => {
+            complain(format_args!("The drills are not shown: {error:#}"));
+            Vec::new()
+        }
+    }
+}
+
+fn json(grade: Grade, text: &str, asked: &[Asked], drills: &[Drill]) -> serde_json::Value {
+    let instance = |(place, word): &Asked| match word {
+        Ok(word) => serde_json::json!({
+            "instance": place.name, "address": place.address, "port": place.port, "role": word.role,
+            "epoch": word.epoch, "jobs": word.jobs, "version": word.version,
+        }),
+        Err(why) => serde_json::json!({
+            "instance": place.name, "address": place.address, "port": place.port, "unreachable": why,
+        }),
+    };
+    serde_json::json!({
+        "grade": grade.to_string(),
+        "text": text,
+        "instances": asked.iter().map(instance).collect::<Vec<_>>(),
+        "drills": drills,
+    })
 }
 
 /// The word of each instance, or why there is none.
