@@ -5,6 +5,7 @@
 
 mod agents;
 mod check;
+mod drill;
 mod failover;
 mod history;
 mod orders;

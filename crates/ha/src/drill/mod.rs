@@ -172,7 +172,7 @@ impl Session<'_> {
     }
 
     fn rehearsal<'a>(&'a self, directors: &'a Directors) -> Result<Rehearsal<'a>> {
-        let found = director_in(self.topology, &self.config.director.name);
+        let found = director_in(self.topology, self.config);
         let (_, domain) = found.map_err(|why| anyhow!(why))?;
         let limit = Duration::from_secs(self.args.limit.into());
         Ok(Rehearsal { topology: self.topology, domain, directors, canary: &self.args.canary, limit })

@@ -106,16 +106,9 @@ impl Plan {
 }
 
 impl<'a> Ground<'a> {
-    /// The Director in the topology, and its domain, of which the active instance's node is one.
+    /// The Director in the topology, and its domain.
     fn director(&self) -> Result<(&'a Director, &'a Domain), String> {
-        let (director, domain) = director_in(self.topology, &self.config.director.name)?;
-        if !domain.nodes.contains(&self.active) {
-            return Err(format!(
-                "the instance \"{}\" is no Node of Failover Domain \"{}\": instances have the names of their nodes",
-                self.active, domain.name
-            ));
-        }
-        Ok((director, domain))
+        director_in(self.topology, self.config)
     }
 
     /// Pacemaker's order of the runbook.
@@ -235,19 +228,28 @@ impl<'a> Ground<'a> {
     }
 }
 
-/// A Director in the topology, and its domain.
+/// The Director of a configuration in the topology, and its domain: the one whose nodes are its instances.
 ///
 /// # Errors
 /// When the topology is another one's.
 pub(super) fn director_in<'a>(
     topology: &'a TopologyConfig,
-    name: &str,
+    config: &DirectorConfig,
 ) -> Result<(&'a Director, &'a Domain), String> {
-    let director = topology.directors.iter().find(|director| director.name == name);
-    let director = director.ok_or_else(|| format!("the topology has no Director \"{name}\""))?;
-    let domain = topology.domain(&director.domain);
-    let domain = domain.ok_or_else(|| format!("there is no Failover Domain \"{}\"", director.domain))?;
-    Ok((director, domain))
+    let is_node = |domain: &Domain, name: &String| domain.nodes.contains(name);
+    let found = topology.directors.iter().find_map(|director| {
+        let domain = topology.domain(&director.domain)?;
+        let is_its = !config.instances.is_empty()
+            && config.instances.iter().all(|instance| is_node(domain, &instance.name));
+        is_its.then_some((director, domain))
+    });
+    found.ok_or_else(|| {
+        format!(
+            "no Director of the topology has the instances of \"{}\" as the nodes of its Failover Domain: is it the topology of \
+             this Director?",
+            config.director.name
+        )
+    })
 }
 
 /// A word for the shell.

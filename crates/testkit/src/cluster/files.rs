@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -11,6 +12,16 @@ use crate::network::Host;
 
 /// Name of the topology, and so of its only cluster.
 const NAME: &str = "kit";
+
+/// Its file.
+pub(super) const TOPOLOGY: &str = "holdfast-ha.conf";
+
+/// Runs a line on a node, as ssh would: the node's first process has the folder of the cluster and the node's name in its command
+/// line, and is the oldest that has; the program that tied it to the test has another name.
+const REMOTE: &str = r#"#!/bin/bash
+first=$(pgrep -o -f "^/bin/bash @folder@/node-init.sh $1 ") || { echo "node $1 is off" >&2; exit 255; }
+exec nsenter -t "$first" -m -u -i -n -p -- bash -c "$2"
+"#;
 
 /// What a cluster is made of.
 #[derive(Debug)]
@@ -29,8 +40,12 @@ impl Plan<'_> {
     /// Has all files rendered, and puts those of each node into a directory of its name below `dir`.
     pub(super) fn write(&self, dir: &Path, holdfast: &Path) -> Result<()> {
         fs::create_dir_all(dir)?;
-        let topology = dir.join("holdfast-ha.conf");
-        fs::write(&topology, self.topology()?)?;
+        let topology = dir.join(TOPOLOGY);
+        let remote = dir.join("remote");
+        let folder = dir.parent().context("the cluster's folder")?.display().to_string();
+        fs::write(&remote, REMOTE.replace("@folder@", &folder))?;
+        fs::set_permissions(&remote, fs::Permissions::from_mode(0o755))?;
+        fs::write(&topology, self.topology(&remote)?)?;
         let rendered = dir.join("rendered");
         let output = Command::new(holdfast)
             .args(["ha", "render"])
@@ -60,10 +75,12 @@ impl Plan<'_> {
         Ok(())
     }
 
-    fn topology(&self) -> Result<String> {
+    fn topology(&self, remote: &Path) -> Result<String> {
         // No keys and certificates on hosts that last for a test. A node that was fenced comes back, as tests expect it.
-        let mut text =
-            format!("Topology {{ Name = {NAME}; Heartbeat Encryption = no; Fence Action = reboot }}\n");
+        let mut text = format!(
+            "Topology {{ Name = {NAME}; Heartbeat Encryption = no; Fence Action = reboot; Remote Shell = \"{} %n\" }}\n",
+            remote.display()
+        );
         let names: Vec<&str> = self.nodes.iter().map(|(name, _)| *name).collect();
         for (name, host) in &self.nodes {
             writeln!(

@@ -84,6 +84,12 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// The topology that it was rendered from. Its Remote Shell works at any host of the site that is none of the nodes.
+    #[must_use]
+    pub fn topology(&self) -> PathBuf {
+        self.places.folder.join("files").join(files::TOPOLOGY)
+    }
+
     /// Names of the nodes.
     #[must_use]
     pub fn names(&self) -> &[String] {
