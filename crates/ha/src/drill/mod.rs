@@ -111,7 +111,8 @@ pub fn run(args: &Args) -> Result<Exit> {
 /// The canary is a backup.
 fn backup(config: &DirectorConfig, name: &str) -> Result<()> {
     let job = config.jobs.iter().find(|job| job.name == name);
-    let job = job.with_context(|| format!("the configuration has no Job \"{name}\"; give one with --canary"))?;
+    let job =
+        job.with_context(|| format!("the configuration has no Job \"{name}\"; give one with --canary"))?;
     ensure!(job.job_type == types::JobType::Backup, "the Job \"{name}\" is no backup");
     Ok(())
 }
@@ -192,7 +193,9 @@ impl Session<'_> {
         let why = loop {
             let found = self.precondition(directors).await;
             match found {
-                Err(_) if tokio::time::Instant::now() < until => tokio::time::sleep(directors::LOOK_AGAIN).await,
+                Err(_) if tokio::time::Instant::now() < until => {
+                    tokio::time::sleep(directors::LOOK_AGAIN).await;
+                }
                 found => break found.err(),
             }
         };
@@ -201,9 +204,9 @@ impl Session<'_> {
         }
         let active = directors.active().await?;
         let asked = directors.look().await;
-        let standbys = asked.into_iter().filter_map(|(place, word)| {
-            word.is_ok_and(|word| word.role == "standby").then_some(place.name)
-        });
+        let standbys = asked
+            .into_iter()
+            .filter_map(|(place, word)| word.is_ok_and(|word| word.role == "standby").then_some(place.name));
         let ground = Ground {
             topology: self.topology,
             config: self.config,
@@ -230,7 +233,9 @@ impl Session<'_> {
             return Ok(None);
         }
         if !std::io::stdin().is_terminal() {
-            complain("Nothing was done: there is no terminal to ask at. Give --yes, or --plan to do nothing.");
+            complain(
+                "Nothing was done: there is no terminal to ask at. Give --yes, or --plan to do nothing.",
+            );
             return Ok(Some(Exit::Usage));
         }
         if ask("Type yes to begin: ")?.is_some_and(|answer| answer == "yes") {

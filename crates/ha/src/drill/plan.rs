@@ -37,6 +37,8 @@ pub(super) struct Ground<'a> {
 pub(super) enum Order {
     /// A line of shell, on the first of these nodes on which it succeeds.
     Shell { nodes: Vec<String>, line: String },
+    /// The same, on one node, where a failure leaves nothing behind: the node's own timer does it as well, or its restart did.
+    Backed { node: String, line: String },
     /// A command to the active Director.
     Console(String),
 }
@@ -45,6 +47,7 @@ impl fmt::Display for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Shell { nodes, line } => write!(f, "on {}: {line}", nodes.join(", else ")),
+            Self::Backed { node, line } => write!(f, "on {node}, or its timer: {line}"),
             Self::Console(command) => write!(f, "to the active Director: {command}"),
         }
     }
@@ -129,10 +132,7 @@ impl<'a> Ground<'a> {
         let nodes = vec![heir.to_owned(), self.active.clone()];
         let move_it = format!("crm_resource --resource {resource} --move{role} --node {}", quoted(heir));
         let clear = format!("crm_resource --resource {resource} --clear");
-        (
-            Order::Shell { nodes: nodes.clone(), line: move_it },
-            vec![Order::Shell { nodes, line: clear }],
-        )
+        (Order::Shell { nodes: nodes.clone(), line: move_it }, vec![Order::Shell { nodes, line: clear }])
     }
 
     fn killed(&self, director: &Director) -> (Order, Vec<Order>) {
@@ -162,9 +162,8 @@ impl<'a> Ground<'a> {
     }
 
     fn stopped(&self) -> Result<(Order, Vec<Order>), String> {
-        let fenced = |name: &String| {
-            self.topology.node(name).is_some_and(|node| !node.fence_levels().is_empty())
-        };
+        let fenced =
+            |name: &String| self.topology.node(name).is_some_and(|node| !node.fence_levels().is_empty());
         if !fenced(&self.active) {
             return Err(format!(
                 "nothing can switch node \"{}\" off: give it a Fence Device in the topology",
@@ -209,8 +208,8 @@ impl<'a> Ground<'a> {
             DEAD_MAN.as_secs(),
             commands.join("; ")
         );
-        let here = vec![self.active.clone()];
-        let mut undo = vec![Order::Shell { nodes: here.clone(), line: format!("{heal} 2>/dev/null || true") }];
+        let line_back = format!("if nft list table inet {TABLE} >/dev/null 2>&1; then {heal}; fi");
+        let mut undo = vec![Order::Backed { node: self.active.clone(), line: line_back }];
         let topology = &self.topology.topology;
         if topology.engine == Engine::Pacemaker && topology.fence_action == FenceAction::Off {
             // Whoever was shot; one that is on is left as it is.
@@ -219,7 +218,7 @@ impl<'a> Ground<'a> {
                 line: format!("stonith_admin --on {} --timeout {FENCING_S}", quoted(node)),
             }));
         }
-        Ok((Order::Shell { nodes: here, line }, undo))
+        Ok((Order::Shell { nodes: vec![self.active.clone()], line }, undo))
     }
 
     /// All instances, those that stand by first: they are there after the fault as well.
@@ -259,4 +258,124 @@ fn quoted(word: &str) -> String {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    const DIRECTOR: &str = r#"
+Director { Name = backup-dir; Password = x; Messages = m; Pid Directory = /run/bacula; Working Directory = /var/lib/bacula; Query File = /dev/null }
+Messages { Name = m; Catalog = all }
+Catalog { Name = c; DB Name = bacula; DB Driver = PostgreSQL }
+Client { Name = fd; Address = 10.1.0.20; Password = x; Catalog = c }
+FileSet { Name = f; Include { Options { Signature = MD5 }; File = /srv } }
+Storage { Name = s; Address = 10.1.0.30; Password = x; Device = d; Media Type = File }
+Pool { Name = p; Pool Type = Backup }
+Job { Name = canary; Type = Backup; Client = fd; FileSet = f; Storage = s; Pool = p; Messages = m }
+Cluster { Name = backup; Engine = ENGINE }
+Instance { Name = dir-north; Address = 10.1.0.11 }
+Instance { Name = dir-south; Address = 10.1.0.12; Dir Port = 9111 }
+"#;
+
+    fn director(engine: &str) -> DirectorConfig {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), DIRECTOR.replace("ENGINE", engine)).unwrap();
+        crate::configuration::load(file.path()).unwrap()
+    }
+
+    /// A topology of the examples, changed.
+    fn topology(change: impl Fn(String) -> String) -> TopologyConfig {
+        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples/two-nodes.conf");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), change(std::fs::read_to_string(example).unwrap())).unwrap();
+        crate::render::load(file.path()).unwrap()
+    }
+
+    fn plan(scenario: Scenario, topology: &TopologyConfig, engine: &str) -> Result<Plan, String> {
+        let config = director(engine);
+        let (active, standbys) = ("dir-south".to_owned(), vec!["dir-north".to_owned()]);
+        Plan::new(scenario, &Ground { topology, config: &config, active, standbys })
+    }
+
+    #[track_caller]
+    fn check(scenario: Scenario, expected: &Expect) {
+        let plan = plan(scenario, &topology(|text| text), "Pacemaker");
+        expected.assert_eq(&plan.unwrap_or_else(|why| panic!("{why}")).to_string());
+    }
+
+    #[test]
+    fn every_fault_has_its_undo() {
+        check(
+            Scenario::Switchover,
+            &expect![[r#"
+            switchover: strikes dir-south
+              fault  on dir-north, else dir-south: crm_resource --resource group-director --move --node dir-north
+              undo   on dir-north, else dir-south: crm_resource --resource group-director --clear"#]],
+        );
+        check(
+            Scenario::KillDirector,
+            &expect![[r#"
+            kill-director: strikes dir-south
+              fault  on dir-south: if flock --nonblock --shared /run/bacula/bacula-dir.9111.pid true; then echo nobody holds /run/bacula/bacula-dir.9111.pid >&2; exit 1; fi; kill -KILL "$(cat /run/bacula/bacula-dir.9111.pid)"
+              undo   on dir-north, else dir-south: crm_resource --cleanup --resource director-backup-dir-clone"#]],
+        );
+        check(
+            Scenario::StopNode,
+            &expect![[r#"
+            stop-node: strikes dir-south
+              fault  on dir-north: stonith_admin --off dir-south --timeout 120
+              undo   on dir-north: stonith_admin --on dir-south --timeout 120"#]],
+        );
+        check(
+            Scenario::CutLink,
+            &expect![[r#"
+                cut-link: strikes dir-south
+                  fault  on dir-south: setsid --fork sh -c 'sleep 90; nft delete table inet holdfast_drill' </dev/null >/dev/null 2>&1 && nft 'add table inet holdfast_drill; add chain inet holdfast_drill in { type filter hook input priority -300; }; add chain inet holdfast_drill out { type filter hook output priority -300; }; add rule inet holdfast_drill in ip saddr 10.10.0.1 drop; add rule inet holdfast_drill out ip daddr 10.10.0.1 drop'
+                  undo   on dir-south, or its timer: if nft list table inet holdfast_drill >/dev/null 2>&1; then nft delete table inet holdfast_drill; fi
+                  undo   on dir-south: stonith_admin --on dir-north --timeout 120
+                  undo   on dir-north: stonith_admin --on dir-south --timeout 120"#]],
+        );
+    }
+
+    #[test]
+    fn the_lease_has_orders_of_its_own() {
+        let lease = topology(|text| text.replace("Name = backup }", "Name = backup; Engine = Lease }"));
+        let of = |scenario| plan(scenario, &lease, "Lease").map(|plan| plan.to_string());
+        expect![[r#"
+            switchover: strikes dir-south
+              fault  to the active Director: cluster switchover
+              undo   nothing is left behind"#]]
+        .assert_eq(&of(Scenario::Switchover).unwrap());
+        expect![[r#"
+            kill-director: strikes dir-south
+              fault  on dir-south: systemctl kill --signal=KILL holdfast-director.service
+              undo   on dir-south: systemctl start holdfast-director.service"#]]
+        .assert_eq(&of(Scenario::KillDirector).unwrap());
+        assert!(of(Scenario::StopNode).unwrap_err().contains("holdfast ha fence"));
+    }
+
+    #[test]
+    fn what_could_not_be_lived_through_is_refused() {
+        let (topology, config) = (topology(|text| text), director("Pacemaker"));
+        let alone =
+            Ground { topology: &topology, config: &config, active: "dir-north".into(), standbys: vec![] };
+        assert!(Plan::new(Scenario::Switchover, &alone).unwrap_err().starts_with("no instance stands by"));
+        let mut other = director("Pacemaker");
+        other.instances[0].name = "elsewhere".into();
+        let other = Ground { config: &other, ..alone };
+        assert!(
+            Plan::new(Scenario::Switchover, &other).unwrap_err().contains("the topology of this Director")
+        );
+    }
+
+    #[test]
+    fn words_are_quoted_for_the_shell() {
+        assert_eq!(quoted("a-b.c/d"), "a-b.c/d");
+        assert_eq!(quoted("a b"), "'a b'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
 }

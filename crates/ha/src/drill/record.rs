@@ -16,7 +16,9 @@ pub(crate) struct Tenure {
 
 impl fmt::Display for Tenure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (epoch {})", self.instance, self.epoch)
+        // As the Director's log has it: the catalog's timeline, and the count on it.
+        let (timeline, count) = (self.epoch >> 32, self.epoch & u64::from(u32::MAX));
+        write!(f, "{} (epoch {timeline}/{count})", self.instance)
     }
 }
 
@@ -95,7 +97,10 @@ impl Drill {
             reasons.push("no active Director served a command within the limit".to_owned());
         }
         if !self.records_lost.is_empty() {
-            reasons.push(format!("the catalog lost what it had acknowledged: JobId {}", ids(&self.records_lost)));
+            reasons.push(format!(
+                "the catalog lost what it had acknowledged: JobId {}",
+                ids(&self.records_lost)
+            ));
         }
         match &self.canary {
             Canary { id: None, .. } => reasons.push("no canary was in flight".to_owned()),
@@ -155,8 +160,8 @@ pub(crate) mod tests {
             director: "backup-dir".into(),
             at: "2026-11-28T08:45:00Z".parse().unwrap(),
             node: "north".into(),
-            before: Tenure { instance: "north".into(), epoch: 7 },
-            after: Some(Tenure { instance: "south".into(), epoch: 8 }),
+            before: Tenure { instance: "north".into(), epoch: (1 << 32) + 7 },
+            after: Some(Tenure { instance: "south".into(), epoch: (1 << 32) + 8 }),
             fault: "on north: kill -KILL 17".into(),
             undo: vec!["on south, else north: crm_resource --cleanup".into()],
             canary: Canary { job: "canary".into(), id: Some(12), status: Some("T".into()) },

@@ -90,7 +90,8 @@ mod tests {
     use super::*;
 
     fn cluster() -> Cluster {
-        let node = |name: &str| crm_mon::Node { name: name.into(), is_online: true, ..crm_mon::Node::default() };
+        let node =
+            |name: &str| crm_mon::Node { name: name.into(), is_online: true, ..crm_mon::Node::default() };
         Cluster { has_quorum: true, nodes: vec![node("a"), node("b")], ..Cluster::default() }
     }
 

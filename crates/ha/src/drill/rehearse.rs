@@ -20,6 +20,9 @@ use crate::output::complain;
 /// How long one order may take; fencing has its own limit below it.
 const ORDER_LIMIT: Duration = Duration::from_secs(150);
 
+/// How long one may take that the node does by itself as well.
+const BACKED_LIMIT: Duration = Duration::from_secs(15);
+
 /// The site, and what is done to it.
 pub(super) struct Rehearsal<'a> {
     pub(super) topology: &'a TopologyConfig,
@@ -104,9 +107,9 @@ impl Rehearsal<'_> {
         let canary = self.directors.start(self.canary).await?;
         state.drill.canary.id = Some(canary);
         let running = self.directors.wait_running(canary);
-        tokio::time::timeout(self.limit, running)
-            .await
-            .map_err(|_| format!("the canary, JobId {canary}, did not run in {} s", self.limit.as_secs()))??;
+        tokio::time::timeout(self.limit, running).await.map_err(|_| {
+            format!("the canary, JobId {canary}, did not run in {} s", self.limit.as_secs())
+        })??;
         complain(format_args!("canary  JobId {canary} is in flight"));
         let mut watch = Watch::start(&self.directors.config);
         state.before = self.directors.jobs().await?;
@@ -202,6 +205,12 @@ impl Rehearsal<'_> {
                 let said = self.directors.command(command).await?;
                 let done = said.contains("is active after");
                 if done { Ok(()) } else { Err(said.trim().to_owned()) }
+            }
+            Order::Backed { node, line } => {
+                if let Err(why) = self.remote().run(node, line, BACKED_LIMIT).await {
+                    complain(format_args!("left to the node's timer or restart: {why}"));
+                }
+                Ok(())
             }
             Order::Shell { nodes, line } => {
                 let mut failed = Vec::new();

@@ -56,7 +56,8 @@ fn section(out: &mut String, drill: &Drill) {
     let status = canary.status.as_deref().unwrap_or("unknown");
     let _ = writeln!(out, "- Canary: Job {}, JobId {id}, ended {status}.", canary.job);
     let lost = drill.records_lost.len();
-    let _ = writeln!(out, "- Catalog: {} job records acknowledged before the fault, {lost} lost.", drill.records);
+    let _ =
+        writeln!(out, "- Catalog: {} job records acknowledged before the fault, {lost} lost.", drill.records);
     if drill.forced {
         out.push_str("- Forced: a precondition was not met.\n");
     }
@@ -96,7 +97,7 @@ mod tests {
 
             ## kill-director: passed
 
-            - Struck: node north. Active before: north (epoch 7); after: south (epoch 8).
+            - Struck: node north. Active before: north (epoch 1/7); after: south (epoch 1/8).
             - Fault: `on north: kill -KILL 17`
             - Undo: `on south, else north: crm_resource --cleanup`
             - Canary: Job canary, JobId 12, ended T.
@@ -104,7 +105,7 @@ mod tests {
 
             ## kill-director: FAILED
 
-            - Struck: node north. Active before: north (epoch 7); after: nobody.
+            - Struck: node north. Active before: north (epoch 1/7); after: nobody.
             - Fault: `on north: kill -KILL 17`
             - Undo: `on south, else north: crm_resource --cleanup`
             - Canary: Job canary, JobId 12, ended E.
