@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use holdfast_tests::runbook;
 use testkit::site::holdfast;
-use testkit::vm::{Cable, Image, Vm};
+use testkit::vm::{Cable, Image, Parts, PowerSwitch, Vm};
 
 /// The replication link is all that the machines have: it stands for the service network as well.
 const TOPOLOGY: &str = r#"
@@ -73,8 +73,20 @@ impl Pair {
         let dir = holdfast_tests::scratch()?;
         let rendered = render(dir.path())?;
         let (one, other) = Cable::pair()?;
-        let mut a = Vm::new("a", "10.10.0.1/30", &image, one, &[96], &rendered)?;
-        let mut b = Vm::new("b", "10.10.0.2/30", &image, other, &[96], &rendered)?;
+        // Nobody fences here.
+        let switch = PowerSwitch::default();
+        let machine = |name, cable, address| {
+            let parts = Parts {
+                name,
+                cards: vec![(cable, address)],
+                disks_mb: &[96],
+                memory_mb: 512,
+                payload: &rendered,
+            };
+            Vm::new(&image, &switch, parts)
+        };
+        let mut a = machine("a", one, "10.10.0.1/30")?;
+        let mut b = machine("b", other, "10.10.0.2/30")?;
         for vm in [&mut a, &mut b] {
             vm.switch_on()?;
             vm.run(PREPARE)?;

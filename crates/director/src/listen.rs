@@ -3,8 +3,9 @@
 use crate::cluster::{self, Seat};
 use crate::peer::{chain, tls};
 use conf::address::{Family, ListenAddress};
-use conf::director::Instance;
+use conf::director::{Cluster, Instance};
 use net::{Incoming, Listener, NetError, Session};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -16,13 +17,14 @@ use wire::hello::{DEFAULT_CONSOLE, Hello, HelloLine, Listener as At};
 /// Callers that are being authenticated at one time, beyond the open sessions.
 const KNOCKING_MAX: usize = 64;
 
-/// Opens the ports of the configuration: those of the Director resource, and that of this process' Instance resource. With one,
-/// the addresses of the Director resource count only where they are given.
+/// Opens the ports of the configuration: those of the Director resource, that of this process' Instance resource, and that port at the
+/// cluster's floating addresses. With an Instance, the addresses of the Director resource count only where they are given.
 ///
 /// # Errors
 /// [`NetError::Listen`] names the address.
 pub(crate) async fn bind(
     director: &conf::director::Director,
+    cluster: Option<&Cluster>,
     instance: Option<&Instance>,
 ) -> Result<Vec<Listener>, NetError> {
     let mut listeners: Vec<Listener> = Vec::new();
@@ -34,27 +36,43 @@ pub(crate) async fn bind(
     });
     let is_given = director.dir_address.is_some() || !director.dir_addresses.is_empty();
     let wanted = if own.is_none() || is_given { director.listen() } else { Vec::new() };
-    for address in wanted.into_iter().chain(own) {
-        let port = address.port.unwrap_or(default_port);
-        let host = match (&address.host, address.family) {
-            (Some(host), _) => host.clone(),
-            (None, Family::V6) => "::".to_owned(),
-            (None, Family::Any | Family::V4) => "0.0.0.0".to_owned(),
-        };
-        let failed = |source| NetError::Listen { address: format!("{host}:{port}"), source };
-        let found = tokio::net::lookup_host((host.as_str(), port)).await.map_err(failed)?;
-        let wanted = found.filter(|at| match address.family {
-            Family::Any => true,
-            Family::V4 => at.is_ipv4(),
-            Family::V6 => at.is_ipv6(),
-        });
-        for at in wanted {
-            if listeners.iter().all(|listener| listener.address() != at) {
-                listeners.push(Listener::bind(at)?.with_keepalive(director.heartbeat_interval));
+    let floating = cluster.into_iter().flat_map(|cluster| &cluster.floating_addresses);
+    let floating =
+        floating.map(|host| ListenAddress { host: Some(host.clone()), family: Family::Any, port: None });
+    let all = wanted.into_iter().chain(own).map(|address| (address, false));
+    for (address, is_floating) in all.chain(floating.map(|address| (address, true))) {
+        let open = if is_floating { Listener::bind_floating } else { Listener::bind };
+        for at in sockets(&address, default_port).await? {
+            // What listens at all addresses of a port listens at each.
+            let is_there = |at: SocketAddr, there: SocketAddr| {
+                there.port() == at.port()
+                    && there.is_ipv4() == at.is_ipv4()
+                    && (there.ip() == at.ip() || there.ip().is_unspecified())
+            };
+            if listeners.iter().all(|listener| !is_there(at, listener.address())) {
+                listeners.push(open(at)?.with_keepalive(director.heartbeat_interval));
             }
         }
     }
     Ok(listeners)
+}
+
+/// Where an address of the configuration is.
+async fn sockets(address: &ListenAddress, default_port: u16) -> Result<Vec<SocketAddr>, NetError> {
+    let port = address.port.unwrap_or(default_port);
+    let host = match (&address.host, address.family) {
+        (Some(host), _) => host.clone(),
+        (None, Family::V6) => "::".to_owned(),
+        (None, Family::Any | Family::V4) => "0.0.0.0".to_owned(),
+    };
+    let failed = |source| NetError::Listen { address: format!("{host}:{port}"), source };
+    let found = tokio::net::lookup_host((host.as_str(), port)).await.map_err(failed)?;
+    let is_wanted = |at: &SocketAddr| match address.family {
+        Family::Any => true,
+        Family::V4 => at.is_ipv4(),
+        Family::V6 => at.is_ipv6(),
+    };
+    Ok(found.filter(is_wanted).collect())
 }
 
 /// Takes consoles in for ever.

@@ -93,7 +93,8 @@ pub async fn run(files: ConfigFiles, mut context: DaemonContext) -> Result<(), R
     let name = instance(context.instance.as_deref());
     let configuration = files.read().map_err(RunError::Config)?;
     let config = Arc::clone(&configuration.config);
-    let listeners = listen::bind(&config.director, own_instance(&config, &name)?).await?;
+    let listeners =
+        listen::bind(&config.director, config.cluster.as_ref(), own_instance(&config, &name)?).await?;
     let (seat, asked) = Seat::new(configuration, files, &name);
     let serving = AbortOnDropHandle::new(tokio::spawn(listen::serve(seat.clone(), listeners)));
     let ended = match seat.config().cluster.clone() {

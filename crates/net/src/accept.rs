@@ -40,6 +40,18 @@ impl Listener {
     /// # Errors
     /// [`NetError::Listen`].
     pub fn bind(address: SocketAddr) -> Result<Self, NetError> {
+        Self::open(address, false)
+    }
+
+    /// As [`Listener::bind`], at an address that this machine need not have: who calls there is heard when it gets it.
+    ///
+    /// # Errors
+    /// [`NetError::Listen`].
+    pub fn bind_floating(address: SocketAddr) -> Result<Self, NetError> {
+        Self::open(address, true)
+    }
+
+    fn open(address: SocketAddr, is_floating: bool) -> Result<Self, NetError> {
         let open = || {
             let socket = if address.is_ipv4() {
                 tokio::net::TcpSocket::new_v4()
@@ -50,6 +62,11 @@ impl Listener {
             if address.is_ipv6() {
                 // An IPv4 port of the same number is a listener of its own.
                 socket2::SockRef::from(&socket).set_only_v6(true)?;
+            }
+            if is_floating && address.is_ipv4() {
+                rustix::net::sockopt::set_ip_freebind(&socket, true)?;
+            } else if is_floating {
+                rustix::net::sockopt::set_ipv6_freebind(&socket, true)?;
             }
             socket.bind(address)?;
             let listener = socket.listen(BACKLOG)?;

@@ -154,3 +154,13 @@ async fn a_port_that_nobody_listens_on_is_given_up_in_time() {
     assert!(error.to_string().contains(&format!("{HERE}:{port}")), "{error}");
     assert!(started.elapsed() < Duration::from_secs(5));
 }
+
+#[tokio::test]
+async fn a_floating_address_is_listened_at_before_the_machine_has_it() {
+    // Of a network for documentation: no machine has it.
+    let elsewhere = SocketAddr::from(([192, 0, 2, 1], 0));
+    assert!(Listener::bind(elsewhere).unwrap_err().to_string().contains("192.0.2.1:0"));
+    let listener = Listener::bind_floating(elsewhere).unwrap();
+    assert_eq!(listener.address().ip(), elsewhere.ip());
+    Listener::bind_floating("[2001:db8::1]:0".parse().unwrap()).unwrap();
+}

@@ -37,6 +37,9 @@ resource! {
         /// Whether the old active instance is switched off before a takeover ([fencing.md](fencing.md)); chosen by what is
         /// safe when absent.
         "Fence" => fence: Option<Fence> = Kind::Words(Fence::WORDS), since("Holdfast");
+        /// An address that a cluster manager gives to the machine of the active instance; repeatable. Every instance listens there, also while
+        /// its machine does not have it.
+        "Floating Address" => floating_addresses: Vec<String> = Kind::StrList, example("10.1.0.100"), since("Holdfast");
     }
 }
 

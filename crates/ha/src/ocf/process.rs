@@ -57,8 +57,7 @@ pub(super) fn binary(environment: &Environment) -> Result<PathBuf> {
 impl Program<'_> {
     /// Starts it in the background; returns when it is ready.
     pub(super) fn start(&self, environment: &Environment) -> Result<()> {
-        // It is on a file system that begins empty with the machine.
-        std::fs::create_dir_all(self.pid_directory)
+        self.make_pid_directory(environment)
             .with_context(|| format!("make the Pid Directory {}", self.pid_directory.display()))?;
         let binary = binary(environment)?;
         let mut command = Command::new(&binary);
@@ -90,6 +89,24 @@ impl Program<'_> {
         let status = child.wait().context("wait for the daemon to be ready")?;
         ensure!(status.success(), "the daemon did not start ({status}); the reason is above and in its log");
         Ok(())
+    }
+}
+
+impl Program<'_> {
+    /// It is on a file system that begins empty with the machine, and the daemon, which is not root, writes into it.
+    fn make_pid_directory(&self, environment: &Environment) -> Result<()> {
+        if self.pid_directory.is_dir() {
+            return Ok(());
+        }
+        std::fs::create_dir_all(self.pid_directory)?;
+        let number = |parameter: &str, of: fn(&str) -> Option<u32>| {
+            environment
+                .parameter(parameter)
+                .map(|name| of(name).with_context(|| format!("there is no {parameter} {name}")))
+                .transpose()
+        };
+        let (user, group) = (number("user", sys::user_id)?, number("group", sys::group_id)?);
+        Ok(std::os::unix::fs::chown(self.pid_directory, user, group)?)
     }
 }
 

@@ -39,7 +39,15 @@ fn instances(plan: &Plan<'_>, director: &Director, domain: &Domain) -> String {
     let fenced = plan.engine != Engine::Pacemaker && nodes.iter().all(|node| device(plan, node).is_some());
     match plan.engine {
         Engine::Pacemaker => {
-            let _ = writeln!(out, "Cluster {{ Name = {}; Engine = Pacemaker }}", plan.config.topology.name);
+            let domain = plan.config.domain(&director.domain);
+            let addresses = domain.into_iter().flat_map(|domain| &domain.floating_addresses);
+            let floating: String =
+                addresses.map(|address| format!("; Floating Address = {}", address.ip())).collect();
+            let _ = writeln!(
+                out,
+                "Cluster {{ Name = {}; Engine = Pacemaker{floating} }}",
+                plan.config.topology.name
+            );
         }
         Engine::Patroni | Engine::Lease => {
             let fence = if fenced { "; Fence = required" } else { "" };

@@ -1,27 +1,30 @@
 #!/bin/bash
-# First process of a virtual machine: its network, then a shell on a serial line of virtio. A request is its length and a line end,
+# First process of a virtual machine: its network, then a shell on the first serial line of virtio. A request is its length and a line end,
 # then a script; the answer is "rc CODE LENGTH", a line end, and what the script printed.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t tmpfs -o mode=1777 tmpfs /tmp
-mkdir -p /run/lock /dev/pts
+mkdir -p /run/lock /dev/pts /dev/shm
+mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 mount -t devpts devpts /dev/pts
 for word in $(</proc/cmdline); do
     case $word in
     kit.name=*) hostname "${word#*=}" ;;
-    kit.address=*) address=${word#*=} ;;
+    kit.addresses=*) IFS=, read -ra addresses <<<"${word#*=}" ;;
     esac
 done
 ip link set lo up
 modprobe virtio_net
-for _ in {1..100}; do
-    [[ -e /sys/class/net/eth0 ]] && break
-    sleep 0.05
+for card in "${!addresses[@]}"; do
+    for _ in {1..100}; do
+        [[ -e /sys/class/net/eth$card ]] && break
+        sleep 0.05
+    done
+    ip address add "${addresses[card]}" dev "eth$card"
+    ip link set "eth$card" up
 done
-ip address add "$address" dev eth0
-ip link set eth0 up
 mkdir /run/payload && tar -C /run/payload -xf /dev/vdb
 modprobe virtio_console
 for _ in {1..100}; do

@@ -4,27 +4,31 @@
 //! data, and never time. Nothing needs root but the making of the image, which is shared and only read.
 
 mod cable;
+mod power;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::tied::{self, Tied};
 use crate::wait;
+use power::Plug;
 
-pub use cable::Cable;
+pub use cable::{Cable, Hub};
+pub use power::{AGENT, Fenced, PowerSwitch};
 
 /// First process of a machine.
 const INIT: &str = include_str!("init.sh");
 /// Until a machine has booted, several at once on a busy host.
 const BOOT: Duration = Duration::from_secs(180);
-/// How long a script may take. An emulated machine takes its time.
-const SCRIPT: Duration = Duration::from_secs(120);
+/// How long a script may take, and what it waits for. An emulated machine takes its time.
+const SCRIPT: Duration = Duration::from_secs(300);
 
 /// What machines start from.
 #[derive(Debug, Clone)]
@@ -48,44 +52,53 @@ impl Image {
     }
 }
 
-/// A machine: what it is made of, also while it is off.
+/// What a machine is made of.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    /// Its host name, and that of its plug.
+    pub name: &'a str,
+    /// The cables of its network cards `eth0` and on, with address and prefix length of each.
+    pub cards: Vec<(Cable, &'a str)>,
+    /// Sizes of `/dev/vdc` and on, in megabytes; they begin empty. What was written stays when its power is cut, in so far as the machine's
+    /// kernel had given it out.
+    pub disks_mb: &'a [u64],
+    /// Megabytes.
+    pub memory_mb: u32,
+    /// Folder whose files are in `/run/payload` there.
+    pub payload: &'a Path,
+}
+
+/// A machine, on or off.
 #[derive(Debug)]
 pub struct Vm {
     name: String,
-    /// Address and prefix length of `eth0`.
-    address: String,
+    cards: Vec<(Cable, String)>,
+    memory_mb: u32,
     image: Image,
     /// Sockets, console, payload.
     folder: tempfile::TempDir,
-    /// `/dev/vdc` and on; what was written stays when its power is cut, in so far as the machine's kernel had given it out.
     disks: Vec<PathBuf>,
-    cable: Cable,
-    running: Option<Running>,
+    switch: PowerSwitch,
+    plug: Arc<Plug>,
+    lines: Option<Lines>,
 }
 
+/// What the test hears of a machine that is on, or was until a fence agent had it switched off.
 #[derive(Debug)]
-struct Running {
-    process: Tied,
+struct Lines {
     shell: BufReader<UnixStream>,
     monitor: BufReader<UnixStream>,
 }
 
 impl Vm {
-    /// A machine that is off, with empty disks of these sizes. The files of `payload` are in `/run/payload` there.
+    /// A machine that is off.
     ///
     /// # Errors
     /// When its files cannot be made.
-    pub fn new(
-        name: &str,
-        address: &str,
-        image: &Image,
-        cable: Cable,
-        disks_mb: &[u64],
-        payload: &Path,
-    ) -> Result<Self> {
+    pub fn new(image: &Image, switch: &PowerSwitch, parts: Parts<'_>) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("holdfast-vm-").tempdir_in("/var/tmp")?;
         let mut disks = Vec::new();
-        for (number, mb) in disks_mb.iter().enumerate() {
+        for (number, mb) in parts.disks_mb.iter().enumerate() {
             let disk = folder.path().join(format!("disk{number}"));
             fs::File::create(&disk)?.set_len(mb << 20)?;
             disks.push(disk);
@@ -99,12 +112,21 @@ impl Vm {
             .arg(folder.path())
             .arg("./init")
             .arg("-C")
-            .arg(payload)
+            .arg(parts.payload)
             .arg(".")
             .status()?;
-        ensure!(tar.success(), "tar of {}: {tar}", payload.display());
-        let (name, address) = (name.to_owned(), address.to_owned());
-        Ok(Self { name, address, image: image.clone(), folder, disks, cable, running: None })
+        ensure!(tar.success(), "tar of {}: {tar}", parts.payload.display());
+        Ok(Self {
+            name: parts.name.to_owned(),
+            cards: parts.cards.into_iter().map(|(cable, address)| (cable, address.to_owned())).collect(),
+            memory_mb: parts.memory_mb,
+            image: image.clone(),
+            folder,
+            disks,
+            switch: switch.clone(),
+            plug: switch.plug(parts.name),
+            lines: None,
+        })
     }
 
     /// Switches it on and waits until it answers.
@@ -112,19 +134,16 @@ impl Vm {
     /// # Errors
     /// When it does not boot; the text ends with its console.
     pub fn switch_on(&mut self) -> Result<()> {
-        ensure!(self.running.is_none(), "{} is on already", self.name);
-        for socket in ["shell", "monitor"] {
+        ensure!(!self.plug.is_in(), "{} is on already", self.name);
+        for socket in ["shell", "power", "monitor"] {
             let _ = fs::remove_file(self.folder.path().join(socket));
         }
-        let process = Tied::start("qemu-system-x86_64", self.qemu()?)?;
-        let (shell, monitor) = match self.greet() {
-            Ok(streams) => streams,
-            Err(error) => {
-                let console = fs::read(self.folder.path().join("console")).unwrap_or_default();
-                return Err(error.context(format!("{}: {}", self.name, String::from_utf8_lossy(&console))));
-            }
-        };
-        self.running = Some(Running { process, shell, monitor });
+        self.plug.put_in(Tied::start("qemu-system-x86_64", self.qemu()?)?);
+        let lines = self.greet().map_err(|error| {
+            let console = fs::read(self.folder.path().join("console")).unwrap_or_default();
+            error.context(format!("{}: {}", self.name, String::from_utf8_lossy(&console)))
+        })?;
+        self.lines = Some(lines);
         self.monitor(r#"{"execute":"qmp_capabilities"}"#)
     }
 
@@ -133,18 +152,24 @@ impl Vm {
         let image = |file: &str| self.image.folder.join(file).display().to_string();
         let mut command = tied::command(None);
         command.args(["qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max"]);
-        command.args(["-machine", "pc", "-m", "512", "-smp", "1", "-nodefaults", "-no-user-config"]);
+        command.args(["-machine", "pc", "-m", &self.memory_mb.to_string(), "-smp", "1"]);
+        command.args(["-nodefaults", "-no-user-config"]);
         command.args(["-display", "none", "-no-reboot", "-device", "virtio-rng-pci"]);
         command.args(["-kernel", &image("vmlinuz"), "-initrd", &image("loader.gz"), "-append"]);
+        let addresses: Vec<&str> = self.cards.iter().map(|(_, address)| address.as_str()).collect();
         command.arg(format!(
-            "console=ttyS0 quiet panic=-1 mitigations=off tsc=unstable random.trust_cpu=on kit.name={} kit.address={}",
-            self.name, self.address
+            "console=ttyS0 quiet panic=-1 mitigations=off tsc=unstable random.trust_cpu=on kit.name={} kit.addresses={}",
+            self.name,
+            addresses.join(",")
         ));
         command.args(["-serial", &format!("file:{}", at("console"))]);
-        for name in ["shell", "monitor"] {
+        for name in ["shell", "power", "monitor"] {
             command.args(["-chardev", &format!("socket,id={name},path={},server=on,wait=off", at(name))]);
         }
-        command.args(["-device", "virtio-serial-pci", "-device", "virtserialport,chardev=shell,name=shell"]);
+        command.args(["-device", "virtio-serial-pci"]);
+        for name in ["shell", "power"] {
+            command.args(["-device", &format!("virtserialport,chardev={name},name={name}")]);
+        }
         command.args(["-mon", "chardev=monitor,mode=control"]);
         let drive = |file: &str, more: &str| format!("file={file},format=raw,if=virtio{more}");
         command.args(["-drive", &drive(&image("root.img"), ",snapshot=on")]);
@@ -152,31 +177,37 @@ impl Vm {
         for disk in &self.disks {
             command.args(["-drive", &drive(&disk.display().to_string(), ",cache=writeback")]);
         }
-        command.args(self.cable.arguments());
+        for (card, (cable, _)) in self.cards.iter().enumerate() {
+            command.args(cable.arguments(card));
+        }
         let log = fs::File::create(at("qemu.log"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         Ok(command)
     }
 
     /// Waits until its shell is there.
-    fn greet(&self) -> Result<(BufReader<UnixStream>, BufReader<UnixStream>)> {
+    fn greet(&self) -> Result<Lines> {
         let connect = |socket: &str| {
             let path = self.folder.path().join(socket);
             let stream = wait::until("QEMU", wait::START, || Ok(UnixStream::connect(&path).ok()))
                 .with_context(|| {
                     fs::read_to_string(self.folder.path().join("qemu.log")).unwrap_or_default()
                 })?;
-            stream.set_read_timeout(Some(BOOT))?;
-            Ok::<_, anyhow::Error>(BufReader::new(stream))
+            Ok::<_, anyhow::Error>(stream)
         };
-        let (mut shell, monitor) = (connect("shell")?, connect("monitor")?);
+        self.switch.serve(connect("power")?)?;
+        let (shell, monitor) = (connect("shell")?, connect("monitor")?);
+        for stream in [&shell, &monitor] {
+            stream.set_read_timeout(Some(BOOT))?;
+        }
+        let (mut shell, monitor) = (BufReader::new(shell), BufReader::new(monitor));
         let mut line = String::new();
         while line.trim() != "KIT-READY" {
             line.clear();
             ensure!(shell.read_line(&mut line).context("wait for its shell")? > 0, "it ended");
         }
         shell.get_ref().set_read_timeout(Some(SCRIPT))?;
-        Ok((shell, monitor))
+        Ok(Lines { shell, monitor })
     }
 
     /// Cuts its power.
@@ -184,7 +215,8 @@ impl Vm {
     /// # Errors
     /// When QEMU does not end.
     pub fn switch_off(&mut self) -> Result<()> {
-        self.running.take().map_or(Ok(()), |running| running.process.kill())
+        self.lines = None;
+        self.plug.pull()
     }
 
     /// Runs a script of bash and gives what it printed.
@@ -203,9 +235,9 @@ impl Vm {
     /// When it does not end in time.
     pub fn try_run(&mut self, script: &str) -> Result<(i32, String)> {
         let name = &self.name;
-        let running = self.running.as_mut().with_context(|| format!("{name} is off"))?;
+        let lines = self.lines.as_mut().with_context(|| format!("{name} is off"))?;
         let asked = || format!("{name}: {script}");
-        let shell = &mut running.shell;
+        let shell = &mut lines.shell;
         shell.get_mut().write_all(format!("{}\n{script}", script.len()).as_bytes()).with_context(asked)?;
         let mut head = String::new();
         shell.read_line(&mut head).with_context(asked)?;
@@ -219,7 +251,7 @@ impl Vm {
     /// Runs a script again and again until it prints what is wanted.
     ///
     /// # Errors
-    /// When it does not within two minutes; the text has what it printed last.
+    /// When it does not within five minutes; the text has what it printed last.
     pub fn run_until(&mut self, script: &str, wanted: impl Fn(&str) -> bool) -> Result<String> {
         let mut last = String::new();
         let found = wait::until(&format!("{script} at {}", self.name), SCRIPT, || {
@@ -229,20 +261,20 @@ impl Vm {
         found.with_context(|| format!("it printed {last}"))
     }
 
-    /// Pulls its network cable, or puts it in again.
+    /// Pulls the cable of its first network card, or puts it in again.
     ///
     /// # Errors
     /// When QEMU does not do it.
     pub fn set_cable(&mut self, is_in: bool) -> Result<()> {
         self.monitor(&format!(
             r#"{{"execute":"set_link","arguments":{{"name":"{}","up":{is_in}}}}}"#,
-            Cable::DEVICE
+            Cable::device(0)
         ))
     }
 
     fn monitor(&mut self, command: &str) -> Result<()> {
         let name = &self.name;
-        let monitor = &mut self.running.as_mut().with_context(|| format!("{name} is off"))?.monitor;
+        let monitor = &mut self.lines.as_mut().with_context(|| format!("{name} is off"))?.monitor;
         monitor.get_mut().write_all(command.as_bytes())?;
         loop {
             let mut line = String::new();
@@ -254,5 +286,12 @@ impl Vm {
             }
             ensure!(answer.get("error").is_none(), "{command}: {line}");
         }
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        // What does not end here ends with this process.
+        let _ = self.plug.pull();
     }
 }

@@ -117,10 +117,12 @@ fn replicated_device(plan: &Plan<'_>, domain: &Domain, device: &ReplicatedDevice
     ];
     if let Some(storage) = plan.storage_in(&domain.name) {
         book.paragraph(&format!(
-            "Volumes and Working Directory of Storage {} go below {mount}: `{}` says so, the same on both nodes.",
-            storage.name, storage.config_file
+            "`{}` of Storage {} has `Working Directory = {mount}/working` and Archive Devices below {mount}/volumes, the same on both nodes. \
+             Its journals are with them, so its unfinished jobs move with it.",
+            storage.config_file, storage.name
         ));
-        steps.push(format!("chown {}:{} {mount}", storage.user, storage.group));
+        let owned = format!("install -d -o {} -g {} -m 0750", storage.user, storage.group);
+        steps.push(format!("{owned} {mount}/working {mount}/volumes"));
     }
     book.commands(first, &steps);
     for node in domain.nodes.iter().skip(1) {
