@@ -43,8 +43,8 @@ done
 "#;
 
 /// When each part of the stack was there, by Pacemaker's log of the node.
-pub(crate) const COURSE: &str = "grep -hoE '[0-9:]{8} .*Result of (promote|start) operation for [a-z0-9-]+ on [ab]: ok' \
-    /var/log/pacemaker/pacemaker.log | sed -E 's/ .*Result of/ /' | tail -n 9";
+pub(crate) const COURSE: &str = "grep -hoE '[0-9:]{8}[.][0-9]+ .*Result of (promote|start) operation for [a-z0-9-]+ on [ab]: ok' \
+    /var/log/pacemaker/pacemaker.log | sed -E 's/ .*Result of//' | tail -n 9";
 
 const DIRECTOR: &str = r#"
 @/etc/bacula/stack-dir-instances.conf

@@ -29,6 +29,8 @@ const INIT: &str = include_str!("init.sh");
 const BOOT: Duration = Duration::from_secs(180);
 /// How long a script may take, and what it waits for. An emulated machine takes its time.
 const SCRIPT: Duration = Duration::from_secs(300);
+/// Between two looks at a machine, which cost it something.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// What machines start from.
 #[derive(Debug, Clone)]
@@ -254,7 +256,8 @@ impl Vm {
     /// When it does not within five minutes; the text has what it printed last.
     pub fn run_until(&mut self, script: &str, wanted: impl Fn(&str) -> bool) -> Result<String> {
         let mut last = String::new();
-        let found = wait::until(&format!("{script} at {}", self.name), SCRIPT, || {
+        let what = format!("{script} at {}", self.name);
+        let found = wait::until_every(PAUSE, &what, SCRIPT, || {
             last = self.try_run(script)?.1;
             Ok(wanted(&last).then(|| last.clone()))
         });
