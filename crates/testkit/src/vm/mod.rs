@@ -30,7 +30,7 @@ const BOOT: Duration = Duration::from_secs(180);
 /// How long a script may take, and what it waits for. An emulated machine takes its time.
 const SCRIPT: Duration = Duration::from_secs(300);
 /// Between two looks at a machine, which cost it something.
-const PAUSE: Duration = Duration::from_millis(300);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What machines start from.
 #[derive(Debug, Clone)]
@@ -250,7 +250,7 @@ impl Vm {
         Ok((code.parse()?, String::from_utf8_lossy(&said).into_owned()))
     }
 
-    /// Runs a script again and again until it prints what is wanted.
+    /// Runs a script every second until it prints what is wanted.
     ///
     /// # Errors
     /// When it does not within five minutes; the text has what it printed last.
