@@ -101,3 +101,41 @@ fn a_stock_storage_gets_all_when_ours_is_gone_for_good() -> Result<()> {
 fn a_job_of_a_stock_client_goes_on_at_a_stock_storage() -> Result<()> {
     ours_is_lost(Maker::Bacula9, true)
 }
+
+/// The Volume that it wrote is taken by the operator's word: it has no state to be told by.
+#[test]
+fn a_cold_spare_of_ours_takes_the_place_of_a_stock_storage_and_gives_it_back() -> Result<()> {
+    let dir = scratch()?;
+    let tree = dir.path().join("tree");
+    plain_tree(&tree, 20, 20_000)?;
+    let mut site = our_site().storage(Maker::Bacula9).cold_spare().tree(&tree).start()?;
+    expect_good(&site.backup("Full")?)?;
+    site.kill(Role::Storage)?;
+    let (there, here) = (site.volume_file("Vol-0001"), site.far_volumes().join("Vol-0001"));
+    std::fs::copy(&there, &here)?;
+    let plan = site.console(&["storage activate=Spare plan"])?;
+    ensure!(plan.contains("Volumes: 0 go from") && plan.contains("add \"missing=take\""), "{plan}");
+    let said = site.console(&["storage activate=Spare missing=take yes"])?;
+    ensure!(said.contains("(storage epoch 2); 1 Volumes moved."), "{said}");
+    expect_good(&site.restore_current()?)?;
+    compare_restored(&site, &tree)?.expect_equal()?;
+    wait::next_second()?;
+    std::fs::write(tree.join("later"), "behind what Bacula wrote")?;
+    expect_good(&site.backup("Incremental")?)?;
+    ensure!(storages(&site, 3)? == ["Spare"], "{}", site.job_log());
+
+    // The way back: a stock daemon says nothing of what it has, and all goes over.
+    site.stop(Role::FarStorage)?;
+    std::fs::copy(&here, &there)?;
+    site.start_role(Role::FarStorage)?;
+    site.start_role(Role::Storage)?;
+    let back = site.console(&["storage activate=File1 yes"])?;
+    ensure!(back.contains("cannot say which Volumes it has") && back.contains("(storage epoch 3)"), "{back}");
+    wait::next_second()?;
+    std::fs::write(tree.join("last"), "behind what ours wrote")?;
+    expect_good(&site.backup("Incremental")?)?;
+    ensure!(storages(&site, 4)? == ["File1"], "{}", site.job_log());
+    expect_good(&site.restore_current()?)?;
+    compare_restored(&site, &tree)?.expect_equal()?;
+    site.finish()
+}

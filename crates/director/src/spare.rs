@@ -15,7 +15,7 @@ use catalog::{ReadTx, attempt, media, pool, standing, storage, volume_state};
 use conf::DirectorConfig;
 use conf::director::Storage;
 use policy::reconcile::HeldVolume;
-use policy::spare::{Ground, Located, Side, SparePlan, Standing, Standings, plan};
+use policy::spare::{Ground, Located, OnMissing, Side, SparePlan, Standing, Standings, plan};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use types::{JobId, PoolId, StorageEpoch, VolTime};
@@ -70,7 +70,7 @@ fn from_row(row: StandingRow) -> Standing {
     Standing { main: row.name, spare: row.spare, serving: row.serving, epoch: row.epoch }
 }
 
-/// What it takes that `name` serves. With `leave`, Volumes that it lacks are to stay where they are.
+/// What it takes that `name` serves. `on_missing` is the word on Volumes that it lacks.
 ///
 /// # Errors
 /// [`DirectorError::Plan`] when it belongs to no pair or serves already; [`DirectorError::Connect`] when its daemon does not
@@ -78,7 +78,7 @@ fn from_row(row: StandingRow) -> Standing {
 pub(crate) async fn planned(
     director: &Director,
     name: &str,
-    leave: bool,
+    on_missing: OnMissing,
 ) -> Result<SparePlan, DirectorError> {
     let (config, standings) = (director.config(), director.standings());
     let standing = standings.of(name).cloned().ok_or_else(|| {
@@ -114,7 +114,7 @@ pub(crate) async fn planned(
     jobs.dedup();
     let named = named.max(named_there);
     let (from, to) = (side(&from), side(&to));
-    let planned = plan(Ground { standing, from, to, named, volumes, waiting, held, jobs, leave });
+    let planned = plan(Ground { standing, from, to, named, volumes, waiting, held, jobs, on_missing });
     sys::failpoint::reach("director-place-planned");
     Ok(planned)
 }

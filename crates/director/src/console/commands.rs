@@ -131,7 +131,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     command(
         "storage",
         "Show or change which of a Storage and its cold spare serves",
-        "activate=<storage-name> [plan] [missing=leave] [yes]",
+        "activate=<storage-name> [plan] [missing=<leave|take>] [yes]",
     ),
     command("time", "Print current time", ""),
     command(

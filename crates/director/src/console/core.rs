@@ -7,7 +7,7 @@ use std::sync::Arc;
 use catalog::Catalog;
 use conf::DirectorConfig;
 use policy::plan::JobRequest;
-use policy::spare::{SparePlan, Standings};
+use policy::spare::{OnMissing, SparePlan, Standings};
 use types::{Epoch, JobId, JobStatus, Timestamp};
 
 use crate::error::DirectorError;
@@ -89,7 +89,7 @@ pub(crate) trait Core: Send + Sync {
     fn plan_storage<'a>(
         &'a self,
         storage: &'a str,
-        leave: bool,
+        on_missing: OnMissing,
     ) -> CoreFuture<'a, Result<SparePlan, DirectorError>>;
     /// Carries that out.
     fn activate_storage(&self, planned: SparePlan) -> CoreFuture<'_, Result<Vec<String>, DirectorError>>;
@@ -199,9 +199,9 @@ impl Core for Director {
     fn plan_storage<'a>(
         &'a self,
         storage: &'a str,
-        leave: bool,
+        on_missing: OnMissing,
     ) -> CoreFuture<'a, Result<SparePlan, DirectorError>> {
-        Box::pin(crate::spare::planned(self, storage, leave))
+        Box::pin(crate::spare::planned(self, storage, on_missing))
     }
 
     fn activate_storage(&self, planned: SparePlan) -> CoreFuture<'_, Result<Vec<String>, DirectorError>> {

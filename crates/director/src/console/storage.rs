@@ -6,6 +6,7 @@ use super::select::Pick;
 use super::session::Session;
 use super::table::{Kind, Table};
 use super::ua::Done;
+use policy::spare::OnMissing;
 
 impl Session {
     pub(super) async fn storage(&mut self, args: &Args) -> Done {
@@ -51,9 +52,14 @@ impl Session {
             (Some(name), _) | (None, Some(name)) => name,
             (None, None) => self.pick_from_list(Pick::Storage).await?,
         };
-        let leave = args.get("missing").is_some_and(|word| word.eq_ignore_ascii_case("leave"));
+        let on_missing = match args.get("missing").map(str::to_ascii_lowercase).as_deref() {
+            None => OnMissing::Unsaid,
+            Some("leave") => OnMissing::Leave,
+            Some("take") => OnMissing::Take,
+            Some(_) => return self.ua.fail("\"missing\" is either \"leave\" or \"take\".\n").await,
+        };
         let core = self.core.clone();
-        let planned = match core.plan_storage(&name, leave).await {
+        let planned = match core.plan_storage(&name, on_missing).await {
             Ok(planned) => planned,
             Err(error) => return self.ua.fail(format!("{}\n", chain(&error))).await,
         };

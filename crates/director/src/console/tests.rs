@@ -7,7 +7,7 @@ use catalog::leader::Activation;
 use catalog::{Catalog, job, jobmedia, media};
 use conf::{DirectorConfig, TextLoader};
 use policy::plan::JobRequest;
-use policy::spare::SparePlan;
+use policy::spare::{OnMissing, SparePlan};
 use tokio::sync::mpsc;
 use types::{
     ActivationId, Epoch, FileIndex, FileSetId, JobId, JobLevel, JobStatus, JobType, StorageId, Timestamp,
@@ -248,7 +248,7 @@ impl Core for FakeCore {
     fn plan_storage<'a>(
         &'a self,
         storage: &'a str,
-        _: bool,
+        _: OnMissing,
     ) -> CoreFuture<'a, Result<SparePlan, DirectorError>> {
         Box::pin(async move { Err(unreachable_daemon(storage)) })
     }

@@ -5,7 +5,7 @@
 
 mod plan;
 
-pub use plan::{Blocker, Ground, Lack, Located, Missing, Side, SparePlan, plan};
+pub use plan::{Blocker, Ground, Lack, Located, Missing, OnMissing, Side, SparePlan, plan};
 
 use types::StorageEpoch;
 

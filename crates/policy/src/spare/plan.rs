@@ -38,6 +38,18 @@ pub struct Located {
     pub jobs: u32,
 }
 
+/// The operator's word on Volumes that the new place lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnMissing {
+    /// None: they stay where they are, and the main Storage does not come back without them.
+    #[default]
+    Unsaid,
+    /// They stay where they are, also when the main Storage comes back (`missing=leave`).
+    Leave,
+    /// Those that a stock Storage Daemon wrote are there all the same (`missing=take`): they have no state to be told by.
+    Take,
+}
+
 /// All that a plan is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ground {
@@ -57,8 +69,15 @@ pub struct Ground {
     pub held: Option<Vec<HeldVolume>>,
     /// Jobs at work that use `from`.
     pub jobs: Vec<JobId>,
-    /// Volumes that `to` lacks are to stay where they are, also when the main Storage comes back.
-    pub leave: bool,
+    /// What was said of Volumes that `to` lacks.
+    pub on_missing: OnMissing,
+}
+
+impl Located {
+    /// Whether a stock Storage Daemon wrote it: an inventory does not have such a Volume, even where it lies.
+    fn has_no_state(&self) -> bool {
+        self.seq == 0
+    }
 }
 
 /// Why a Volume cannot be taken over at the new place.
@@ -147,7 +166,7 @@ pub struct SparePlan {
 /// Decides.
 #[must_use]
 pub fn plan(ground: Ground) -> SparePlan {
-    let Ground { standing, from, to, named, volumes, waiting, held, jobs, leave } = ground;
+    let Ground { standing, from, to, named, volumes, waiting, held, jobs, on_missing } = ground;
     let after = standing.changed(named);
     let goes_home = after.is_at_home();
     let unasked = held.is_none();
@@ -158,7 +177,11 @@ pub fn plan(ground: Ground) -> SparePlan {
             return Some(Lack::MediaType(volume.media_type.clone()));
         }
         let held = held.as_ref()?;
-        held.get(&volume.name).map_or(Some(Lack::Absent), |held| lack(volume, held, goes_home))
+        match held.get(&volume.name) {
+            Some(held) => lack(volume, held, goes_home),
+            None if volume.has_no_state() && on_missing == OnMissing::Take => None,
+            None => Some(Lack::Absent),
+        }
     };
     let (mut moved, mut missing) = (Vec::new(), Vec::new());
     for volume in volumes {
@@ -172,7 +195,7 @@ pub fn plan(ground: Ground) -> SparePlan {
     if !jobs.is_empty() {
         blockers.push(Blocker::Jobs(jobs));
     }
-    if goes_home && !missing.is_empty() && !leave {
+    if goes_home && !missing.is_empty() && on_missing != OnMissing::Leave {
         blockers.push(Blocker::Missing(missing.len()));
     }
     SparePlan { before: standing, after, from, to, moved, missing, again, gone, unasked, blockers }
@@ -242,6 +265,15 @@ impl fmt::Display for SparePlan {
         for Missing { volume, lack } in &self.missing {
             writeln!(f, "    {} (Pool \"{}\", {} jobs) {lack}", volume.name, volume.pool, volume.jobs)?;
         }
+        let is_untold = |missing: &&Missing| missing.lack == Lack::Absent && missing.volume.has_no_state();
+        let untold = self.missing.iter().filter(is_untold).count();
+        if untold > 0 {
+            writeln!(
+                f,
+                "    {untold} of them were written by a Storage daemon that is none of Holdfast, and have no state to be found by. Where \
+                 you know their files to be at \"{to}\", add \"missing=take\"."
+            )?;
+        }
         if !self.again.is_empty() {
             writeln!(f, "  {} Volumes that were left at \"{to}\" are used again.", self.again.len())?;
         }
@@ -305,11 +337,25 @@ mod tests {
     fn ground(standing: Standing, volumes: Vec<Located>, held: Option<Vec<HeldVolume>>) -> Ground {
         let (from, to) = (side(&standing.serving), side(standing.resting()));
         let (named, waiting, jobs) = (StorageEpoch(1), Vec::new(), Vec::new());
-        Ground { standing, from, to, named, volumes, waiting, held, jobs, leave: false }
+        Ground { standing, from, to, named, volumes, waiting, held, jobs, on_missing: OnMissing::Unsaid }
     }
 
     fn names(volumes: &[Located]) -> Vec<&str> {
         volumes.iter().map(|volume| volume.name.as_str()).collect()
+    }
+
+    #[test]
+    fn volumes_of_a_stock_storage_go_over_by_the_operators_word() {
+        let stock = Located { label_time: VolTime(0), ..located(1, 0, 100) };
+        let mut asked =
+            ground(Standing::first("sd1", "spare"), vec![stock, located(2, 3, 100)], Some(Vec::new()));
+        let planned = plan(asked.clone());
+        assert!(planned.moved.is_empty() && planned.missing.len() == 2);
+        assert!(planned.to_string().contains("1 of them were written by"), "{planned}");
+        asked.on_missing = OnMissing::Take;
+        let planned = plan(asked);
+        assert_eq!((names(&planned.moved), planned.missing.len()), (vec!["Vol-1"], 1));
+        assert!(!planned.to_string().contains("missing=take"), "{planned}");
     }
 
     #[test]
@@ -356,7 +402,7 @@ mod tests {
         assert_eq!(planned.missing[0].lack, Lack::Apart { held: (2, 100), known: (2, 100) });
         assert_eq!(planned.blockers, [Blocker::Missing(1)]);
         assert!(planned.to_string().contains("missing=leave"));
-        asked.leave = true;
+        asked.on_missing = OnMissing::Leave;
         let planned = plan(asked);
         assert!(planned.blockers.is_empty() && planned.after.is_at_home());
         assert_eq!(planned.after.epoch, StorageEpoch(3));
