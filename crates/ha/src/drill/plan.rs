@@ -174,7 +174,7 @@ impl<'a> Ground<'a> {
             nodes: self.standbys.clone(),
             line: format!("stonith_admin --{action} {} --timeout {FENCING_S}", quoted(&self.active)),
         };
-        Ok((order("off"), vec![order("on")]))
+        Ok((order("fence"), vec![order("unfence")]))
     }
 
     /// Packets from and to the neighbours are dropped on the replication link; where there is none, on all networks of heartbeats.
@@ -215,7 +215,7 @@ impl<'a> Ground<'a> {
             // Whoever was shot; one that is on is left as it is.
             undo.extend(domain.nodes.iter().map(|node| Order::Shell {
                 nodes: self.all().into_iter().filter(|other| other != node).collect(),
-                line: format!("stonith_admin --on {} --timeout {FENCING_S}", quoted(node)),
+                line: format!("stonith_admin --unfence {} --timeout {FENCING_S}", quoted(node)),
             }));
         }
         Ok((Order::Shell { nodes: vec![self.active.clone()], line }, undo))
@@ -326,8 +326,8 @@ Instance { Name = dir-south; Address = 10.1.0.12; Dir Port = 9111 }
             Scenario::StopNode,
             &expect![[r#"
             stop-node: strikes dir-south
-              fault  on dir-north: stonith_admin --off dir-south --timeout 120
-              undo   on dir-north: stonith_admin --on dir-south --timeout 120"#]],
+              fault  on dir-north: stonith_admin --fence dir-south --timeout 120
+              undo   on dir-north: stonith_admin --unfence dir-south --timeout 120"#]],
         );
         check(
             Scenario::CutLink,
@@ -335,8 +335,8 @@ Instance { Name = dir-south; Address = 10.1.0.12; Dir Port = 9111 }
                 cut-link: strikes dir-south
                   fault  on dir-south: setsid --fork sh -c 'sleep 90; nft delete table inet holdfast_drill' </dev/null >/dev/null 2>&1 && nft 'add table inet holdfast_drill; add chain inet holdfast_drill in { type filter hook input priority -300; }; add chain inet holdfast_drill out { type filter hook output priority -300; }; add rule inet holdfast_drill in ip saddr 10.10.0.1 drop; add rule inet holdfast_drill out ip daddr 10.10.0.1 drop'
                   undo   on dir-south, or its timer: if nft list table inet holdfast_drill >/dev/null 2>&1; then nft delete table inet holdfast_drill; fi
-                  undo   on dir-south: stonith_admin --on dir-north --timeout 120
-                  undo   on dir-north: stonith_admin --on dir-south --timeout 120"#]],
+                  undo   on dir-south: stonith_admin --unfence dir-north --timeout 120
+                  undo   on dir-north: stonith_admin --unfence dir-south --timeout 120"#]],
         );
     }
 
