@@ -133,14 +133,23 @@ fn two_pools_run_at_once_on_the_drives_of_a_virtual_changer() {
     let mut console = Director::stock(site.port, &catalog);
     assert_eq!(ask(&mut console, "autochanger drives Chg\n"), "drives=2\n");
     let set = files(20, 20_000, 1);
-    let ends: Vec<Heard> = std::thread::scope(|scope| {
-        let run = |id: u32, pool: &'static str| {
-            let (site, catalog, set) = (&site, &catalog, &set);
-            scope.spawn(move || back_up(site, catalog, id, "Chg", pool, set))
-        };
-        [run(1, "A"), run(2, "B")].map(|j| j.join().unwrap()).into_iter().collect()
+    // Both have their drive before either writes: one that came later would go on where the first has ended.
+    let mut jobs = [(1, "J.1", "A"), (2, "J.2", "B")].map(|(id, name, pool)| {
+        let (mut director, mut heard) = (Director::ours(site.port, &catalog, 1), Heard::default());
+        let (_, _, key) = director.start_job(id, name, 'B');
+        assert!(director.use_named(&mut heard, true, "Chg", pool).starts_with("3000 OK use device"));
+        (director, heard, name, key)
     });
-    for heard in ends {
+    std::thread::scope(|scope| {
+        for (director, heard, name, key) in &mut jobs {
+            director.send("run");
+            let client = Client::connect(site.port, name, key);
+            let set = &set;
+            scope.spawn(move || client.back_up(set));
+            scope.spawn(move || director.until_end(heard));
+        }
+    });
+    for (_, heard, ..) in jobs {
         assert_eq!(heard.end_field("JobStatus"), 84, "{}", heard.messages());
     }
     assert_eq!(catalog.names().len(), 2);

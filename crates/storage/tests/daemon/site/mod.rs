@@ -5,6 +5,7 @@ pub mod client;
 pub mod director;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use net::daemon::DaemonControl;
@@ -82,8 +83,15 @@ impl Drop for Site {
     }
 }
 
+/// A port that nobody has, below those that the system gives to outgoing connections: none of these takes it before the daemon does. Each
+/// process begins at another one.
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let own = std::process::id().wrapping_mul(16);
+    let ports =
+        std::iter::repeat_with(|| 10_000 + own.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000);
+    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.map(|port| u16::try_from(port).unwrap()).find(is_free).unwrap()
 }
 
 /// Waits until a condition holds.
