@@ -1,13 +1,16 @@
 //! `holdfast ha drill` on a real cluster, from a host that is none of its nodes.
 
-use std::path::Path;
-use std::process::{Output, Stdio};
+use std::fs::File;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use holdfast_tests::{bulk_tree, scratch};
 use serde_json::Value;
 use testkit::cluster::{Cluster, HEALED, WITNESS};
-use testkit::site::{Maker, Site, program};
+use testkit::site::{Maker, Role, Site, hosts, program};
 use testkit::wait;
 
 use crate::site;
@@ -16,12 +19,15 @@ use crate::site;
 const FILES: usize = 10;
 const FILE_BYTES: usize = 1 << 20;
 
-const SCENARIOS: &[&str] = &["switchover", "kill-director", "stop-node", "cut-link"];
+/// All scenarios one after the other, each with its waits.
+const DRILLED: Duration = Duration::from_secs(300);
+const SCENARIOS: &[&str] = &["switchover", "kill-director", "stop-node", "cut-link", "storage-loss"];
 
 /// Where the drill is made.
 struct Range {
     site: Site,
     cluster: Cluster,
+    stores: Stores,
     _tree: tempfile::TempDir,
 }
 
@@ -29,7 +35,9 @@ impl Range {
     fn open() -> Result<Self> {
         let tree = scratch()?;
         bulk_tree(&tree.path().join("canary"), FILES, FILE_BYTES)?;
-        let site = site(&["a", "b"], true)
+        let mut site = site(&["a", "b"], true)
+            .far_storage(Maker::Holdfast)
+            .pool("Storage = File1, Far")
             .tree(tree.path().join("canary"))
             .job("Maximum Bandwidth = 1 mb/s")
             .storage_daemon_if_ours("Checkpoint Interval = 1 second")
@@ -37,28 +45,38 @@ impl Range {
         let cluster = Cluster::start(&site, &["a", "b"])?;
         let active = cluster.wait_whole()?;
         site.wait_active(&active, &active, wait::START)?;
-        Ok(Self { site, cluster, _tree: tree })
+        let stores = Stores::beside(&mut site, &cluster)?;
+        Ok(Self { site, cluster, stores, _tree: tree })
     }
 
     fn ha(&self, words: &[&str]) -> Result<Output> {
+        self.command(words)?.output().context("start holdfast ha")
+    }
+
+    fn command(&self, words: &[&str]) -> Result<Command> {
         let holdfast = std::path::absolute(program(Maker::Holdfast, "ha")?.path)?;
         let host = self.site.network()?.host(WITNESS)?;
         let mut command = host.command("timeout");
         command.arg("300").arg(holdfast).arg("ha").args(words);
         command.arg("-c").arg(self.site.config_file("bacula-dir.conf")).stdin(Stdio::null());
-        command.output().context("start holdfast ha")
+        Ok(command)
     }
 
-    /// Drills, and gives the code, what was said, and what was complained of.
-    fn drill(&self, words: &[&str], report: &Path) -> Result<(Option<i32>, String)> {
-        let (topology, report) = (self.cluster.topology(), report.to_string_lossy());
+    /// Drills, and gives the code and what was said.
+    fn drill(&mut self, words: &[&str], report: &Path) -> Result<(Option<i32>, String)> {
+        let (topology, report) = (self.stores.path("holdfast-ha.conf"), report.to_string_lossy());
         let topology = topology.to_string_lossy();
         let mut all = vec!["drill"];
         all.extend(words);
         all.extend(["--canary", "Backup", "--topology", &topology, "--report", &report, "--limit", "120"]);
-        let output = self.ha(&all)?;
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        Ok((output.status.code(), format!("{said}{}", String::from_utf8_lossy(&output.stderr))))
+        let log = self.stores.path("said");
+        let said = File::create(&log)?;
+        let mut drill = self.command(&all)?.stdout(said.try_clone()?).stderr(said).spawn()?;
+        let code = wait::until("the drill to end", DRILLED, || {
+            self.stores.serve(&mut self.site)?;
+            Ok(drill.try_wait()?)
+        })?;
+        Ok((code.code(), std::fs::read_to_string(log)?))
     }
 
     fn other(&self, active: &str) -> Result<String> {
@@ -73,9 +91,11 @@ fn report(path: &Path) -> Result<Value> {
 
 #[test]
 fn roles_and_processes_are_rehearsed_and_the_drills_remembered() -> Result<()> {
-    let range = Range::open()?;
+    let mut range = Range::open()?;
     let folder = scratch()?;
-    let path = folder.path().join("drill");
+    // Where it is kept, as docs/drill-report is.
+    let kept = std::env::var_os("HOLDFAST_DRILL_REPORT").map(PathBuf::from);
+    let path = kept.unwrap_or_else(|| folder.path().join("drill"));
     let active = range.cluster.wait_whole()?;
     let other = range.other(&active)?;
 
@@ -105,11 +125,14 @@ fn roles_and_processes_are_rehearsed_and_the_drills_remembered() -> Result<()> {
         ensure!(drill["canary"]["status"] == "T" && drill["rto_ms"].is_u64(), "{drill}");
         let epochs = (drill["before"]["epoch"].as_u64(), drill["after"]["epoch"].as_u64());
         // The node whose link is cut may be the one that the witness sees: then nobody follows it.
-        let is_followed = epochs.1 > epochs.0 || (*scenario == "cut-link" && epochs.1 == epochs.0);
+        let may_stay = ["cut-link", "storage-loss"].contains(scenario);
+        let is_followed = epochs.1 > epochs.0 || (may_stay && epochs.1 == epochs.0);
         ensure!(is_followed, "{drill}");
     }
+    ensure!(report["drills"][4]["node"] == "near-store", "{report}");
     ensure!(report["drills"][0]["after"]["instance"] == other.as_str(), "{report}");
     let text = std::fs::read_to_string(path.with_extension("md"))?;
+    println!("{text}");
     ensure!(text.contains("## kill-director: passed"), "{text}");
 
     // Pacemaker is as it was: neither a place is forced, nor a failure listed.
@@ -124,4 +147,67 @@ fn roles_and_processes_are_rehearsed_and_the_drills_remembered() -> Result<()> {
     let drills = shown["drills"].as_array().context("drills")?;
     ensure!(shown["grade"] == "OK" && drills.len() == SCENARIOS.len(), "{shown}");
     Ok(())
+}
+
+/// Two machines beside the cluster have a Storage Daemon each, which this test starts and stops as their service manager would.
+struct Stores {
+    folder: tempfile::TempDir,
+}
+
+/// Stands for ssh to them and for their systemctl; what it cannot do itself the test does, by a file of its name.
+const STORE_SHELL: &str = r#"#!/bin/bash
+cd @folder@ || exit 1
+case $1:$2 in
+*-store:"systemctl kill"*) kill -KILL "$(cat "$1.pid")" ;;
+*-store:"systemctl start"*)
+    kill -0 "$(cat "$1.pid")" 2>/dev/null && exit 0
+    touch "$1.start"
+    for _ in $(seq 1200); do [ -e "$1.started" ] && exit 0; sleep 0.05; done
+    exit 1 ;;
+*) exec @remote@ "$@" ;;
+esac
+"#;
+
+impl Stores {
+    /// Writes the topology of the cluster with both added.
+    fn beside(site: &mut Site, cluster: &Cluster) -> Result<Self> {
+        let folder = scratch()?;
+        let topology = cluster.topology();
+        let remote = topology.with_file_name("remote").display().to_string();
+        let shell = folder.path().join("remote");
+        let script = STORE_SHELL.replace("@folder@", &folder.path().display().to_string());
+        std::fs::write(&shell, script.replace("@remote@", &remote))?;
+        std::fs::set_permissions(&shell, std::fs::Permissions::from_mode(0o755))?;
+        let mut text = std::fs::read_to_string(&topology)?.replace(&remote, &shell.display().to_string());
+        for (name, host, role) in [
+            ("near-store", hosts::STORAGE, Role::Storage),
+            ("far-store", hosts::FAR_STORAGE, Role::FarStorage),
+        ] {
+            let (address, port) = (site.network()?.host(host)?.address, role.port());
+            text.push_str(&format!(
+                "Data Centre {{ Name = dc-{name} }}\nNode {{ Name = {name}; Data Centre = dc-{name}; Address = {address}/24 }}\n\
+                 Storage {{ Name = {name}; Node = {name}; SD Port = {port} }}\n"
+            ));
+            std::fs::write(folder.path().join(format!("{name}.pid")), site.pid(role)?.to_string())?;
+        }
+        std::fs::write(folder.path().join("holdfast-ha.conf"), text)?;
+        Ok(Self { folder })
+    }
+
+    /// Starts the daemon that a drill wants to have started.
+    fn serve(&self, site: &mut Site) -> Result<()> {
+        let asked = self.path("near-store.start");
+        if asked.exists() {
+            std::fs::remove_file(asked)?;
+            site.forget(Role::Storage)?;
+            site.start_role(Role::Storage)?;
+            std::fs::write(self.path("near-store.pid"), site.pid(Role::Storage)?.to_string())?;
+            std::fs::write(self.path("near-store.started"), "")?;
+        }
+        Ok(())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use conf::DirectorConfig;
 
 use super::record::{JobState, Tenure};
+use super::storages::{Spot, has_job};
 use crate::status::{Asked, Place, Word, command, is_active, look, one_line};
 
 /// How long a command may take. One that starts a job waits for nothing.
@@ -92,6 +93,19 @@ impl Directors {
                     "the canary ended ({}) before anything was struck: take a Job with more data",
                     job.status
                 ));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Waits until a Storage Daemon of these has a job. Those that do not answer have none.
+    pub(super) async fn wait_written<'a>(&self, spots: &[&'a Spot], id: u32) -> &'a Spot {
+        loop {
+            for spot in spots {
+                let said = self.command(&format!(".status storage=\"{}\" current", spot.storage)).await;
+                if said.is_ok_and(|said| has_job(&said, id)) {
+                    return spot;
+                }
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }

@@ -1,6 +1,6 @@
 //! `holdfast ha drill`: rehearses a failover on the running system, with a backup in flight, and keeps what it measured.
 //!
-//! Pure: [`scenario`], [`plan`] (what is done, and what takes it back), [`record`] (the verdict), [`report`], the format of the
+//! Pure: [`scenario`], [`plan`] (what is done, and what takes it back), [`storages`], [`record`] (the verdict), [`report`], the format of the
 //! [`history`]. Effects: [`remote`] and [`directors`] reach the site, [`watch`] sees when it serves, [`rehearse`] carries a plan out.
 
 mod directors;
@@ -12,6 +12,7 @@ mod rehearse;
 mod remote;
 mod report;
 pub(crate) mod scenario;
+mod storages;
 mod watch;
 
 use std::io::IsTerminal as _;
@@ -212,6 +213,7 @@ impl Session<'_> {
             config: self.config,
             active: active.tenure.instance.clone(),
             standbys: standbys.collect(),
+            canary: &self.args.canary,
         };
         let plan = Plan::new(scenario, &ground)?;
         Ok(Ready { plan, before: active.tenure, forced: why.is_some() })

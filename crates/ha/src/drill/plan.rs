@@ -8,6 +8,7 @@ use conf::topology::{Director, Domain, Engine, FenceAction};
 use conf::{DirectorConfig, TopologyConfig};
 
 use super::scenario::Scenario;
+use super::storages::{self, Spot};
 use crate::plan::{front_id, group_id};
 
 /// How long a fault lasts that the service is to live through.
@@ -30,6 +31,8 @@ pub(super) struct Ground<'a> {
     pub(super) active: String,
     /// Names of those that stand by.
     pub(super) standbys: Vec<String>,
+    /// Job resource of the canary.
+    pub(super) canary: &'a str,
 }
 
 /// Something to be done.
@@ -39,6 +42,8 @@ pub(super) enum Order {
     Shell { nodes: Vec<String>, line: String },
     /// The same, on one node, where a failure leaves nothing behind: the node's own timer does it as well, or its restart did.
     Backed { node: String, line: String },
+    /// A line of shell on the node of the Storage Daemon that writes the canary.
+    Writer { spots: Vec<Spot>, line: String },
     /// A command to the active Director.
     Console(String),
 }
@@ -48,6 +53,11 @@ impl fmt::Display for Order {
         match self {
             Self::Shell { nodes, line } => write!(f, "on {}: {line}", nodes.join(", else ")),
             Self::Backed { node, line } => write!(f, "on {node}, or its timer: {line}"),
+            Self::Writer { spots, line } => {
+                let spots = spots.iter().map(|Spot { storage, node }| format!("{node} (Storage {storage})"));
+                let spots = spots.collect::<Vec<_>>().join(" or ");
+                write!(f, "on that of {spots} which writes the canary: {line}")
+            }
             Self::Console(command) => write!(f, "to the active Director: {command}"),
         }
     }
@@ -101,10 +111,16 @@ impl Plan {
             }
             (Scenario::CutLink, _) => ground.cut(domain)?,
             (Scenario::StorageLoss, _) => {
-                return Err("storage-loss cannot be rehearsed by this version".to_owned());
+                storages::taken_away(ground.topology, ground.config, ground.canary)?
             }
         };
-        Ok(Self { scenario, node: ground.active.clone(), fault, undo })
+        let node = match &fault {
+            Order::Writer { spots, .. } => {
+                spots.iter().map(|spot| spot.node.as_str()).collect::<Vec<_>>().join(" or ")
+            }
+            Order::Shell { .. } | Order::Backed { .. } | Order::Console(_) => ground.active.clone(),
+        };
+        Ok(Self { scenario, node, fault, undo })
     }
 }
 
@@ -297,7 +313,7 @@ Instance { Name = dir-south; Address = 10.1.0.12; Dir Port = 9111 }
     fn plan(scenario: Scenario, topology: &TopologyConfig, engine: &str) -> Result<Plan, String> {
         let config = director(engine);
         let (active, standbys) = ("dir-south".to_owned(), vec!["dir-north".to_owned()]);
-        Plan::new(scenario, &Ground { topology, config: &config, active, standbys })
+        Plan::new(scenario, &Ground { topology, config: &config, active, standbys, canary: "canary" })
     }
 
     #[track_caller]
@@ -355,13 +371,21 @@ Instance { Name = dir-south; Address = 10.1.0.12; Dir Port = 9111 }
               undo   on dir-south: systemctl start holdfast-director.service"#]]
         .assert_eq(&of(Scenario::KillDirector).unwrap());
         assert!(of(Scenario::StopNode).unwrap_err().contains("holdfast ha fence"));
+        assert!(
+            of(Scenario::StorageLoss).unwrap_err().contains("no Storage with a `Node` at 10.1.0.30:9103")
+        );
     }
 
     #[test]
     fn what_could_not_be_lived_through_is_refused() {
         let (topology, config) = (topology(|text| text), director("Pacemaker"));
-        let alone =
-            Ground { topology: &topology, config: &config, active: "dir-north".into(), standbys: vec![] };
+        let alone = Ground {
+            topology: &topology,
+            config: &config,
+            active: "dir-north".into(),
+            standbys: vec![],
+            canary: "canary",
+        };
         assert!(Plan::new(Scenario::Switchover, &alone).unwrap_err().starts_with("no instance stands by"));
         let mut other = director("Pacemaker");
         other.instances[0].name = "elsewhere".into();

@@ -14,6 +14,7 @@ use super::record::{Canary, Drill, JobState, Tenure, lost, seconds};
 use super::redundancy;
 use super::remote::Remote;
 use super::scenario::Expected;
+use super::storages::Spot;
 use super::watch::Watch;
 use crate::output::complain;
 
@@ -111,12 +112,13 @@ impl Rehearsal<'_> {
             format!("the canary, JobId {canary}, did not run in {} s", self.limit.as_secs())
         })??;
         complain(format_args!("canary  JobId {canary} is in flight"));
+        let (fault, elsewhere) = self.resolve(plan, canary, &mut state.drill).await?;
         let mut watch = Watch::start(&self.directors.config);
         state.before = self.directors.jobs().await?;
         state.drill.records = state.before.len();
         let struck = Instant::now();
         state.struck = Some(struck);
-        complain(format_args!("fault   {}", plan.fault));
+        complain(format_args!("fault   {fault}"));
         let measure = async {
             match plan.scenario.expected() {
                 Expected::Successor => {
@@ -127,12 +129,16 @@ impl Rehearsal<'_> {
                     let seen = watch.service(struck, struck + HOLD).await;
                     seen.map(|(served, longest)| (longest, served.by))
                 }
+                Expected::Elsewhere => {
+                    self.directors.wait_written(&elsewhere, canary).await;
+                    Some((struck.elapsed(), state.drill.before.clone()))
+                }
             }
         };
         let measure = tokio::time::timeout(self.limit, measure);
         // An order may last longer than what it leads to.
         let (ordered, measured) = {
-            let order = self.order(&plan.fault);
+            let order = self.order(&fault);
             tokio::pin!(order, measure);
             let mut measured = None;
             let ordered = loop {
@@ -155,6 +161,24 @@ impl Rehearsal<'_> {
             state.drill.after = Some(by);
         }
         ordered.map_err(|why| format!("the fault could not be made: {why}"))
+    }
+
+    /// The order for this canary, and the other Storages that it may go on with.
+    async fn resolve<'a>(
+        &self,
+        plan: &'a Plan,
+        canary: u32,
+        drill: &mut Drill,
+    ) -> Result<(Order, Vec<&'a Spot>), String> {
+        let Order::Writer { spots, line } = &plan.fault else { return Ok((plan.fault.clone(), Vec::new())) };
+        let all: Vec<&Spot> = spots.iter().collect();
+        let found = tokio::time::timeout(self.limit, self.directors.wait_written(&all, canary)).await;
+        let Ok(found) = found else {
+            return Err(format!("no Storage of the group has the canary after {} s", self.limit.as_secs()));
+        };
+        let fault = Order::Shell { nodes: vec![found.node.clone()], line: line.clone() };
+        (drill.node, drill.fault) = (found.node.clone(), fault.to_string());
+        Ok((fault, spots.iter().filter(|spot| spot.node != found.node).collect()))
     }
 
     /// Takes the fault back. Not to be interrupted.
@@ -206,6 +230,8 @@ impl Rehearsal<'_> {
                 let done = said.contains("is active after");
                 if done { Ok(()) } else { Err(said.trim().to_owned()) }
             }
+            // Resolved before it is carried out.
+            Order::Writer { .. } => Err("it is not known who writes the canary".to_owned()),
             Order::Backed { node, line } => {
                 if let Err(why) = self.remote().run(node, line, BACKED_LIMIT).await {
                     complain(format_args!("left to the node's timer or restart: {why}"));

@@ -28,6 +28,8 @@ pub(super) enum Expected {
     Successor,
     /// The service goes on, or comes back, while the fault lasts.
     Service,
+    /// The canary is at another Storage.
+    Elsewhere,
 }
 
 impl Scenario {
@@ -44,7 +46,8 @@ impl Scenario {
     pub(super) const fn expected(self) -> Expected {
         match self {
             Self::Switchover | Self::KillDirector | Self::StopNode => Expected::Successor,
-            Self::CutLink | Self::StorageLoss => Expected::Service,
+            Self::CutLink => Expected::Service,
+            Self::StorageLoss => Expected::Elsewhere,
         }
     }
 }
