@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use holdfast_tests::{bulk_tree, scratch};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use testkit::cluster::{Cluster, HEALED, WITNESS};
 use testkit::site::{Maker, Role, Site, hosts, program};
@@ -62,21 +63,28 @@ impl Range {
         Ok(command)
     }
 
-    /// Drills, and gives the code and what was said.
-    fn drill(&mut self, words: &[&str], report: &Path) -> Result<(Option<i32>, String)> {
+    fn begin(&self, words: &[&str], report: &Path) -> Result<Child> {
         let (topology, report) = (self.stores.path("holdfast-ha.conf"), report.to_string_lossy());
         let topology = topology.to_string_lossy();
         let mut all = vec!["drill"];
         all.extend(words);
         all.extend(["--canary", "Backup", "--topology", &topology, "--report", &report, "--limit", "120"]);
-        let log = self.stores.path("said");
-        let said = File::create(&log)?;
-        let mut drill = self.command(&all)?.stdout(said.try_clone()?).stderr(said).spawn()?;
+        let said = File::create(self.stores.path("said"))?;
+        Ok(self.command(&all)?.stdout(said.try_clone()?).stderr(said).spawn()?)
+    }
+
+    fn said(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.stores.path("said"))?)
+    }
+
+    /// Drills, and gives the code and what was said.
+    fn drill(&mut self, words: &[&str], report: &Path) -> Result<(Option<i32>, String)> {
+        let mut drill = self.begin(words, report)?;
         let code = wait::until("the drill to end", DRILLED, || {
             self.stores.serve(&mut self.site)?;
             Ok(drill.try_wait()?)
         })?;
-        Ok((code.code(), std::fs::read_to_string(log)?))
+        Ok((code.code(), self.said()?))
     }
 
     fn other(&self, active: &str) -> Result<String> {
@@ -115,6 +123,25 @@ fn roles_and_processes_are_rehearsed_and_the_drills_remembered() -> Result<()> {
     ensure!(code == Some(2) && said.contains("crm_resource") && said.contains("kill -KILL"), "{said}");
     ensure!(range.site.console(&["list jobs"])?.contains("No results"), "a job was started");
 
+    // An operator who stops it leaves no cut link behind.
+    let mut drill = range.begin(&["cut-link", "--yes"], &path)?;
+    wait::until("the link to be cut", HEALED, || {
+        let rules = range.cluster.run(&active, "nft list tables")?;
+        Ok(rules.contains("holdfast_drill").then_some(()))
+    })?;
+    let process = Pid::from_raw(i32::try_from(drill.id())?).context("its process")?;
+    kill_process(process, Signal::TERM)?;
+    let code = wait::until("the drill to end", HEALED, || Ok(drill.try_wait()?))?;
+    let said = range.said()?;
+    ensure!(code.code() == Some(1) && said.contains("FAILED: interrupted"), "{said}");
+    let active = range.cluster.wait_whole()?;
+    let other = range.other(&active)?;
+    for node in [&active, &other] {
+        ensure!(!range.cluster.run(node, "nft list tables")?.contains("holdfast_drill"), "{said}");
+    }
+    range.site.wait_job(1, wait::JOB)?;
+    let fenced = range.cluster.fenced().len();
+
     let (code, said) = range.drill(&[SCENARIOS, &["--yes"]].concat(), &path)?;
     println!("{said}");
     ensure!(code == Some(0), "{said}");
@@ -139,7 +166,7 @@ fn roles_and_processes_are_rehearsed_and_the_drills_remembered() -> Result<()> {
     let said = range.cluster.run(&active, "crm_mon -1; cibadmin --query --scope constraints")?;
     ensure!(!said.contains("cli-prefer") && !said.contains("Failed Resource Actions"), "{said}");
     // The order of stop-node, and whoever lost the vote of cut-link.
-    ensure!(range.cluster.fenced().len() == 2, "{:?}", range.cluster.fenced());
+    ensure!(range.cluster.fenced().len() >= fenced + 2, "{:?}", range.cluster.fenced());
 
     let shown = String::from_utf8_lossy(&range.ha(&["status"])?.stdout).into_owned();
     ensure!(shown.contains("drill switchover ") && shown.contains("drill kill-director "), "{shown}");

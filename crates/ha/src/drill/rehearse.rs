@@ -42,6 +42,15 @@ struct State {
     before: Vec<JobState>,
 }
 
+/// What is needed to strike.
+struct Ready<'a> {
+    canary: u32,
+    fault: Order,
+    /// The other Storages of the canary's group, where that is what is struck.
+    elsewhere: Vec<&'a Spot>,
+    watch: Watch,
+}
+
 impl Rehearsal<'_> {
     /// Why redundancy is not whole.
     ///
@@ -89,8 +98,14 @@ impl Rehearsal<'_> {
                 return state.drill;
             }
         };
-        let ended = interrupts.or(self.strike(plan, &mut state)).await;
-        state.drill.trouble.extend(ended.and_then(Result::err));
+        match interrupts.or(self.ready(plan, &mut state)).await {
+            Some(Ok(ready)) => {
+                let ended = self.strike(plan, ready, &mut state, &mut interrupts).await;
+                state.drill.trouble.extend(ended.err());
+            }
+            Some(Err(why)) => state.drill.trouble.push(why),
+            None => {}
+        }
         if state.struck.is_some() {
             self.take_back(plan, &mut state.drill).await;
         }
@@ -103,8 +118,8 @@ impl Rehearsal<'_> {
         state.drill
     }
 
-    /// From the canary's start to the end of the measure.
-    async fn strike(&self, plan: &Plan, state: &mut State) -> Result<(), String> {
+    /// Starts the canary and waits until it is in flight.
+    async fn ready<'a>(&self, plan: &'a Plan, state: &mut State) -> Result<Ready<'a>, String> {
         let canary = self.directors.start(self.canary).await?;
         state.drill.canary.id = Some(canary);
         let running = self.directors.wait_running(canary);
@@ -113,9 +128,21 @@ impl Rehearsal<'_> {
         })??;
         complain(format_args!("canary  JobId {canary} is in flight"));
         let (fault, elsewhere) = self.resolve(plan, canary, &mut state.drill).await?;
-        let mut watch = Watch::start(&self.directors.config);
+        let watch = Watch::start(&self.directors.config);
         state.before = self.directors.jobs().await?;
         state.drill.records = state.before.len();
+        Ok(Ready { canary, fault, elsewhere, watch })
+    }
+
+    /// Strikes and measures. An interruption ends the measure; an order on its way is waited for, or it would come after its undo.
+    async fn strike(
+        &self,
+        plan: &Plan,
+        ready: Ready<'_>,
+        state: &mut State,
+        interrupts: &mut Interrupts,
+    ) -> Result<(), String> {
+        let Ready { canary, fault, elsewhere, mut watch } = ready;
         let struck = Instant::now();
         state.struck = Some(struck);
         complain(format_args!("fault   {fault}"));
@@ -145,13 +172,14 @@ impl Rehearsal<'_> {
                 tokio::select! {
                     ordered = &mut order => break ordered,
                     found = &mut measure, if measured.is_none() => measured = Some(found),
+                    () = interrupts.come(), if !interrupts.interrupted => interrupts.interrupted = true,
                 }
             };
             let measured = match (measured, &ordered) {
                 (Some(measured), _) => Some(measured),
                 // A fault that did not come has no successor.
                 (None, Err(_)) => None,
-                (None, Ok(())) => Some(measure.await),
+                (None, Ok(())) => interrupts.or(measure).await,
             };
             (ordered, measured)
         };
@@ -272,11 +300,18 @@ impl Interrupts {
         }
         tokio::select! {
             done = work => return Some(done),
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            () = self.come() => {}
         }
         self.interrupted = true;
         None
+    }
+
+    /// Waits for one of the signals.
+    async fn come(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 

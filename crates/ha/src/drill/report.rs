@@ -34,8 +34,9 @@ pub(super) fn markdown(report: &Report) -> String {
         );
     }
     out.push_str(
-        "\nRTO: from the order of the fault to the first command that the active Director served. RPO: what the catalog had \
-         acknowledged before the fault and no longer had after it.\n",
+        "\nRTO: from the order of the fault to the first command that the next active Director served; of cut-link the longest time \
+         without a served command, of storage-loss until another Storage wrote the canary. RPO: what the catalog had acknowledged \
+         before the fault and no longer had after it.\n",
     );
     for drill in &report.drills {
         section(&mut out, drill);
@@ -93,7 +94,7 @@ mod tests {
             | kill-director | 2026-11-28T08:45:00Z | passed | 1.23 s | 0 | 0 | 4.56 s |
             | kill-director | 2026-11-28T08:45:00Z | FAILED | - | 0 | 1 | 4.56 s |
 
-            RTO: from the order of the fault to the first command that the active Director served. RPO: what the catalog had acknowledged before the fault and no longer had after it.
+            RTO: from the order of the fault to the first command that the next active Director served; of cut-link the longest time without a served command, of storage-loss until another Storage wrote the canary. RPO: what the catalog had acknowledged before the fault and no longer had after it.
 
             ## kill-director: passed
 
