@@ -83,9 +83,21 @@ fn cable_out(cluster: &Cluster, active: &str) -> Result<()> {
     cluster.machine(active)?.set_cable(false)
 }
 
+/// A console that the other node relays to it in the middle of a command is told, and is not left waiting for a machine that is gone.
 #[test]
 fn the_active_node_dies() -> Result<()> {
-    strike("node death", two_nodes()?, Then::Fenced, node_death, nothing)
+    let (held, cluster, active) = two_nodes()?;
+    let other = cluster.names().iter().find(|name| **name != active).context("another node")?;
+    let relay = format!("console connected address={}:", cluster.machine(other)?.host().address);
+    let relayed = || Ok::<_, anyhow::Error>(held.site.instance_log(&active)?.matches(&relay).count());
+    let before = relayed()?;
+    let console = held.site.begin_console_of(other, &[&format!("wait jobid={}", held.job)])?;
+    wait::until("the console to be relayed", wait::START, || Ok((relayed()? > before).then_some(())))?;
+    strike("node death", (held, cluster, active.clone()), Then::Fenced, node_death, nothing)?;
+    let said = console.end(wait::JOB)?;
+    let told = format!("Instance {active} is not active any more");
+    ensure!(said.is_whole && said.text.contains(&told), "{said:?}");
+    Ok(())
 }
 
 #[test]
@@ -147,6 +159,42 @@ fn the_active_one_of_three_nodes_dies() -> Result<()> {
 #[test]
 fn the_cable_of_the_active_one_of_three_nodes_is_pulled() -> Result<()> {
     strike("cable out, three nodes", three_nodes()?, Then::Fenced, cable_out, nothing)
+}
+
+/// One of three decides nothing: not even whether the others are to be switched off.
+#[test]
+fn nobody_takes_over_when_two_of_three_nodes_die() -> Result<()> {
+    let (mut held, cluster, active) = three_nodes()?;
+    let at = SystemTime::now();
+    let (survivor, dead) = {
+        let mut standbys = cluster.names().iter().filter(|name| **name != active);
+        let survivor = standbys.next().context("another node")?;
+        (survivor, [&active, standbys.next().context("a third node")?])
+    };
+    for node in dead {
+        cluster.cut_power(node)?;
+    }
+    // It sees that it is alone, and stops what it runs itself.
+    wait::until("the last node to be without quorum", testkit::cluster::HEALED, || {
+        let said = cluster.run(survivor, "crm_mon -1 --output-as=xml; pidof holdfast || echo no process")?;
+        Ok((said.contains("with_quorum=\"false\"") && said.contains("no process")).then_some(()))
+    })?;
+    let tenures = history::of(&held.site, &cluster)?;
+    ensure!(tenures.iter().all(|tenure| tenure.node == active), "{tenures:?}");
+    ensure!(cluster.fenced().is_empty(), "{:?}", cluster.fenced());
+    held.release()?; // the job goes on without any Director
+    let began = Instant::now();
+    for node in dead {
+        cluster.switch_on(node)?;
+    }
+    let next = cluster.wait_whole()?;
+    held.site.prefer_instance(&next);
+    held.site.wait_active(&next, &next, wait::START)?;
+    println!(
+        "two of three nodes dead: {next} serves {:.1} s after their return",
+        began.elapsed().as_secs_f64()
+    );
+    settle(&held, &cluster, Then::Alive, at, &active)
 }
 
 /// A site is lost, with its power switch: whether its node is dead nobody knows. The other one waits for a person's word.

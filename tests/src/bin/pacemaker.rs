@@ -15,8 +15,10 @@ use testkit::wait;
 /// How the role is moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Move {
-    /// The power of the active node is cut.
-    NodeDeath,
+    /// The power of the active node is cut, which coordinates the cluster.
+    CoordinatorDeath,
+    /// The same, and the other one coordinates the cluster.
+    OtherDeath,
     /// `kill -9` of the Director: it comes back on its node, or on the other one.
     Kill,
     /// `crm node standby`.
@@ -25,8 +27,9 @@ enum Move {
     Resource,
 }
 
-const MOVES: [(Move, &str); 4] = [
-    (Move::NodeDeath, "power cut of the active node"),
+const MOVES: [(Move, &str); 5] = [
+    (Move::CoordinatorDeath, "power cut of the active node, the cluster's coordinator"),
+    (Move::OtherDeath, "power cut of the active node, not the coordinator"),
     (Move::Kill, "`kill -9` of the active Director"),
     (Move::Standby, "switchover, `crm node standby`"),
     (Move::Resource, "switchover, `crm resource move`"),
@@ -60,8 +63,8 @@ fn main() -> Result<()> {
 }
 
 fn once(site: &mut Site, cluster: &Cluster, by: Move) -> Result<Duration> {
-    let active = cluster.wait_whole()?;
-    let other = cluster.names().iter().find(|name| **name != active).context("another node")?.clone();
+    let active = placed(cluster, by)?;
+    let other = another(cluster, &active)?;
     site.wait_active(&other, &active, wait::START)?;
     let epoch = epoch(site)?;
     let start = Instant::now();
@@ -80,7 +83,7 @@ fn once(site: &mut Site, cluster: &Cluster, by: Move) -> Result<Duration> {
         served
     })?;
     match by {
-        Move::NodeDeath => cluster.switch_on(&active)?,
+        Move::CoordinatorDeath | Move::OtherDeath => cluster.switch_on(&active)?,
         // Failures are counted: after some of them the node would not be used any more.
         Move::Kill => drop(cluster.run(&other, &format!("crm_resource --cleanup --resource {DIRECTOR}"))?),
         Move::Standby => drop(cluster.run(&other, &format!("crm node online {active}"))?),
@@ -91,9 +94,39 @@ fn once(site: &mut Site, cluster: &Cluster, by: Move) -> Result<Duration> {
     Ok(served)
 }
 
+fn another(cluster: &Cluster, node: &str) -> Result<String> {
+    cluster.names().iter().find(|name| *name != node).cloned().context("another node")
+}
+
+/// Has the role where the fault wants it. Returns the active node.
+fn placed(cluster: &Cluster, by: Move) -> Result<String> {
+    let active = cluster.wait_whole()?;
+    let wants_coordinator = match by {
+        Move::CoordinatorDeath => true,
+        Move::OtherDeath => false,
+        Move::Kill | Move::Standby | Move::Resource => return Ok(active),
+    };
+    if (coordinator(cluster, &active)? == active) == wants_coordinator {
+        return Ok(active);
+    }
+    let other = another(cluster, &active)?;
+    strike(cluster, Move::Resource, &active, &other)?;
+    cluster.wait_other(&active)?;
+    cluster.run(&other, &format!("crm resource clear {DIRECTOR}-clone"))?;
+    let now = cluster.wait_whole()?;
+    ensure!(now == other, "{now} is active and not {other}");
+    Ok(now)
+}
+
+/// The node that plans for all (Pacemaker's DC), as `asked` sees it.
+fn coordinator(cluster: &Cluster, asked: &str) -> Result<String> {
+    let said = cluster.run(asked, "crmadmin --dc_lookup --quiet")?;
+    said.split_whitespace().last().map(str::to_owned).with_context(|| format!("no coordinator in {said:?}"))
+}
+
 fn strike(cluster: &Cluster, by: Move, active: &str, other: &str) -> Result<()> {
     match by {
-        Move::NodeDeath => cluster.cut_power(active),
+        Move::CoordinatorDeath | Move::OtherDeath => cluster.cut_power(active),
         Move::Kill => cluster.run(active, "kill -9 $(pidof -s holdfast)").map(drop),
         Move::Standby => cluster.run(active, &format!("crm node standby {active}")).map(drop),
         Move::Resource => {

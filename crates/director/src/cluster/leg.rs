@@ -1,6 +1,6 @@
 //! The way from a console to the Director that is active: a session in this process, or a connection to another instance.
 
-use super::seat::Seat;
+use super::seat::{Role, Seat};
 use crate::console::{self, Acl};
 use crate::handle::Director;
 use crate::peer::{chain, tls};
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use conf::director::Instance;
 use net::{ConnReader, ConnWriter, Session, Target};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 use wire::cram::Secret;
 use wire::frame::{Packet, Signal};
@@ -57,7 +57,8 @@ impl Leg {
         let (reader, writer) = open(seat, peer, console).await?;
         let (to, input) = mpsc::channel(PACKETS_MAX);
         let (output, from) = mpsc::channel(PACKETS_MAX);
-        let tasks = [tokio::spawn(send(writer, input)), tokio::spawn(receive(reader, output))];
+        let over = superseded(seat.watch(), peer.name.clone());
+        let tasks = [tokio::spawn(send(writer, input)), tokio::spawn(receive(reader, output, over))];
         let tasks = tasks.into_iter().map(AbortOnDropHandle::new).collect();
         Ok(Self { instance: peer.name.clone(), to: Some(to), from, _tasks: tasks })
     }
@@ -115,9 +116,15 @@ async fn send(mut writer: ConnWriter, mut from: mpsc::Receiver<Packet>) {
     writer.terminate().await;
 }
 
-async fn receive(mut reader: ConnReader, to: mpsc::Sender<Packet>) {
+async fn receive(mut reader: ConnReader, to: mpsc::Sender<Packet>, over: impl Future<Output = ()>) {
+    tokio::pin!(over);
     loop {
-        match reader.recv().await {
+        let packet = tokio::select! {
+            biased;
+            packet = reader.recv() => packet,
+            () = &mut over => return tracing::debug!("the way to a former active instance is given up"),
+        };
+        match packet {
             Ok(packet) => {
                 let ended = packet == Packet::Signal(Signal::Terminate);
                 if to.send(packet).await.is_err() || ended {
@@ -126,6 +133,18 @@ async fn receive(mut reader: ConnReader, to: mpsc::Sender<Packet>) {
             }
             Err(error) => return tracing::debug!(%error, "the way to the active instance broke"),
         }
+    }
+}
+
+/// Ends when another instance than `name` is active: one whose power was cut never ends a connection by itself.
+async fn superseded(mut role: watch::Receiver<Role>, name: String) {
+    let is_over = |role: &Role| match role {
+        Role::Active(_) => true,
+        Role::Standby { holder } => holder.as_ref().is_some_and(|holder| *holder != name),
+    };
+    if role.wait_for(is_over).await.is_err() {
+        // This process ends, and the connection with it.
+        std::future::pending::<()>().await;
     }
 }
 

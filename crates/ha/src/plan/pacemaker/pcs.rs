@@ -22,8 +22,9 @@ const TAIL: &str = "[ $# -gt 0 ] || pcs cluster cib-push \"$cib\" --config\n";
 
 pub(super) fn print(configuration: &Configuration) -> String {
     let mut out = HEAD.to_owned();
-    // Not forced: an agent that is not installed is to be found here, not at the first failover.
-    command(&mut out, &format!("property set{}", pairs(&configuration.properties)));
+    // pcs takes whole seconds alone for a delay; Pacemaker takes the milliseconds that are there.
+    command(&mut out, &format!("property set --force{}", pairs(&configuration.properties)));
+    // Nothing else is forced: an agent that is not installed is to be found here, not at the first failover.
     command(&mut out, &format!("resource defaults update{}", pairs(&configuration.resource_defaults)));
     for resource in &configuration.resources {
         match resource {
