@@ -13,7 +13,7 @@ use testkit::vm::{AGENT, Cable, Hub, Image, Parts, PowerSwitch, Vm};
 const TOPOLOGY: &str = include_str!("topology.conf");
 /// Files of the tree, and bytes of each.
 pub(crate) const FILES: usize = 60;
-const FILE_BYTES: usize = 300_000;
+const FILE_BYTES: usize = 600_000;
 
 /// What the packages bring, and the configuration of the daemons.
 const PREPARE: &str = r#"
@@ -60,7 +60,7 @@ Messages { Name = M; console = all, !skipped, !saved; catalog = all, !skipped; a
 FileSet { Name = Tree; Include { Options { Signature = MD5 }; File = "/srv/tree" } }
 FileSet { Name = Small; Include { File = "/etc/hostname" } }
 JobDefs { Name = D; Type = Backup; Level = Full; Client = office-fd; FileSet = Tree; Messages = M; Maximum Bandwidth = 400 kb/s
-  Reschedule Incomplete Jobs = no }
+  Reschedule Interval = 5 seconds }
 Job { Name = Small; JobDefs = D; FileSet = Small; Storage = Office; Pool = Office }
 Job { Name = ToOffice; JobDefs = D; Storage = Office; Pool = Office }
 Job { Name = ToMoved; JobDefs = D; Storage = Moved; Pool = Moved }

@@ -87,7 +87,8 @@ fn dies(stack: &mut Stack, machine: &str, other: &str) -> Result<()> {
 fn ends_well(stack: &mut Stack, id: u32) -> Result<()> {
     let since = Instant::now();
     stack.console_until(&format!("llist jobid={id}"), |said| {
-        machines::status_in(said).is_some_and(|status| !"RC".contains(status))
+        // One that was cut off is Incomplete until it goes on.
+        machines::status_in(said).is_some_and(|status| !"RCI".contains(status))
     })?;
     let status = stack.status(id)?;
     if status != 'T' {
