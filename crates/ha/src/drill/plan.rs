@@ -9,7 +9,7 @@ use conf::{DirectorConfig, TopologyConfig};
 
 use super::scenario::Scenario;
 use super::storages::{self, Spot};
-use crate::plan::{front_id, group_id};
+use crate::plan::moved;
 
 /// How long a fault lasts that the service is to live through.
 pub(super) const HOLD: Duration = Duration::from_secs(20);
@@ -100,7 +100,7 @@ impl Plan {
         };
         let engine = ground.topology.topology.engine;
         let (fault, undo) = match (scenario, engine) {
-            (Scenario::Switchover, Engine::Pacemaker) => ground.moved(director, domain, heir),
+            (Scenario::Switchover, Engine::Pacemaker) => ground.moved(domain, heir),
             (Scenario::Switchover, _) => (Order::Console("cluster switchover".to_owned()), Vec::new()),
             (Scenario::KillDirector, _) => ground.killed(director),
             (Scenario::StopNode, Engine::Pacemaker) => ground.stopped()?,
@@ -131,19 +131,8 @@ impl<'a> Ground<'a> {
     }
 
     /// Pacemaker's order of the runbook.
-    fn moved(&self, director: &Director, domain: &Domain, heir: &str) -> (Order, Vec<Order>) {
-        let topology = self.topology;
-        let in_domain = |of: &str| of == domain.name;
-        let has_group = topology.devices_of(&domain.name).next().is_some()
-            || topology.catalogs.iter().any(|catalog| in_domain(&catalog.domain))
-            || topology.storages.iter().any(|storage| storage.domain.as_deref().is_some_and(in_domain));
-        let (resource, role) = if has_group {
-            (group_id(&domain.name), "")
-        } else if domain.floating_addresses.is_empty() {
-            (format!("director-{}-clone", director.name), " --promoted")
-        } else {
-            (front_id(&domain.name), "")
-        };
+    fn moved(&self, domain: &Domain, heir: &str) -> (Order, Vec<Order>) {
+        let (resource, role) = moved(self.topology, domain);
         let resource = quoted(&resource);
         let nodes = vec![heir.to_owned(), self.active.clone()];
         let move_it = format!("crm_resource --resource {resource} --move{role} --node {}", quoted(heir));

@@ -29,7 +29,7 @@ use conf::topology::{
     Catalog, Director, Domain, Engine, Node, Quorum, ReplicatedDevice, Storage, ThirdVote, clusters,
 };
 
-pub(crate) use pacemaker::{front_id, group_id};
+pub(crate) use pacemaker::moved;
 pub(crate) use placeholder::{Placeholder, matches, placeholders};
 pub(crate) use tree::{Content, Entry, Tree};
 

@@ -7,7 +7,7 @@ mod value;
 mod xml;
 
 use super::{Plan, Tree};
-pub(crate) use stack::{front_id, group_id};
+pub(crate) use stack::moved;
 
 /// Folder of what is loaded into a running cluster once, from any of its nodes.
 const CLUSTERS: &str = "clusters";

@@ -6,6 +6,7 @@
 //! An agent has 30 seconds to answer, and more where its metadata say so: machines under full load, and emulated ones, were seen to
 //! take 20 for what is nothing otherwise, and an agent that is only slow must not cost a service its place.
 
+use conf::TopologyConfig;
 use conf::topology::{Catalog, Director, Domain, FenceAction, Node, Storage};
 
 use super::value::{
@@ -24,12 +25,33 @@ const STICKINESS: u32 = 100;
 const TRANSITION_DELAY: &str = "300ms";
 
 /// Id of what moves below a domain's Director.
-pub(crate) fn group_id(domain: &str) -> String {
+fn group_id(domain: &str) -> String {
     format!("group-{domain}")
 }
 
+/// What `crm_resource --move` is given for a domain's services to go to another node, all of them after it: the resource, and the option
+/// for a role.
+pub(crate) fn moved(topology: &TopologyConfig, domain: &Domain) -> (String, &'static str) {
+    let in_domain = |of: &str| of == domain.name;
+    let has_group = topology.devices_of(&domain.name).next().is_some()
+        || topology.catalogs.iter().any(|catalog| in_domain(&catalog.domain))
+        || topology.storages.iter().any(|storage| storage.domain.as_deref().is_some_and(in_domain));
+    match topology.directors.iter().find(|director| in_domain(&director.domain)) {
+        Some(director) if !has_group && domain.floating_addresses.is_empty() => {
+            (director_id(&director.name), " --promoted")
+        }
+        Some(_) if !has_group => (front_id(&domain.name), ""),
+        Some(_) | None => (group_id(&domain.name), ""),
+    }
+}
+
+/// Id of the instances of a Director.
+fn director_id(director: &str) -> String {
+    format!("director-{director}-clone")
+}
+
 /// Id of the addresses in front of a domain's Director.
-pub(crate) fn front_id(domain: &str) -> String {
+fn front_id(domain: &str) -> String {
     format!("front-{domain}")
 }
 
@@ -156,7 +178,7 @@ fn stack(plan: &Plan<'_>, cluster: &Cluster, domain: &Domain, out: &mut Configur
     top_level.extend(group.clone());
 
     if let Some(director) = director {
-        let id = format!("director-{}-clone", director.name);
+        let id = director_id(&director.name);
         out.resources.push(promotable(id.clone(), domain.nodes.len(), director_instance(director)));
         if let Some(group) = &group {
             out.constraints.push(with(&id, Some(Role::Promoted), group, None));

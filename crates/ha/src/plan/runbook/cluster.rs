@@ -4,7 +4,7 @@ use conf::topology::{Catalog, Domain, FenceAction, ReplicatedDevice, WitnessTls}
 
 use super::book::{Book, lines};
 use super::overview::install;
-use crate::plan::pacemaker::{front_id, group_id};
+use crate::plan::pacemaker::moved;
 use crate::plan::{Cluster, Plan, postgresql};
 
 /// `bsd-mailx`: DRBD's handler tells of a split brain by mail.
@@ -222,14 +222,12 @@ pub(super) fn operate(plan: &Plan<'_>, cluster: &Cluster, book: &mut Book) {
     book.commands(first, &lines(["crm_mon --one-shot", "drbdadm status all || cat /proc/drbd"]));
     for domain in plan.domains_of(cluster) {
         let (Some(from), Some(to)) = (domain.nodes.first(), domain.nodes.get(1)) else { continue };
-        let has_group =
-            plan.config.devices_of(&domain.name).next().is_some() || plan.director_in(&domain.name).is_none();
-        let resource = if has_group { group_id(&domain.name) } else { front_id(&domain.name) };
+        let (resource, role) = moved(plan.config, domain);
         book.paragraph(&format!("Failover Domain {} from {from} to {to}:", domain.name));
         book.commands(
             from,
             &[
-                format!("crm_resource --resource {resource} --move --node {to}"),
+                format!("crm_resource --resource {resource} --move{role} --node {to}"),
                 "crm_resource --wait --timeout 120".to_owned(),
                 format!("crm_resource --resource {resource} --clear"),
             ],
@@ -286,13 +284,11 @@ fn lost_node(plan: &Plan<'_>, cluster: &Cluster, book: &mut Book) {
     for domain in plan.domains_of(cluster) {
         let home = domain.preferred_node.as_ref().or(domain.nodes.first());
         let Some(home) = home else { continue };
-        let has_group =
-            plan.config.devices_of(&domain.name).next().is_some() || plan.director_in(&domain.name).is_none();
-        let resource = if has_group { group_id(&domain.name) } else { front_id(&domain.name) };
+        let (resource, role) = moved(plan.config, domain);
         book.commands(
             home,
             &[
-                format!("crm_resource --resource {resource} --move --node {home}"),
+                format!("crm_resource --resource {resource} --move{role} --node {home}"),
                 "crm_resource --wait --timeout 120".to_owned(),
                 format!("crm_resource --resource {resource} --clear"),
             ],
