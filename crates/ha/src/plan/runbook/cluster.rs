@@ -182,11 +182,18 @@ fn start(plan: &Plan<'_>, cluster: &Cluster, book: &mut Book) {
     for node in &cluster.nodes {
         book.commands(node, &[format!("systemctl enable --now {}", units(plan, cluster))]);
     }
-    book.paragraph("Once, on one node, one of these; all say the same:");
+    book.paragraph(
+        "When all nodes have joined (what is loaded before that may be lost to the empty configuration of the others), once, on one node, one \
+         of these; all say the same:",
+    );
     let folder = format!("clusters/{}", cluster.name);
     book.commands(
         first,
         &[
+            format!(
+                "until [ \"$(crm_mon --one-shot --output-as=xml | grep -c 'online=\"true\".* pending=\"false\"')\" = {} ]; do sleep 1; done",
+                cluster.nodes.len()
+            ),
             format!("cibadmin --replace --scope configuration --xml-file {folder}/cib.xml"),
             format!("# or: crm configure load replace {folder}/configuration.crm"),
             format!("# or: {folder}/configuration.pcs.sh"),
