@@ -19,6 +19,8 @@ use wire::version::ConsoleVersion;
 const PACKETS_MAX: usize = 256;
 /// How long another instance may take to let a console in.
 const REACH_LIMIT: Duration = Duration::from_secs(3);
+/// How long an instance that is followed may take for its last answer: the one to `cluster switchover` comes when the other one is active.
+const LAST_ANSWER: Duration = Duration::from_secs(5);
 
 /// A way to a Director. Dropping it ends the session there.
 pub(crate) struct Leg {
@@ -136,7 +138,7 @@ async fn receive(mut reader: ConnReader, to: mpsc::Sender<Packet>, over: impl Fu
     }
 }
 
-/// Ends when another instance than `name` is active: one whose power was cut never ends a connection by itself.
+/// Ends when another instance than `name` has been active for [`LAST_ANSWER`]: one whose power was cut never ends a connection by itself.
 async fn superseded(mut role: watch::Receiver<Role>, name: String) {
     let is_over = |role: &Role| match role {
         Role::Active(_) => true,
@@ -146,6 +148,8 @@ async fn superseded(mut role: watch::Receiver<Role>, name: String) {
         // This process ends, and the connection with it.
         std::future::pending::<()>().await;
     }
+    // No event tells whether there is anybody left to answer.
+    tokio::time::sleep(LAST_ANSWER).await;
 }
 
 /// Connects to another instance as a console of the configuration that both have.
