@@ -160,3 +160,40 @@ async fn admit(seat: &Seat, mut incoming: Incoming) -> Result<Option<(net::Conn,
     let session = Session::new(&config.director.name, Secret::from_configured(password), tls);
     net::accept(incoming, hello, &session).await.map(|conn| Some((conn, name)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The addresses at which instance a listens, its port left out.
+    async fn listens(director: &str, cluster: &str) -> Vec<String> {
+        // Nobody has it: it was just given to this process.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let text = format!(
+            "Director {{ Name = d; Password = x; Messages = M; Query File = q; Working Directory = /tmp; Pid Directory = /tmp; {director} }}\n\
+             Cluster {{ Name = c; {cluster} }}\n\
+             Instance {{ Name = a; Address = 127.0.0.1; Dir Port = {port} }}\n\
+             Catalog {{ Name = C; DB Name = x }}\n\
+             Messages {{ Name = M; console = all }}\n\
+             Client {{ Name = F; Address = 127.0.0.1; Password = x; Catalog = C }}\n\
+             Storage {{ Name = S; Address = 127.0.0.1; Password = x; Device = D; Media Type = T }}\n\
+             Pool {{ Name = P; Pool Type = Backup; Storage = S }}\n\
+             FileSet {{ Name = T; Include {{ File = /x }} }}\n\
+             Job {{ Name = J; Type = Backup; Level = Full; Messages = M; Client = F; FileSet = T; Pool = P }}\n"
+        );
+        let mut loader = conf::TextLoader::new("dir.conf", text);
+        let config = conf::load::<conf::DirectorConfig>("dir.conf", &mut loader).map(|loaded| loaded.config);
+        let config = config.unwrap_or_else(|findings| panic!("{findings}"));
+        let bound = bind(&config.director, config.cluster.as_ref(), config.instance("a")).await.unwrap();
+        bound.iter().map(|listener| listener.address().ip().to_string()).collect()
+    }
+
+    #[tokio::test]
+    async fn an_instance_listens_at_the_floating_addresses_that_its_machine_may_get() {
+        assert_eq!(listens("", "").await, ["127.0.0.1"]);
+        assert_eq!(listens("Dir Address = 127.0.0.2", "").await, ["127.0.0.2", "127.0.0.1"]);
+        // Of a network for documentation: no machine has them.
+        let floating = "Floating Address = 192.0.2.1, 192.0.2.2";
+        assert_eq!(listens("", floating).await, ["127.0.0.1", "192.0.2.1", "192.0.2.2"]);
+    }
+}

@@ -1,8 +1,7 @@
 //! The Storages of a group in the order in which a job tries them (docs/storage-groups.md).
 
 use super::job::Job;
-use super::session::ANSWERS_SOON;
-use super::session::Fail;
+use super::session::{ANSWERS_SOON, Fail};
 use crate::handle::Director;
 use crate::peer::{Tries, chain};
 use crate::text;

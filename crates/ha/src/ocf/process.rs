@@ -90,9 +90,7 @@ impl Program<'_> {
         ensure!(status.success(), "the daemon did not start ({status}); the reason is above and in its log");
         Ok(())
     }
-}
 
-impl Program<'_> {
     /// It is on a file system that begins empty with the machine, and the daemon, which is not root, writes into it.
     fn make_pid_directory(&self, environment: &Environment) -> Result<()> {
         if self.pid_directory.is_dir() {
