@@ -33,10 +33,23 @@ pub(crate) fn wait_checkpoint(held: &Held) -> Result<()> {
 /// A job whose Storage Daemon is killed at the gate, and has checkpointed the files before it.
 fn loses_its_storage(builder: Builder) -> Result<Held> {
     let mut held = Held::start(builder)?;
-    wait_checkpoint(&held)?;
-    held.site.kill(Role::Storage)?;
-    held.release()?;
+    lose_storage(&mut held)?;
     Ok(held)
+}
+
+fn lose_storage(held: &mut Held) -> Result<()> {
+    wait_checkpoint(held)?;
+    held.site.kill(Role::Storage)?;
+    held.release()
+}
+
+/// The Storage Daemon of a held job is killed, and comes back when the job goes on with another one.
+pub(crate) fn lose_storage_for_a_while(held: &mut Held) -> Result<()> {
+    lose_storage(held)?;
+    let gate = next_attempt(held)?;
+    held.site.start_role(Role::Storage)?;
+    drop(gate);
+    Ok(())
 }
 
 /// Waits at the gate for the attempt that has taken the job on. The client of the one before has ended by then.
@@ -69,10 +82,8 @@ fn files_of_attempts(site: &Site) -> Result<Vec<usize>> {
 }
 
 pub(crate) fn storage_comes_back(builder: Builder) -> Result<()> {
-    let mut held = loses_its_storage(builder)?;
-    let gate = next_attempt(&held)?;
-    held.site.start_role(Role::Storage)?;
-    drop(gate);
+    let mut held = Held::start(builder)?;
+    lose_storage_for_a_while(&mut held)?;
     ends_whole(&held)?;
     ensure!(storages(&held.site, 1)? == ["Far", "File1"], "{:?}", storages(&held.site, 1)?);
     let files = files_of_attempts(&held.site)?;

@@ -7,7 +7,7 @@ use holdfast_tests::{clear_restored, compare_restored, expect_good, our_site};
 use testkit::site::{Act, Builder, JobRow, Maker, Role, Site};
 use testkit::wait;
 
-use crate::groups::{next_attempt, storages, wait_checkpoint};
+use crate::groups::{lose_storage_for_a_while, next_attempt, storages, wait_checkpoint};
 use crate::two;
 
 /// The Pool of the copies is on the second Device of the first Storage Daemon.
@@ -26,12 +26,7 @@ fn slowly() -> String {
 /// Job 1 is good and lies on `File1` and on `Far`.
 fn scattered(builder: Builder) -> Result<(Held, JobRow)> {
     let mut held = Held::start(builder)?;
-    wait_checkpoint(&held)?;
-    held.site.kill(Role::Storage)?;
-    held.release()?;
-    let gate = next_attempt(&held)?;
-    held.site.start_role(Role::Storage)?;
-    drop(gate);
+    lose_storage_for_a_while(&mut held)?;
     let job = held.site.wait_job(held.job, wait::JOB)?;
     // The client has counted the loss as an error.
     ensure!(job.status() == 'T', "{job:?}\n{}", held.site.job_log());

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use testkit::site::{Act, Builder, Gate, Role, Site, Talk};
 use testkit::wait;
 
-use crate::groups::{ends_whole, next_attempt, storages, wait_checkpoint};
+use crate::groups::{ends_whole, lose_storage_for_a_while, storages};
 use crate::two;
 
 fn with_spare() -> Builder {
@@ -235,12 +235,7 @@ fn a_job_goes_on_at_the_spare_that_serves_in_its_group() -> Result<()> {
         ensure!(said.contains("(storage epoch 2)"), "{said}");
         Ok(())
     })?;
-    wait_checkpoint(&held)?;
-    held.site.kill(Role::Storage)?;
-    held.release()?;
-    let gate = next_attempt(&held)?;
-    held.site.start_role(Role::Storage)?;
-    drop(gate);
+    lose_storage_for_a_while(&mut held)?;
     ends_whole(&held)?;
     ensure!(storages(&held.site, 1)? == ["File2", "Spare"], "{:?}", storages(&held.site, 1)?);
     held.site.finish()
