@@ -41,7 +41,7 @@ Director { Name = pair-dir; Domain = director }
 /// Puts the files in place, and what stands for the cluster manager: it says that the other node is off when a person has said so.
 const PREPARE: &str = r#"
 set -e
-for user in bacula postgres; do useradd --system --user-group $user; done
+useradd --system --user-group bacula
 cd /run/payload
 sh install/$(hostname).sh
 mkdir -p /usr/lib/drbd
