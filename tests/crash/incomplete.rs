@@ -6,8 +6,14 @@ use holdfast_tests::{NOTICE, compare_restored, expect_good, our_site};
 use testkit::site::{Builder, Gate, JobRow, Role};
 use testkit::wait;
 
-/// A job whose daemon is killed at the gate.
+/// A job whose daemon is killed at the gate, and started again when the job has ended.
 fn loses(role: Role, builder: Builder) -> Result<(Held, JobRow)> {
+    let (mut held, job) = loses_for_good(role, builder)?;
+    held.site.start_role(role)?;
+    Ok((held, job))
+}
+
+fn loses_for_good(role: Role, builder: Builder) -> Result<(Held, JobRow)> {
     let mut held = Held::start(builder)?;
     // What is not checkpointed dies with the Storage Daemon.
     wait::until("a checkpoint in the catalog", wait::START, || {
@@ -23,7 +29,6 @@ fn loses(role: Role, builder: Builder) -> Result<(Held, JobRow)> {
     })?;
     ensure!(job.status() == 'I' || held.site.job_log().contains("Rescheduled Job"), "{job:?}");
     ensure!(job.files() as usize >= SURELY_SENT, "{job:?}");
-    held.site.start_role(role)?;
     Ok((held, job))
 }
 
@@ -81,6 +86,38 @@ fn restarted_by_hand_after_the_storage_daemon_was_lost() -> Result<()> {
 fn rescheduled_by_itself() -> Result<()> {
     let rule = "Reschedule Incomplete Jobs = yes\n  Reschedule Interval = 3 seconds\n  Reschedule Times = 5";
     let (mut held, job) = loses(Role::Client, our_site().job(rule))?;
+    ends_whole(&mut held, &job)?;
+    held.site.finish()
+}
+
+/// A time that no test waits for.
+const MUCH_LATER: &str = "Reschedule Incomplete Jobs = yes\n  Reschedule Interval = 1 day";
+
+fn says(held: &Held, text: &str) -> Result<()> {
+    let log = held.site.job_log();
+    ensure!(log.contains(text), "“{text}” is not in:\n{log}");
+    Ok(())
+}
+
+#[test]
+fn goes_on_as_soon_as_its_storage_daemon_is_back() -> Result<()> {
+    let (mut held, job) = loses(Role::Storage, our_site().job(MUCH_LATER))?;
+    ends_whole(&mut held, &job)?;
+    says(&held, "It goes on before that when Storage \"File1\" can be had again.")?;
+    says(&held, "Storage \"File1\" can be had again; JobId 1 goes on.")?;
+    held.site.finish()
+}
+
+#[test]
+fn goes_on_when_its_storage_daemon_comes_back_under_another_director() -> Result<()> {
+    let (mut held, job) = loses_for_good(Role::Storage, our_site().job(MUCH_LATER))?;
+    wait::until("the job to wait for its Storage", wait::START, || {
+        let said = held.site.console(&["status director"])?;
+        Ok(said.contains("is waiting on Storage \"File1\", at most until").then_some(()))
+    })?;
+    held.site.kill(Role::Director)?;
+    held.site.start_role(Role::Director)?;
+    held.site.start_role(Role::Storage)?;
     ends_whole(&mut held, &job)?;
     held.site.finish()
 }

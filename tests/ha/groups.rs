@@ -37,7 +37,8 @@ fn loses_its_storage(builder: Builder) -> Result<Held> {
     Ok(held)
 }
 
-fn lose_storage(held: &mut Held) -> Result<()> {
+/// The Storage Daemon of a held job is killed, and the job goes on without it.
+pub(crate) fn lose_storage(held: &mut Held) -> Result<()> {
     wait_checkpoint(held)?;
     held.site.kill(Role::Storage)?;
     held.release()

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use testkit::site::{Act, Builder, Gate, Role, Site, Talk};
 use testkit::wait;
 
-use crate::groups::{ends_whole, lose_storage_for_a_while, storages};
+use crate::groups::{ends_whole, lose_storage, lose_storage_for_a_while, next_attempt, storages};
 use crate::two;
 
 fn with_spare() -> Builder {
@@ -260,4 +260,24 @@ fn a_group_may_name_both_of_a_pair() -> Result<()> {
     compare_restored(&site, &tree)?.expect_equal()?;
     site.forget(Role::Storage)?;
     site.finish()
+}
+
+/// An Incomplete job waits for its Storage, and goes on with the one that takes its place.
+#[test]
+fn an_incomplete_job_goes_on_at_the_spare() -> Result<()> {
+    let later = "Reschedule Incomplete Jobs = yes\n  Reschedule Interval = 1 day";
+    let mut held = Held::start(with_spare().job(later))?;
+    lose_storage(&mut held)?;
+    wait::until("the job to wait for its Storage", wait::JOB, || {
+        let said = held.site.console(&["status director"])?;
+        Ok(said.contains("is waiting on Storage \"File1\", at most until").then_some(()))
+    })?;
+    bring_volumes(&mut held.site)?;
+    let said = held.site.console(&["storage activate=Spare yes"])?;
+    ensure!(said.contains("1 Volumes moved."), "{said}");
+    drop(next_attempt(&held)?);
+    ends_whole(&held)?;
+    ensure!(storages(&held.site, 1)? == ["Spare"], "{:?}", storages(&held.site, 1)?);
+    held.site.forget(Role::Storage)?;
+    held.site.finish()
 }

@@ -59,8 +59,7 @@ Pool { Name = Moved; Pool Type = Backup; Storage = Moved; Label Format = "Moved-
 Messages { Name = M; console = all, !skipped, !saved; catalog = all, !skipped; append = "/var/lib/bacula/jobs.log" = all, !skipped }
 FileSet { Name = Tree; Include { Options { Signature = MD5 }; File = "/srv/tree" } }
 FileSet { Name = Small; Include { File = "/etc/hostname" } }
-JobDefs { Name = D; Type = Backup; Level = Full; Client = office-fd; FileSet = Tree; Messages = M; Maximum Bandwidth = 400 kb/s
-  Reschedule Interval = 5 seconds }
+JobDefs { Name = D; Type = Backup; Level = Full; Client = office-fd; FileSet = Tree; Messages = M; Maximum Bandwidth = 400 kb/s }
 Job { Name = Small; JobDefs = D; FileSet = Small; Storage = Office; Pool = Office }
 Job { Name = ToOffice; JobDefs = D; Storage = Office; Pool = Office }
 Job { Name = ToMoved; JobDefs = D; Storage = Moved; Pool = Moved }

@@ -6,7 +6,7 @@
 
 use crate::error::DirectorError;
 use crate::handle::Director;
-use crate::jobs::leftover;
+use crate::jobs::{leftover, turn};
 use crate::peer::{Tries, chain};
 use crate::reconcile;
 use crate::text;
@@ -222,6 +222,8 @@ pub(crate) async fn carry_out(director: &Director, planned: SparePlan) -> Result
         }
         leftover::look(director, name);
     }
+    // What waits for the one that is left goes on at the other one.
+    turn::comes_back(director, &from);
     Ok(lines)
 }
 

@@ -169,7 +169,7 @@ macro_rules! job_resource {
                 "Reschedule On Error" => reschedule_on_error: bool = Kind::Bool, default("no");
                 /// Start an incomplete job again.
                 "Reschedule Incomplete Jobs" => reschedule_incomplete_jobs: bool = Kind::Bool, default("yes");
-                /// How long to wait before.
+                /// How long to wait before; an Incomplete job that has lost its Storage goes on sooner, when that is back.
                 "Reschedule Interval" => reschedule_interval: Duration = Kind::Time, default("30 minutes");
                 /// How often; 0 without limit.
                 "Reschedule Times" => reschedule_times: u32 = Kind::Uint, default("0");

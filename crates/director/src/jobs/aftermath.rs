@@ -16,6 +16,7 @@ use crate::peer::chain;
 use crate::text;
 use catalog::operator::{self, Setting};
 use catalog::{ReadTx, WriteTx};
+use policy::group::ATTEMPTS_MAX;
 use policy::plan::{JobPlan, Origin};
 use std::sync::Arc;
 use types::{Attempt, JobId, JobStatus, JobType, Timestamp};
@@ -88,7 +89,7 @@ async fn follow_report(
     let mut again = None;
     if !is_replayed {
         scripts::run_after(director, job, course.attempt, &codes, written.status).await;
-        again = plan_again(director, job, &plan, written).await;
+        again = plan_again(director, job, &plan, written, course).await;
     }
     director.messages().flush_log().await;
     job.messages.end(&codes, written.status.is_success()).await;
@@ -114,7 +115,13 @@ async fn follow_report(
 }
 
 /// Whether and when the job is to run again (spec/04 §4.7); noted in the catalog before the job is gone.
-async fn plan_again(director: &Director, job: &Job, plan: &JobPlan, written: &Written) -> Option<Timestamp> {
+async fn plan_again(
+    director: &Director,
+    job: &Job,
+    plan: &JobPlan,
+    written: &Written,
+    course: &Course,
+) -> Option<Timestamp> {
     let rules = plan.reschedule;
     let incomplete = written.status == JobStatus::Incomplete && rules.incomplete;
     let failed = rules.on_error
@@ -136,6 +143,11 @@ async fn plan_again(director: &Director, job: &Job, plan: &JobPlan, written: &Wr
         text::report_time(at)
     ));
     let mut next = if is_copy { super::copy::again(plan) } else { plan.clone() };
+    next.awaited_storages = if incomplete { awaited(plan, written, course) } else { Vec::new() };
+    if !next.awaited_storages.is_empty() {
+        let storages = next.awaited_storages.join("\", \"");
+        job.messages.info(&format!("It goes on before that when Storage \"{storages}\" can be had again."));
+    }
     next.reschedule.done += 1;
     next.not_before = Some(at);
     let (id, now) = (job.id, text::now());
@@ -154,6 +166,16 @@ async fn plan_again(director: &Director, job: &Job, plan: &JobPlan, written: &Wr
         job.messages.error(&format!("The reschedule is not stored, a restart would forget it: {error}"));
     }
     Some(at)
+}
+
+/// The Storages whose return lets an Incomplete job go on before its time. A job that got nowhere in its last attempt waits its time
+/// out: what ends it so soon ends it again.
+fn awaited(plan: &JobPlan, written: &Written, course: &Course) -> Vec<String> {
+    let had = plan.rerun.map_or(0, |rerun| u64::from(rerun.files));
+    if !course.lost_storage || written.files <= had || course.attempt.0 >= ATTEMPTS_MAX {
+        return Vec::new();
+    }
+    plan.write_storages.iter().map(|storage| storage.name.clone()).collect()
 }
 
 /// Lets a job that ended run again: under its JobId when it is Incomplete, else as a new job. What starts it forgets the reschedule,

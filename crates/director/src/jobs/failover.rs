@@ -148,10 +148,15 @@ pub(crate) async fn goes_on(
         Standing::Moved => Box::pin(start_again(director, job, course)).await,
         Standing::Whole | Standing::Lost(_) | Standing::Other if !is_backup => Ok(false),
         Standing::Whole if plan.rerun.is_some() => Box::pin(fill_up(director, job, course)).await,
-        Standing::Lost(why) if plan.write_storages.len() > 1 => {
-            Box::pin(leave(director, job, course, &why)).await
+        Standing::Lost(why) => {
+            course.lost_storage = true;
+            if plan.write_storages.len() > 1 {
+                Box::pin(leave(director, job, course, &why)).await
+            } else {
+                Ok(false)
+            }
         }
-        Standing::Whole | Standing::Lost(_) | Standing::Other => Ok(false),
+        Standing::Whole | Standing::Other => Ok(false),
     };
     turned.unwrap_or_else(|fail| {
         job.messages.error(&format!("The job cannot go on with another Storage: {fail}"));

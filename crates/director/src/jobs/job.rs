@@ -29,6 +29,8 @@ pub(crate) struct Live {
     pub(crate) start_time: Option<Timestamp>,
     pub(crate) attempt: Attempt,
     pub(crate) adopted: bool,
+    /// The Storage that can be had again, of those that the job waits for.
+    pub(crate) came_back: Option<String>,
     /// Report sent, mails out: nothing more happens.
     pub(crate) over: bool,
 }
@@ -75,6 +77,7 @@ impl Job {
             start_time: None,
             attempt: Attempt(0),
             adopted: false,
+            came_back: None,
             over: false,
         };
         Self {
@@ -193,6 +196,13 @@ impl Job {
         let mut wish = self.wish.subscribe();
         let got = wish.wait_for(|wish| *wish != Wish::GoOn).await;
         got.map_or(Wish::Cancel, |wish| *wish)
+    }
+
+    /// Returns when one of the Storages that the job waits for can be had again. Cancel safe.
+    pub(crate) async fn came_back(&self) -> String {
+        let mut live = self.watch();
+        let got = live.wait_for(|live| live.came_back.is_some()).await;
+        got.ok().and_then(|live| live.came_back.clone()).unwrap_or_default()
     }
 
     pub(crate) fn hold_storage(&self, link: StorageLink) {

@@ -4,6 +4,7 @@
 //! it keeps what no catalog has acknowledged. So every Storage is asked once when a Director becomes active, and again when
 //! a job was ended without the last word of its Storage Daemon: what the catalog has is acknowledged, the attempt is closed.
 
+use super::turn;
 use crate::error::DirectorError;
 use crate::handle::Director;
 use crate::peer::{Tries, chain};
@@ -16,7 +17,7 @@ use wire::scan::{self, Fields};
 /// The first wait for a Storage Daemon that does not answer; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
 /// A job in the list of a Storage Daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +84,7 @@ pub(crate) fn look_everywhere(director: &Director) {
     }
 }
 
-/// Asks a Storage until it has answered.
+/// Asks a Storage until it has answered; the jobs that wait for it go on then.
 pub(crate) fn look(director: &Director, storage: &str) {
     director.spawn(look_until_answered(director.clone(), storage.to_owned()));
 }
@@ -99,6 +100,7 @@ async fn look_until_answered(director: Director, storage: String) {
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(LONGEST_WAIT);
     }
+    turn::comes_back(&director, &storage);
 }
 
 async fn close_what_is_over(director: &Director, name: &str) -> Result<(), DirectorError> {

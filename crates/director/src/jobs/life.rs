@@ -8,12 +8,10 @@ use super::outcome::Wish;
 use super::readback::ReadBack;
 use super::retarget::retarget;
 use super::session::{Ends, Fail, FdSession, SdSession};
-use super::view::WaitReason;
-use super::{aftermath, backup, copy, failover, leftover, restore, scripts};
+use super::{aftermath, backup, copy, failover, leftover, restore, scripts, turn};
 use crate::handle::Director;
 use crate::messages::Codes;
 use catalog::job::JobStart;
-use policy::duplicates::{self, Living};
 use policy::plan::JobPlan;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +54,8 @@ pub(crate) struct Course {
     pub(crate) outcome: Outcome,
     /// Of a job whose stock SD was read back.
     pub(crate) read_back: Option<ReadBack>,
+    /// It has lost its Storage, and no other one takes it on.
+    pub(crate) lost_storage: bool,
 }
 
 impl Course {
@@ -67,6 +67,7 @@ impl Course {
             reached: Reached::default(),
             outcome: Outcome::default(),
             read_back: None,
+            lost_storage: false,
         }
     }
 }
@@ -108,6 +109,9 @@ pub(crate) async fn close(director: &Director, job: &Arc<Job>, mut course: Cours
         .map(|sd| sd.storage.name.clone())
         .collect();
     lost.extend(job.plan().lost_storages.iter().cloned());
+    if course.lost_storage {
+        lost.extend(job.plan().write_storages.iter().map(|storage| storage.name.clone()));
+    }
     lost.sort_unstable();
     lost.dedup();
     let finished = ending::finish(director, job, course).await;
@@ -126,16 +130,16 @@ async fn over(director: &Director, job: &Arc<Job>, finished: Finished) {
 }
 
 async fn lead(director: &Director, job: &Arc<Job>, course: &mut Course) -> Result<(), Fail> {
-    wait_for_time(job).await?;
+    turn::wait_for_time(job).await?;
     // The level is needed for duplicates; it is decided again when the job starts.
     level::settle(director, job).await?;
-    check_duplicates(director, job).await?;
+    turn::check_duplicates(director, job).await?;
     if copy::is_control(&job.plan()) {
         copy::choose(director, job).await?;
     }
     // Room is asked for where the job will run; and the place may change while it waits.
     retarget(director, job).await?;
-    wait_for_turn(director, job).await?;
+    turn::wait_for_turn(director, job).await?;
     course.ground = level::settle(director, job).await?;
     retarget(director, job).await?;
     start(director, job, course).await?;
@@ -207,67 +211,6 @@ async fn unless_wished(job: &Job, part: impl Future<Output = Result<(), Fail>>) 
 pub(super) fn canceled(wish: Wish) -> Fail {
     let status = if wish == Wish::Stop { JobStatus::Incomplete } else { JobStatus::Canceled };
     Fail { status, text: String::new() }
-}
-
-async fn wait_for_time(job: &Job) -> Result<(), Fail> {
-    let Some(at) = job.plan().not_before else { return Ok(()) };
-    let ahead = u64::try_from(at.0 - crate::text::now().0).unwrap_or(0);
-    if ahead == 0 {
-        return Ok(());
-    }
-    job.messages.info(&format!("Job {} waiting {ahead} seconds for scheduled start time.", job.unique));
-    job.step(&Step::Hold(WaitReason::StartTime(at)));
-    loop {
-        // In steps, so that a clock that was set does not hold the job for ever.
-        let left = u64::try_from(at.0 - crate::text::now().0).unwrap_or(0);
-        if left == 0 {
-            return Ok(());
-        }
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(left.min(60))) => {}
-            wish = job.wished() => return Err(canceled(wish)),
-        }
-    }
-}
-
-async fn check_duplicates(director: &Director, job: &Job) -> Result<(), Fail> {
-    let plan = job.plan();
-    let other = director.registry().duplicate_of(job);
-    let living = other.as_ref().map(|other| Living {
-        id: other.id,
-        level: other.plan().level,
-        queued: !other.state().is_running(),
-    });
-    let backup = plan.job_type == JobType::Backup;
-    match duplicates::decide(&plan.duplicates, backup, plan.level, living) {
-        duplicates::Outcome::Both => Ok(()),
-        duplicates::Outcome::CancelOther(id) => {
-            job.messages.info(&format!("Cancelling duplicate JobId={id}."));
-            // One that has ended meanwhile needs no cancelling.
-            let _ = director.cancel(id).await;
-            director.wait(id).await;
-            Ok(())
-        }
-        duplicates::Outcome::CancelNew(id) => Err(Fail {
-            status: JobStatus::Canceled,
-            text: format!("JobId {id} already running. Duplicate job not allowed."),
-        }),
-    }
-}
-
-async fn wait_for_turn(director: &Director, job: &Job) -> Result<(), Fail> {
-    let admitted = job.await_admission();
-    director.registry().settle();
-    tokio::select! {
-        admitted = admitted => match admitted {
-            Ok(admitted) => {
-                job.set_admitted(admitted);
-                Ok(())
-            }
-            Err(_) => Err(Fail::fatal("the queue gave the job up")),
-        },
-        wish = job.wished() => Err(canceled(wish)),
-    }
 }
 
 /// Grants the attempt and writes the start.

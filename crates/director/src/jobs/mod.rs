@@ -40,6 +40,7 @@ mod retarget;
 mod scripts;
 mod session;
 mod traffic;
+pub(crate) mod turn;
 mod view;
 
 pub use end_tx::{Ending, Written, last_file};

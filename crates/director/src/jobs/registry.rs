@@ -123,7 +123,12 @@ impl Registry {
         let mut changes = self.changes.subscribe();
         loop {
             let busy = self.all().into_iter().find(|job| {
-                !matches!(job.state(), JobState::Queued(WaitReason::StartTime(_)) | JobState::Ended(_))
+                let ahead =
+                    |reason: &_| matches!(reason, WaitReason::StartTime(_) | WaitReason::Comeback(..));
+                match job.state() {
+                    JobState::Queued(reason) => !ahead(&reason),
+                    state => !matches!(state, JobState::Ended(_)),
+                }
             });
             let Some(job) = busy else { return };
             let mut live = job.watch();

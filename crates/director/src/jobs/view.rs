@@ -95,6 +95,8 @@ impl JobView {
 pub enum WaitReason {
     /// `when=` or a reschedule interval lies ahead.
     StartTime(Timestamp),
+    /// A Storage that was lost is to answer again; at the latest the job goes on at that time.
+    Comeback(String, Timestamp),
     /// Jobs of another priority run or wait.
     Priority,
     /// `Maximum Concurrent Jobs` of the Director.
@@ -120,7 +122,7 @@ impl WaitReason {
             Self::Storage(_) => JobStatus::WaitStorage,
             Self::Client(_) => JobStatus::WaitClient,
             Self::Job(_) => JobStatus::WaitJob,
-            Self::Adoption(_) => JobStatus::WaitSd,
+            Self::Comeback(..) | Self::Adoption(_) => JobStatus::WaitSd,
         }
     }
 }
@@ -128,10 +130,9 @@ impl WaitReason {
 impl fmt::Display for WaitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::StartTime(at) => {
-                let zone = jiff::tz::TimeZone::system();
-                let at = jiff::Timestamp::from_second(at.0).unwrap_or_default().to_zoned_datetime(zone);
-                write!(f, "is waiting for its start time ({})", at.strftime("%d-%b %H:%M"))
+            Self::StartTime(at) => write!(f, "is waiting for its start time ({})", day_and_time(*at)),
+            Self::Comeback(storage, at) => {
+                write!(f, "is waiting on Storage \"{storage}\", at most until {}", day_and_time(*at))
             }
             Self::Priority => f.write_str("is waiting for higher priority jobs to finish"),
             Self::MaxJobs => f.write_str("is waiting on max total jobs"),
@@ -141,4 +142,10 @@ impl fmt::Display for WaitReason {
             Self::Adoption(peer) => write!(f, "is waiting on {peer}"),
         }
     }
+}
+
+fn day_and_time(at: Timestamp) -> impl fmt::Display {
+    let zone = jiff::tz::TimeZone::system();
+    let at = jiff::Timestamp::from_second(at.0).unwrap_or_default().to_zoned_datetime(zone);
+    at.strftime("%d-%b %H:%M").to_string()
 }

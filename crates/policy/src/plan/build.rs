@@ -115,6 +115,7 @@ impl<'a> Builder<'a> {
             write_storages,
             group_policy: self.group_policy(),
             lost_storages: Vec::new(),
+            awaited_storages: Vec::new(),
             read_storages,
             scripts: if copy_to.is_some() {
                 Vec::new()

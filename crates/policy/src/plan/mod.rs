@@ -79,6 +79,9 @@ pub struct JobPlan {
     /// Storages that the job has lost while it was written, in that order; they are tried last.
     #[serde(default)]
     pub lost_storages: Vec<String>,
+    /// Storages that the last attempt has lost: the job goes on before `not_before` when one of them answers again.
+    #[serde(default)]
+    pub awaited_storages: Vec<String>,
     /// Storages to read from (restore, verify, copy).
     #[serde(default)]
     pub read_storages: Vec<StoragePlan>,
