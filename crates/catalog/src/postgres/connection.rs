@@ -403,7 +403,7 @@ impl Connection for PgConnection {
         let is_open = self.usable.get() && !self.client.is_closed();
         let Some((newest, history)) = &self.watched else { return is_open };
         if !is_open {
-            newest.doubt();
+            newest.broke(*history);
         }
         is_open && newest.allows(*history)
     }

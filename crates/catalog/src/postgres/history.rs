@@ -46,6 +46,13 @@ impl Newest {
         self.known().is_doubtful = true;
     }
 
+    /// A connection to a server of this history broke. One to a server that was left behind says nothing of the one that is used: it would only
+    /// have all servers asked again, and the dead one of them does not answer.
+    pub(super) fn broke(&self, history: History) {
+        let mut known = self.known();
+        known.is_doubtful |= known.newest.is_none_or(|newest| newest.timeline <= history.timeline);
+    }
+
     /// A server of a lower timeline was left behind.
     pub(super) fn heard(&self, timeline: u32) {
         let mut known = self.known();
@@ -125,6 +132,18 @@ mod tests {
         let refused = newest.admit("host", of(8, 9)).unwrap_err();
         assert!(refused.contains("another database system (8, not 7)"), "{refused}");
         assert_eq!(newest.admit("host", of(7, 3)), Ok(()));
+    }
+
+    #[test]
+    fn the_end_of_a_connection_to_a_server_left_behind_is_no_news() {
+        let newest = Newest::default();
+        assert_eq!(newest.compared("host", of(7, 2)), Ok(()));
+        newest.broke(of(7, 1));
+        assert!(!newest.is_doubtful());
+        newest.broke(of(7, 2));
+        assert!(newest.is_doubtful());
+        newest.broke(of(7, 1));
+        assert!(newest.is_doubtful());
     }
 
     #[test]
