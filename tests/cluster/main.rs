@@ -1,4 +1,5 @@
-//! Directors under Pacemaker and Corosync on nodes of their own: what a fault leaves behind, and that fencing comes first.
+//! Directors under Pacemaker and Corosync on nodes of their own: what a fault leaves behind, and that fencing comes first. And the catalog under
+//! Patroni, as it is rendered.
 //!
 //! Times are printed, never asserted: a failover is judged by its order and by what became of the jobs.
 #![expect(clippy::print_stdout, reason = "the times are for people")]
@@ -9,6 +10,7 @@ mod drill;
 mod failover;
 mod history;
 mod orders;
+mod patroni;
 
 use anyhow::Result;
 use holdfast_tests::held::Held;

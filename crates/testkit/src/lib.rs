@@ -9,7 +9,7 @@
 //! - [`centres`]: two data centres, from the page of the documentation.
 //! - [`bmc`]: a management board with a power switch, for fence agents.
 //! - [`network`]: hosts as network namespaces on a switch, whose wires are cut.
-//! - [`cluster`]: nodes under Pacemaker and Corosync, with a power switch.
+//! - [`cluster`]: nodes under Pacemaker and Corosync, with a power switch; or bare.
 //! - [`vm`]: virtual machines with kernels of their own.
 //! - [`fault`]: damage to Volumes, full disks.
 //! - [`wait`]: waiting on a condition with a bound.

@@ -91,8 +91,7 @@ fn server(plan: &Plan<'_>, catalog: &Catalog, node: &Node, nodes: &[&Node]) -> S
          authentication:\n    superuser:\n      username: postgres\n      password: {}\n    \
          replication:\n      username: {REPLICATION_ROLE}\n      password: {}\n    \
          rewind:\n      username: postgres\n      password: {}\n  \
-         parameters:\n    unix_socket_directories: {SOCKET_DIRECTORY}\n  \
-",
+         parameters:\n    unix_socket_directories: {SOCKET_DIRECTORY}\n",
         quoted(&listen),
         quoted(&endpoint(replication_ip(node), catalog.port)),
         quoted(&catalog.data_directory),
@@ -106,18 +105,18 @@ fn server(plan: &Plan<'_>, catalog: &Catalog, node: &Node, nodes: &[&Node]) -> S
     out
 }
 
-/// Who may connect, as an entry two levels deep: of the first start, and of the server as it runs.
+/// Who may connect, as an entry two levels deep: of the first start, which Patroni wants to see, and of the server. Without the second the server
+/// would keep what initdb allows, which is everything to everybody on the machine.
 fn pg_hba(plan: &Plan<'_>, catalog: &Catalog, nodes: &[&Node]) -> String {
     let mut out = format!(
         "  pg_hba:\n    - local all postgres peer\n    - local {} {} peer\n",
         catalog.db_name, catalog.db_user
     );
-    for peer in nodes {
-        for address in std::iter::once(peer.address).chain(peer.replication_address) {
-            let from = host(address);
-            let _ = writeln!(out, "    - host replication {REPLICATION_ROLE} {from} scram-sha-256");
-            let _ = writeln!(out, "    - host all postgres {from} scram-sha-256");
-        }
+    let peers = nodes.iter().flat_map(|peer| std::iter::once(peer.address).chain(peer.replication_address));
+    // Patroni itself calls its server at 127.0.0.1.
+    for from in std::iter::once("127.0.0.1/32".to_owned()).chain(peers.map(host)) {
+        let _ = writeln!(out, "    - host replication {REPLICATION_ROLE} {from} scram-sha-256");
+        let _ = writeln!(out, "    - host all postgres {from} scram-sha-256");
     }
     for client in clients(plan, catalog) {
         let _ = writeln!(out, "    - host {} {} {client} scram-sha-256", catalog.db_name, catalog.db_user);

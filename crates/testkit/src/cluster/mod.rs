@@ -5,9 +5,12 @@
 //! what its power cut is: the cable is pulled, the first process killed, and the host made anew before it comes back. The power
 //! switch that Pacemaker's fence agent calls is a socket outside of the nodes; it says *off* when nothing of the node runs any more.
 //!
+//! [`Cluster::bare`] has the same nodes without Pacemaker, for services that are started as a runbook says.
+//!
 //! The site's daemons but the Director's instances run beside the nodes, at hosts of the same network. Everything ends with the process of
 //! the test, however that ends.
 
+mod bare;
 mod files;
 mod node;
 mod power;
@@ -55,7 +58,12 @@ impl Cluster {
     pub fn start(site: &Site, names: &[&str]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("holdfast-cluster-").tempdir_in("/tmp")?;
         let holdfast = std::path::absolute(program(Maker::Holdfast, "bacula-dir")?.path)?;
-        let places = Places { folder: folder.path().to_path_buf(), site: site.dir().to_path_buf(), holdfast };
+        let places = Places {
+            folder: folder.path().to_path_buf(),
+            site: site.dir().to_path_buf(),
+            holdfast,
+            init: node::PACEMAKER,
+        };
         let network = site.network()?;
         let switch = places.folder.join("switch");
         let hosts = names.iter().map(|name| Ok((*name, network.host(name)?)));
@@ -67,20 +75,32 @@ impl Cluster {
         };
         let written = places.folder.join("files");
         plan.write(&written, &places.holdfast)?;
-        places.write()?;
         let witness = plan.witness.map(|host| witness(host, &places.folder)).transpose()?;
+        let cluster = Self::switched_on(site, names, places, witness, folder)?;
+        cluster.wait_whole()?;
+        Ok(cluster)
+    }
+
+    /// The nodes, on, and their power switch.
+    fn switched_on(
+        site: &Site,
+        names: &[&str],
+        places: Places,
+        witness: Option<Tied>,
+        folder: tempfile::TempDir,
+    ) -> Result<Self> {
+        places.write()?;
         let power = Arc::new(Power::default());
         for name in names {
-            let node = Node::new(name, network.machine(name)?, places.clone())?;
+            let node = Node::new(name, site.network()?.machine(name)?, places.clone())?;
             power.nodes().insert((*name).to_owned(), node);
         }
-        power.serve(&switch)?;
         let names = names.iter().map(|name| (*name).to_owned()).collect();
         let cluster = Self { names, power, places, _witness: witness, _folder: folder };
+        cluster.power.serve(&cluster.switch())?;
         for name in &cluster.names {
             cluster.switch_on(name)?;
         }
-        cluster.wait_whole()?;
         Ok(cluster)
     }
 

@@ -11,9 +11,11 @@ use crate::network::Machine;
 use crate::tied::{self, Tied};
 use crate::wait;
 
-/// The first process of a node.
-const INIT: &str = include_str!("node-init.sh");
-/// The fence agent that its Pacemaker calls.
+/// The first process of a node under Pacemaker.
+pub(super) const PACEMAKER: &str = include_str!("node-init.sh");
+/// The first process of a node that has nothing of that.
+pub(super) const BARE: &str = include_str!("bare-init.sh");
+/// The fence agent.
 const AGENT: &str = include_str!("fence_switch");
 
 /// Where things are that all nodes use.
@@ -25,6 +27,8 @@ pub(super) struct Places {
     pub(super) site: PathBuf,
     /// The program under test.
     pub(super) holdfast: PathBuf,
+    /// The first process of each node.
+    pub(super) init: &'static str,
 }
 
 /// A node, on or off.
@@ -49,7 +53,7 @@ struct Running {
 impl Places {
     /// Writes what the nodes begin with.
     pub(super) fn write(&self) -> Result<()> {
-        fs::write(self.folder.join("node-init.sh"), INIT)?;
+        fs::write(self.folder.join("node-init.sh"), self.init)?;
         Ok(())
     }
 
@@ -152,8 +156,9 @@ pub(super) fn run_in(first: Pid, line: &str) -> Result<String> {
 /// The end of a node's logs, for whoever looks at a failed test.
 pub(super) fn log_ends(state: &Path) -> String {
     let mut text = String::new();
-    for name in ["init.log", "log/pacemaker.log", "log/corosync.log"] {
-        let log = fs::read(state.join(name)).unwrap_or_default();
+    let names = ["init.log", "log/pacemaker.log", "log/corosync.log"];
+    for name in names.into_iter().chain(["var/log/units/etcd.log", "var/log/units/patroni.log"]) {
+        let Ok(log) = fs::read(state.join(name)) else { continue };
         let log = String::from_utf8_lossy(&log).into_owned();
         let lines: Vec<&str> = log.lines().collect();
         text.push_str(&format!("--- {name}\n{}\n", lines[lines.len().saturating_sub(60)..].join("\n")));
