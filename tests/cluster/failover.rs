@@ -12,14 +12,14 @@ use crate::{three_nodes, two_nodes};
 
 /// What a fault must lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Then {
+pub(crate) enum Then {
     /// The node is switched off, and only then followed.
     Fenced,
     /// Nobody has to be switched off.
     Alive,
 }
 
-/// Strikes the active node and sees that its job ends as if nothing had been. Returns who is active then.
+/// Strikes the active node and sees that its job ends as if nothing had been.
 fn strike(
     what: &str,
     (mut held, cluster, active): (Held, Cluster, String),
@@ -27,12 +27,23 @@ fn strike(
     fault: impl FnOnce(&Cluster, &str) -> Result<()>,
     healing: impl FnOnce(&Cluster, &str) -> Result<()>,
 ) -> Result<()> {
+    strike_at(what, (&mut held, &cluster, &active), then, fault, healing).map(drop)
+}
+
+/// As [`strike`]. Returns who is active then.
+pub(crate) fn strike_at(
+    what: &str,
+    (held, cluster, active): (&mut Held, &Cluster, &str),
+    then: Then,
+    fault: impl FnOnce(&Cluster, &str) -> Result<()>,
+    healing: impl FnOnce(&Cluster, &str) -> Result<()>,
+) -> Result<String> {
     let (began, at) = (Instant::now(), SystemTime::now());
-    fault(&cluster, &active)?;
+    fault(cluster, active)?;
     let next = match then {
-        Then::Fenced => cluster.wait_other(&active)?,
+        Then::Fenced => cluster.wait_other(active)?,
         Then::Alive => wait::until("an instance in a higher epoch", testkit::cluster::HEALED, || {
-            let tenures = history::of(&held.site, &cluster)?;
+            let tenures = history::of(&held.site, cluster)?;
             let last =
                 tenures.last().filter(|last| last.began > history::since_epoch(at) && last.ended.is_none());
             Ok(last.map(|last| last.node.clone()))
@@ -41,18 +52,25 @@ fn strike(
     held.site.prefer_instance(&next);
     held.site.wait_active(&next, &next, wait::START)?;
     println!("{what}: {next} serves after {active}, {:.1} s after the fault", began.elapsed().as_secs_f64());
-    healing(&cluster, &active)?;
+    healing(cluster, active)?;
     ensure!(
-        cluster.fenced_since(&active, began).is_some() == (then == Then::Fenced),
+        cluster.fenced_since(active, began).is_some() == (then == Then::Fenced),
         "fenced: {:?}",
         cluster.fenced()
     );
     held.release()?;
-    settle(&held, &cluster, then, at, &active)
+    settle(held, cluster, then, at, active)?;
+    Ok(next)
 }
 
 /// All nodes come back, the job ends `T` and restores as it was, and one at a time was active.
-fn settle(held: &Held, cluster: &Cluster, then: Then, since: SystemTime, struck: &str) -> Result<()> {
+pub(crate) fn settle(
+    held: &Held,
+    cluster: &Cluster,
+    then: Then,
+    since: SystemTime,
+    struck: &str,
+) -> Result<()> {
     cluster.wait_whole()?;
     held.ends_well()?;
     let tenures = history::one_at_a_time(&held.site, cluster)?;
@@ -70,12 +88,12 @@ fn settle(held: &Held, cluster: &Cluster, then: Then, since: SystemTime, struck:
     Ok(())
 }
 
-fn nothing(_: &Cluster, _: &str) -> Result<()> {
+pub(crate) fn nothing(_: &Cluster, _: &str) -> Result<()> {
     Ok(())
 }
 
 /// Nobody switches a machine on that has lost its power, but a fence agent that finds it off.
-fn node_death(cluster: &Cluster, active: &str) -> Result<()> {
+pub(crate) fn node_death(cluster: &Cluster, active: &str) -> Result<()> {
     cluster.cut_power(active)
 }
 

@@ -11,6 +11,7 @@ mod failover;
 mod history;
 mod orders;
 mod patroni;
+mod stack;
 
 use anyhow::Result;
 use holdfast_tests::held::Held;
@@ -27,16 +28,18 @@ fn site(nodes: &[&str], witness: bool) -> Builder {
 
 /// Two nodes and a witness, with a job that stands in its middle; and the active node.
 fn two_nodes() -> Result<(Held, Cluster, String)> {
-    held(&["a", "b"], true)
+    let nodes = &["a", "b"];
+    held(site(nodes, true), nodes)
 }
 
 /// As above, of three nodes, which need no witness.
 fn three_nodes() -> Result<(Held, Cluster, String)> {
-    held(&["a", "b", "c"], false)
+    let nodes = &["a", "b", "c"];
+    held(site(nodes, false), nodes)
 }
 
-fn held(nodes: &[&str], witness: bool) -> Result<(Held, Cluster, String)> {
-    let (held, (cluster, active)) = Held::start_managed(site(nodes, witness), |site| {
+fn held(builder: Builder, nodes: &[&str]) -> Result<(Held, Cluster, String)> {
+    let (held, (cluster, active)) = Held::start_managed(builder, |site| {
         let cluster = Cluster::start(site, nodes)?;
         let active = cluster.wait_whole()?;
         site.wait_active(&active, &active, wait::START)?;

@@ -10,6 +10,7 @@
 //! - [`bmc`]: a management board with a power switch, for fence agents.
 //! - [`network`]: hosts as network namespaces on a switch, whose wires are cut.
 //! - [`cluster`]: nodes under Pacemaker and Corosync, with a power switch; or bare.
+//! - [`disk`]: a disk with a catalog on it, which moves between nodes.
 //! - [`vm`]: virtual machines with kernels of their own.
 //! - [`fault`]: damage to Volumes, full disks.
 //! - [`wait`]: waiting on a condition with a bound.
@@ -20,6 +21,7 @@ pub mod bmc;
 pub mod centres;
 pub mod cluster;
 pub mod compare;
+pub mod disk;
 pub mod fault;
 pub mod network;
 pub mod patroni;

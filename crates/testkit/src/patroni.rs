@@ -167,7 +167,8 @@ impl Patroni {
 
     fn psql(&self, host: usize, database: &str, sql: &str) -> Result<String> {
         let address = self.hosts[host].address.to_string();
-        postgres::psql(&self.programs, &address, DATABASE_PORT, database, sql, SEPARATOR)
+        let command = Command::new(self.programs.join("psql"));
+        postgres::psql(command, &address, DATABASE_PORT, database, sql, SEPARATOR)
     }
 
     /// A program on a host: the first process of a namespace, so that all that it starts ends with it.

@@ -231,11 +231,17 @@ impl Postgres {
         }
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
         let server = Self { folder, programs, owner, listen, running: None };
-        fs::create_dir(server.socket_dir())?;
-        if let Some((_, uid, gid)) = &server.owner {
-            chown(server.socket_dir(), Some(*uid), Some(*gid))?;
-        }
+        server.own_folder(&server.socket_dir())?;
         Ok(server)
+    }
+
+    /// Makes a folder of the server's user.
+    pub(crate) fn own_folder(&self, folder: &Path) -> Result<()> {
+        fs::create_dir(folder)?;
+        if let Some((_, uid, gid)) = &self.owner {
+            chown(folder, Some(*uid), Some(*gid))?;
+        }
+        Ok(())
     }
 
     /// Writes the settings; `more` are lines of `postgresql.conf`.
@@ -370,7 +376,8 @@ impl Postgres {
     }
 
     fn psql_with(&self, database: &str, sql: &str, separator: &str) -> Result<String> {
-        psql(&self.programs, path(&self.socket_dir()), self.listen.port, database, sql, separator)
+        let command = Command::new(self.programs.join("psql"));
+        psql(command, path(&self.socket_dir()), self.listen.port, database, sql, separator)
     }
 
     /// Where it listens.
@@ -391,6 +398,11 @@ impl Postgres {
         self.folder.path().join("s")
     }
 
+    /// The folder of everything.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Its data folder.
     #[must_use]
     pub fn data(&self) -> PathBuf {
@@ -402,7 +414,7 @@ impl Postgres {
     }
 
     /// A program of the server, as its user, killed with the thread that starts it.
-    fn command(&self, program: &str) -> Command {
+    pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = tied::command(self.listen.host.as_ref());
         if let Some((_, uid, gid)) = &self.owner {
             // A killed server leaves its System V segment behind, and a machine has room for 4,096: those of a namespace end with it.
@@ -436,19 +448,19 @@ pub(crate) fn create_database(name: &str) -> String {
     )
 }
 
-/// Runs SQL as the superuser on the server at `host` (a directory is that of its socket); returns what it prints.
+/// Runs SQL by `command`, a `psql`, as the superuser on the server at `host` (a directory is that of its socket); returns what it prints.
 ///
 /// # Errors
 /// Those of the server, in its words.
 pub(crate) fn psql(
-    programs: &Path,
+    mut command: Command,
     host: &str,
     port: u16,
     database: &str,
     sql: &str,
     separator: &str,
 ) -> Result<String> {
-    let output = Command::new(programs.join("psql"))
+    let output = command
         .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", database, "-p"])
         .arg(port.to_string())
         .args(["-h", host, "-F", separator, "-c", sql])

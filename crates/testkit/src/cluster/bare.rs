@@ -29,6 +29,7 @@ impl Cluster {
             site: site.dir().to_path_buf(),
             holdfast,
             init: node::BARE,
+            disk: None,
         };
         for name in names {
             let files = places.files(name);

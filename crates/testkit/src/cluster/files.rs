@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
+use super::FLOATING;
 use crate::network::Host;
 
 /// Name of the topology, and so of its only cluster.
@@ -32,6 +33,8 @@ pub(super) struct Plan<'a> {
     pub(super) witness: Option<&'a Host>,
     /// Socket of the power switch.
     pub(super) switch: &'a Path,
+    /// The disk of the catalog, where it is the cluster's.
+    pub(super) disk: Option<&'a Path>,
     /// The Director's configuration.
     pub(super) config: &'a Path,
 }
@@ -47,15 +50,7 @@ impl Plan<'_> {
         fs::set_permissions(&remote, fs::Permissions::from_mode(0o755))?;
         fs::write(&topology, self.topology(&remote)?)?;
         let rendered = dir.join("rendered");
-        let output = Command::new(holdfast)
-            .args(["ha", "render"])
-            .arg(&topology)
-            .arg("--output")
-            .arg(&rendered)
-            .stdin(Stdio::null())
-            .output()
-            .with_context(|| format!("start {}", holdfast.display()))?;
-        ensure!(output.status.success(), "ha render: {}", String::from_utf8_lossy(&output.stderr));
+        run(Command::new(holdfast).args(["ha", "render"]).arg(&topology).arg("--output").arg(&rendered))?;
         for (name, _) in &self.nodes {
             let node = of_node(dir, name);
             fs::create_dir_all(&node)?;
@@ -65,6 +60,10 @@ impl Plan<'_> {
                 // Each node begins with it: so no time goes by until they have agreed who may change it.
                 (rendered.join("clusters").join(NAME).join("cib.xml"), "cib.xml"),
             ];
+            if self.disk.is_some() {
+                let script = rendered.join("install").join(format!("{name}.sh"));
+                run(Command::new("sh").arg(script).arg(node.join("root")))?;
+            }
             let hosts =
                 fs::read_to_string(own.join("etc/holdfast/hosts")).context("read the rendered hosts")?;
             fs::write(node.join("hosts"), format!("127.0.0.1 localhost\n{hosts}"))?;
@@ -82,13 +81,18 @@ impl Plan<'_> {
             remote.display()
         );
         let names: Vec<&str> = self.nodes.iter().map(|(name, _)| *name).collect();
-        for (name, host) in &self.nodes {
+        for (index, (name, host)) in self.nodes.iter().enumerate() {
+            // There is no second link, and nothing that replicates over it.
+            let link = self.disk.map(|_| {
+                format!("; Ring = {}/24; Replication Address = 10.10.0.{}/30", host.address, index + 1)
+            });
             writeln!(
                 text,
                 "Data Centre {{ Name = dc-{name} }}\n\
-                 Node {{ Name = {name}; Data Centre = dc-{name}; Address = {}/24; Fence Device = switch-{name} }}\n\
+                 Node {{ Name = {name}; Data Centre = dc-{name}; Address = {}/24; Fence Device = switch-{name}{} }}\n\
                  Fence Device {{ Name = switch-{name}; Agent = fence_switch; Timeout = 20 seconds; Option = \"socket={}\" }}",
                 host.address,
+                link.unwrap_or_default(),
                 self.switch.display()
             )?;
         }
@@ -100,15 +104,30 @@ impl Plan<'_> {
                 witness.address
             )?;
         }
+        let floating = self.disk.map(|_| format!("; Floating Address = {FLOATING}/24")).unwrap_or_default();
+        if let Some(disk) = self.disk {
+            writeln!(
+                text,
+                "Replicated Device {{ Name = catalog; Domain = director; Minor = 0; Port = 7789; Backing Disk = {}; Mount Point = /srv/catalog }}\n\
+                 Catalog {{ Name = main; Domain = director; Data Directory = /srv/catalog/data }}",
+                disk.display()
+            )?;
+        }
         writeln!(
             text,
-            "Failover Domain {{ Name = director; Node = {} }}\n\
+            "Failover Domain {{ Name = director; Node = {}{floating} }}\n\
              Director {{ Name = kit; Domain = director; Config File = {}; User = root; Group = root }}",
             names.join(", "),
             self.config.display()
         )?;
         Ok(text)
     }
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("start {command:?}"))?;
+    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
 }
 
 /// Where the files of a node are.

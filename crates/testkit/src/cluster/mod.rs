@@ -7,8 +7,8 @@
 //!
 //! [`Cluster::bare`] has the same nodes without Pacemaker, for services that are started as a runbook says.
 //!
-//! The site's daemons but the Director's instances run beside the nodes, at hosts of the same network. Everything ends with the process of
-//! the test, however that ends.
+//! The site's daemons but the Director's instances run beside the nodes, at hosts of the same network; so does the catalog's server, unless it is on a
+//! [disk](crate::disk) that moves with the active instance. Everything ends with the process of the test, however that ends.
 
 mod bare;
 mod files;
@@ -17,6 +17,7 @@ mod power;
 
 pub use power::Off;
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -36,6 +37,8 @@ use power::Power;
 pub const DIRECTOR: &str = "director-kit";
 /// Host of the quorum device's server.
 pub const WITNESS: &str = "witness";
+/// Where clients and consoles find the active instance of a cluster whose catalog is on a disk.
+pub const FLOATING: Ipv4Addr = Ipv4Addr::new(10, 9, 8, 200);
 /// How long a cluster may take to come up or to heal. A failover takes a few seconds; a test says that it happens, not how fast.
 pub const HEALED: Duration = Duration::from_secs(120);
 
@@ -58,11 +61,13 @@ impl Cluster {
     pub fn start(site: &Site, names: &[&str]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("holdfast-cluster-").tempdir_in("/tmp")?;
         let holdfast = std::path::absolute(program(Maker::Holdfast, "bacula-dir")?.path)?;
+        let disk = site.disk().map(|disk| disk.path().to_path_buf());
         let places = Places {
             folder: folder.path().to_path_buf(),
             site: site.dir().to_path_buf(),
             holdfast,
             init: node::PACEMAKER,
+            disk,
         };
         let network = site.network()?;
         let switch = places.folder.join("switch");
@@ -71,6 +76,7 @@ impl Cluster {
             nodes: hosts.collect::<Result<_>>()?,
             witness: network.host(WITNESS).ok(),
             switch: &switch,
+            disk: places.disk.as_deref(),
             config: &site.config_file("bacula-dir.conf"),
         };
         let written = places.folder.join("files");
@@ -202,7 +208,7 @@ impl Cluster {
                 let said = self.run(asked, "crm_mon -1 --output-as=xml").unwrap_or_default();
                 let online = said.matches("online=\"true\"").count();
                 let pending = said.contains("pending=\"true\"");
-                let standbys = said.matches("role=\"Unpromoted\"").count();
+                let standbys = with_role(&said, "Unpromoted").count();
                 online == self.names.len()
                     && !pending
                     && standbys == self.names.len() - 1
@@ -259,9 +265,15 @@ impl Drop for Cluster {
 }
 
 fn promoted_in(said: &str) -> Option<String> {
-    let (_, rest) = said.split_once("role=\"Promoted\"")?;
-    let (_, rest) = rest.split_once("<node name=\"")?;
+    let (_, rest) = with_role(said, "Promoted").next()?.split_once("<node name=\"")?;
     Some(rest.split_once('"')?.0.to_owned())
+}
+
+/// The elements of the Director's instances in a role.
+fn with_role<'a>(said: &'a str, role: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+    let role = format!("role=\"{role}\"");
+    let all = said.split("<resource id=\"").filter(|one| one.split('"').next() == Some(DIRECTOR));
+    all.filter(move |one| one.contains(&role))
 }
 
 /// The server of the quorum device, at a host of its own.
@@ -289,8 +301,9 @@ fn witness(host: &crate::network::Host, folder: &Path) -> Result<Tied> {
 mod tests {
     #[test]
     fn the_promoted_node_is_read_from_crm_mon() {
-        let said = r#"<resource id="director" role="Unpromoted"><node name="a" id="1"/></resource>
-<resource id="director" role="Promoted" active="true"><node name="b" id="2" cached="true"/></resource>"#;
+        let said = r#"<resource id="drbd-catalog" role="Promoted"><node name="c" id="3"/></resource>
+<resource id="director-kit" role="Unpromoted"><node name="a" id="1"/></resource>
+<resource id="director-kit" role="Promoted" active="true"><node name="b" id="2" cached="true"/></resource>"#;
         assert_eq!(super::promoted_in(said).as_deref(), Some("b"));
         assert_eq!(super::promoted_in("<nodes/>"), None);
     }

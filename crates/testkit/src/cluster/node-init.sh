@@ -1,8 +1,9 @@
 #!/bin/bash
 # The first process of a node: it runs in mount, UTS, IPC and PID namespaces of its own, and in the network namespace of its host.
-# $1 name of the node, $2 its own files, which outlive a power cut, $3 the files of the cluster for it, $4 the site, $5 the program.
+# $1 name of the node, $2 its own files, which outlive a power cut, $3 the files of the cluster for it, $4 the site, $5 the program, $6 the disk that
+# one node at a time may have, if there is one.
 set -u
-name=$1 state=$2 files=$3 site=$4 holdfast=$5
+name=$1 state=$2 files=$3 site=$4 holdfast=$5 disk=${6:-}
 mount --make-rprivate /
 hostname "$name"
 mount -t proc proc /proc
@@ -19,6 +20,18 @@ fi
 cp "$files/corosync.conf" "$state/etc/corosync.conf"
 chown -R hacluster:haclient "$state/pacemaker" /run/crm
 chmod 1777 /run/lock
+if [ -n "$disk" ]; then
+    # What was installed for it; the rest of /etc is that of this machine.
+    mount -t overlay overlay -o "lowerdir=$files/root/etc:/etc" /etc
+    mkdir -p /run/disk /run/postgresql /var/log/postgresql "$state"/{postgresql,ocf/linbit,ocf/heartbeat}
+    mount --bind "$disk" /run/disk
+    mount --bind "$disk/s/$name" /run/postgresql
+    mount --bind "$state/postgresql" /var/log/postgresql
+    mount -t tmpfs -o mode=755 tmpfs /srv
+    mkdir /srv/catalog
+    install -m 755 "$files/shared_disk" "$state/ocf/linbit/drbd"
+    install -m 755 "$files/shared_disk" "$state/ocf/heartbeat/Filesystem"
+fi
 mount --bind "$state/corosync" /var/lib/corosync
 mount --bind "$state/pacemaker" /var/lib/pacemaker
 mkdir -p /var/log/pacemaker /var/log/corosync

@@ -18,6 +18,9 @@ pub(super) const BARE: &str = include_str!("bare-init.sh");
 /// The fence agent.
 const AGENT: &str = include_str!("fence_switch");
 
+/// Stands for the agents of a disk without DRBD.
+const DISK_AGENT: &str = include_str!("shared_disk");
+
 /// Where things are that all nodes use.
 #[derive(Debug, Clone)]
 pub(super) struct Places {
@@ -29,6 +32,8 @@ pub(super) struct Places {
     pub(super) holdfast: PathBuf,
     /// The first process of each node.
     pub(super) init: &'static str,
+    /// The disk that one at a time may have, where they have one.
+    pub(super) disk: Option<PathBuf>,
 }
 
 /// A node, on or off.
@@ -70,6 +75,7 @@ impl Node {
     pub(super) fn new(name: &str, machine: Machine, places: Places) -> Result<Self> {
         let (files, state) = (places.files(name), places.state(name));
         fs::write(files.join("fence_switch"), AGENT)?;
+        fs::write(files.join("shared_disk"), DISK_AGENT)?;
         fs::create_dir_all(state.join("working"))?;
         // Where the site looks for what an instance has printed.
         let log = places.site.join("log").join(format!("director-{name}.log"));
@@ -112,6 +118,7 @@ impl Node {
             .arg(self.places.folder.join("node-init.sh"))
             .arg(&self.name)
             .args([&state, &self.places.files(&self.name), &self.places.site, &self.places.holdfast])
+            .args(&self.places.disk)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);

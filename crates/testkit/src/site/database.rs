@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 
 use super::{DATABASE, Site};
+use crate::disk::{Disk, SOCKETS};
 use crate::network::Host;
 use crate::patroni::Patroni;
 use crate::postgres::Postgres;
@@ -21,6 +22,8 @@ pub(crate) enum Kind {
     Pair,
     /// Two under Patroni.
     Patroni,
+    /// One on a disk that moves between the instances' nodes.
+    Disk,
 }
 
 /// A site's catalog.
@@ -34,11 +37,13 @@ pub(crate) enum Database {
     Pair { address: String, primary: Postgres, replica: Option<Postgres> },
     /// Two under Patroni.
     Patroni(Patroni),
+    /// One on a disk that moves between nodes.
+    Disk(Disk),
 }
 
 impl Database {
-    /// Makes an empty one; a single server runs at `host`, where it has one.
-    pub(super) fn make(kind: Kind, host: Option<Host>) -> Result<Self> {
+    /// Makes an empty one; a single server runs at `host`, where it has one, and a disk is one of `nodes`.
+    pub(super) fn make(kind: Kind, host: Option<Host>, nodes: &[String]) -> Result<Self> {
         Ok(match kind {
             Kind::Either | Kind::Embedded => Self::File,
             Kind::Server => {
@@ -58,6 +63,7 @@ impl Database {
                 cluster.create_database(DATABASE)?;
                 Self::Patroni(cluster)
             }
+            Kind::Disk => Self::Disk(Disk::make(nodes, DATABASE)?),
         })
     }
 
@@ -68,6 +74,7 @@ impl Database {
             Self::Server(server) => Some(format!("{}:{}", server.address(), server.port())),
             Self::Pair { address, .. } => Some(address.clone()),
             Self::Patroni(cluster) => Some(cluster.address()),
+            Self::Disk(_) => Some(SOCKETS.to_owned()),
         }
     }
 
@@ -77,6 +84,7 @@ impl Database {
             Self::File => None,
             Self::Server(server) | Self::Pair { primary: server, .. } => Some(server.rows(DATABASE, query)),
             Self::Patroni(cluster) => Some(cluster.rows(DATABASE, query)),
+            Self::Disk(disk) => Some(disk.rows(DATABASE, query)),
         }
     }
 }
@@ -86,7 +94,16 @@ impl Site {
     pub const fn postgres(&mut self) -> Option<&mut Postgres> {
         match &mut self.database {
             Database::Server(server) | Database::Pair { primary: server, .. } => Some(server),
-            Database::File | Database::Patroni(_) => None,
+            Database::File | Database::Patroni(_) | Database::Disk(_) => None,
+        }
+    }
+
+    /// The disk that the catalog is on, if it moves.
+    #[must_use]
+    pub const fn disk(&self) -> Option<&Disk> {
+        match &self.database {
+            Database::Disk(disk) => Some(disk),
+            Database::File | Database::Server(_) | Database::Pair { .. } | Database::Patroni(_) => None,
         }
     }
 
@@ -104,7 +121,7 @@ impl Site {
                 Ok(Some(std::mem::replace(primary, next)))
             }
             Database::Patroni(cluster) => cluster.kill_leader().map(|()| None),
-            Database::File | Database::Server(_) => bail!("the catalog has no replica"),
+            Database::File | Database::Server(_) | Database::Disk(_) => bail!("the catalog has no replica"),
         }
     }
 
@@ -115,7 +132,9 @@ impl Site {
     pub fn revive_catalog_host(&mut self) -> Result<()> {
         match &mut self.database {
             Database::Patroni(cluster) => cluster.revive(),
-            Database::File | Database::Server(_) | Database::Pair { .. } => bail!("the site has no Patroni"),
+            Database::File | Database::Server(_) | Database::Pair { .. } | Database::Disk(_) => {
+                bail!("the site has no Patroni")
+            }
         }
     }
 }

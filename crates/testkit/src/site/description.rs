@@ -205,6 +205,13 @@ impl Builder {
         self
     }
 
+    /// As [`Self::postgres`], on a [disk](crate::disk) of the instances' nodes: whoever [manages](Self::managed) them starts the server where the disk is.
+    #[must_use]
+    pub const fn postgres_on_disk(mut self) -> Self {
+        self.0.database = Kind::Disk;
+        self
+    }
+
     /// Adds a path to back up (a `File =` line of the FileSet).
     #[must_use]
     pub fn tree(self, path: impl Into<PathBuf>) -> Self {

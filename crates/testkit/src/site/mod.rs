@@ -130,7 +130,8 @@ impl Site {
             network,
             finished: false,
         };
-        site.database = Database::make(site.description.database(), site.host(hosts::CATALOG).cloned())?;
+        let (kind, nodes) = (site.description.database(), &site.description.instances);
+        site.database = Database::make(kind, site.host(hosts::CATALOG).cloned(), nodes)?;
         config::write(&site)?;
         site.put_bugs_back()?;
         if site.description.director.is_bacula() && !site.catalog_file().exists() {
