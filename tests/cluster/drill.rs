@@ -58,7 +58,8 @@ impl Range {
         let holdfast = std::path::absolute(program(Maker::Holdfast, "ha")?.path)?;
         let host = self.site.network()?.host(WITNESS)?;
         let mut command = host.command("timeout");
-        command.arg("300").arg(holdfast).arg("ha").args(words);
+        // A signal that it is sent goes to the drill alone, not once more to the group with the drill's undo in it.
+        command.args(["--foreground", "300"]).arg(holdfast).arg("ha").args(words);
         command.arg("-c").arg(self.site.config_file("bacula-dir.conf")).stdin(Stdio::null());
         Ok(command)
     }
