@@ -1,29 +1,27 @@
 //! The daemon: start, serve, reload, stop.
 
-use crate::cluster::fencing::{self, Fencing};
+mod activate;
+mod candidate;
+
+pub(crate) use activate::{Start, activate};
+
 use crate::cluster::{Ask, HeldBack, Seat, replicate};
-use crate::configuration::{ConfigFiles, Configuration, LastActive, short};
+use crate::configuration::{ConfigFiles, Configuration};
 use crate::database;
 use crate::error::DirectorError;
-use crate::handle::{Director, TerminatedJob};
-use crate::listen;
+use crate::handle::Director;
 use crate::peer::chain;
-use crate::text;
-use crate::{jobs, ordered, reconcile, scheduler};
-use catalog::Catalog;
+use crate::{listen, ordered};
+use candidate::{Candidate, reach_catalog};
 use conf::DirectorConfig;
 use conf::director::{Cluster, Engine, Instance};
-use lead::fence::Fencer;
-use lead::protocol::{Name, Terms};
-use lead::{Claim, Holder, HostCandidate, HostLock, LeaseCandidate, LeaseView, LockError, Lost};
+use lead::{Claim, HostLock, Lost};
 use net::daemon::DaemonContext;
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
-use types::JobId;
 
 /// How long an instance that could not become active waits before it tries again.
 pub(crate) const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -210,191 +208,6 @@ async fn among(
     }
 }
 
-/// How this instance becomes active.
-enum Candidate {
-    /// By the lock of its host: the catalog is a local file.
-    Host(HostCandidate),
-    /// By the lease in the catalog's server.
-    Lease { catalog: Catalog, lease: Arc<LeaseCandidate> },
-}
-
-impl Candidate {
-    /// `None` when the daemon stops before the catalog can be reached.
-    async fn new(seat: &Seat, cluster: &Cluster, context: &DaemonContext) -> Result<Option<Self>, RunError> {
-        let config = seat.config();
-        if !database::is_on_a_server(&config)? {
-            let lock = database::lock_file(&config)?;
-            return Ok(Some(Self::Host(HostCandidate::new(&lock, seat.instance(), cluster.lease_time))));
-        }
-        let lease_time = cluster.lease_time;
-        let Some(catalog) = reach_catalog(&config, seat.instance(), context).await? else { return Ok(None) };
-        let fencing = fencing(&config, &catalog, seat.instance()).await;
-        tracing::info!(fence = ?fencing.fence, why = fencing.why, "whether the former active instance is switched off at a takeover");
-        seat.set_fencing(&fencing);
-        let terms = Terms {
-            me: seat.instance().into(),
-            peers: seat
-                .peers()
-                .iter()
-                .map(|peer| peer.name.as_str().into())
-                .filter(|name: &Arc<str>| **name != *seat.instance())
-                .collect(),
-            lease: lease_time,
-            drift: cluster.drift_bound(),
-            fence: fencing.fence,
-        };
-        let session = catalog.lease_session(lease_time / 3);
-        // Before it could take over with another configuration than the last.
-        if let Err(RunError::OtherConfiguration(other)) = same_as_last(&catalog, &seat.configuration()).await
-        {
-            seat.expect_configuration(&other.last_whole, &other.instance);
-        }
-        let lease = LeaseCandidate::start(session, terms, fencers(&config), &config.director.name);
-        if seat.held_back().borrow().is_held() {
-            lease.hold_back(true).await;
-        }
-        Ok(Some(Self::Lease { catalog, lease: Arc::new(lease) }))
-    }
-
-    /// The catalog, where it is open before this instance is active.
-    fn catalog(&self) -> Option<Catalog> {
-        match self {
-            Self::Host(_) => None,
-            Self::Lease { catalog, .. } => Some(catalog.clone()),
-        }
-    }
-
-    /// Hears of epochs while it stands by, where the lock of the host does not say all.
-    fn scout(&self, seat: &Seat) -> Option<AbortOnDropHandle<()>> {
-        let Self::Lease { catalog, lease } = self else { return None };
-        let scout = reconcile::scout(seat.clone(), catalog.id(), Arc::clone(lease));
-        Some(AbortOnDropHandle::new(tokio::spawn(scout)))
-    }
-
-    async fn take(&self) -> Result<Claim, LockError> {
-        match self {
-            Self::Host(candidate) => candidate.take().await.map(Claim::Lock),
-            Self::Lease { lease, .. } => Ok(Claim::Lease(lease.take().await)),
-        }
-    }
-
-    /// Who is active, whenever that changes, and what stands against this instance.
-    fn watch(&self) -> Watch {
-        match self {
-            Self::Host(candidate) => Watch::Host(candidate.seen()),
-            Self::Lease { lease, .. } => Watch::Lease(lease.view()),
-        }
-    }
-
-    /// Sees who is active without becoming so, for as long as that can be seen.
-    async fn look_on(&self) -> LockError {
-        match self {
-            Self::Host(candidate) => candidate.watch().await,
-            // The engine looks in any case.
-            Self::Lease { .. } => std::future::pending().await,
-        }
-    }
-
-    /// Keeps this instance from becoming active, or lets it.
-    async fn hold_back(&self, held: bool) {
-        match self {
-            // It does not ask for the lock meanwhile.
-            Self::Host(_) => {}
-            Self::Lease { lease, .. } => lease.hold_back(held).await,
-        }
-    }
-
-    /// An operator's word that this instance is to be active at once.
-    async fn force(&self) {
-        match self {
-            // Whoever holds the lock of the host is alive: that is asked for a switchover instead.
-            Self::Host(_) => {}
-            Self::Lease { lease, .. } => lease.force().await,
-        }
-    }
-}
-
-enum Watch {
-    Host(watch::Receiver<Option<Holder>>),
-    Lease(watch::Receiver<LeaseView>),
-}
-
-impl Watch {
-    /// The next change. Cancel safe.
-    async fn next(&mut self) -> LeaseView {
-        let changed = match self {
-            Self::Host(seen) => seen.changed().await.is_ok(),
-            Self::Lease(view) => view.changed().await.is_ok(),
-        };
-        if !changed {
-            std::future::pending::<()>().await;
-        }
-        match self {
-            Self::Host(seen) => {
-                let holder = seen.borrow_and_update().clone().filter(|holder| holder.process.is_some());
-                LeaseView { holder: holder.map(|holder| holder.instance), hindrance: None }
-            }
-            Self::Lease(view) => view.borrow_and_update().clone(),
-        }
-    }
-}
-
-/// Whether the former active instance is switched off at a takeover. What is not known of the Storage Daemons is asked now.
-async fn fencing(config: &DirectorConfig, catalog: &Catalog, instance: &str) -> Fencing {
-    let name = config.director.name.clone();
-    let known = catalog.read(move |r| catalog::operator::list(r, &name)).await;
-    let mut checks = fencing::known(&known.unwrap_or_default());
-    if config.storages.iter().any(|storage| !checks.contains_key(&storage.name)) {
-        checks.extend(reconcile::checking(config, instance, catalog.id()).await);
-    }
-    fencing::choose(config, &checks)
-}
-
-/// How each instance is switched off; one whose agent is missing here cannot be.
-fn fencers(config: &DirectorConfig) -> HashMap<Name, Fencer> {
-    let mut fencers = HashMap::new();
-    for instance in &config.instances {
-        let device = instance.fence_device.as_deref().and_then(|name| config.fence_device(name));
-        match device.map(Fencer::new) {
-            Some(Ok(fencer)) => drop(fencers.insert(instance.name.as_str().into(), fencer)),
-            Some(Err(error)) => {
-                tracing::error!(instance = instance.name, error = %chain(&error), "this instance cannot be fenced");
-            }
-            None => {}
-        }
-    }
-    fencers
-}
-
-/// Opens a server's catalog, trying again while it is away.
-async fn reach_catalog(
-    config: &DirectorConfig,
-    instance: &str,
-    context: &DaemonContext,
-) -> Result<Option<Catalog>, RunError> {
-    let mut said = String::new();
-    loop {
-        match database::open(config, instance).await {
-            Ok(catalog) => return Ok(Some(catalog)),
-            Err(RunError::Catalog(error)) if error.is_away() => {
-                let text = chain(&error);
-                // It goes on for as long as the server is away; what is new is said.
-                if text != said {
-                    tracing::warn!(error = text, "the catalog cannot be reached; it is tried until it can");
-                    context.set_ready();
-                    context.set_status("waiting for the catalog");
-                    said = text;
-                }
-            }
-            Err(error) => return Err(error),
-        }
-        tokio::select! {
-            () = context.stop.cancelled() => return Ok(None),
-            () = tokio::time::sleep(AGAIN_AFTER) => {}
-        }
-    }
-}
-
 /// Waits until this instance may become active; `None` when the daemon stops.
 async fn stand_by(
     seat: &Seat,
@@ -557,101 +370,6 @@ async fn start_with(
     activate(start, Claim::Lock(lock), &name, context).await.map(Some)
 }
 
-/// What an activation starts from.
-pub(crate) struct Start {
-    pub(crate) configuration: Arc<Configuration>,
-    pub(crate) files: ConfigFiles,
-    /// Where it is open already.
-    pub(crate) catalog: Option<Catalog>,
-    /// Not after an instance that had another configuration.
-    pub(crate) only_same: bool,
-}
-
-/// Becomes the Director. A claim that comes to nothing is given back.
-pub(crate) async fn activate(
-    start: Start,
-    claim: Claim,
-    instance: &str,
-    context: &DaemonContext,
-) -> Result<Director, RunError> {
-    let Start { configuration, files, catalog, only_same } = start;
-    let name = configuration.config.director.name.clone();
-    let catalog = match prepare(&configuration, catalog, only_same, instance).await {
-        Ok(catalog) => catalog,
-        Err(error) => {
-            claim.give_back().await;
-            return Err(error);
-        }
-    };
-    let leadership = lead::activate(&catalog, claim, instance, text::now())
-        .await
-        .map_err(|source| RunError::Lead { director: name, source })?;
-    let director =
-        Director::new(Arc::clone(&configuration), files, catalog, leadership, context.stop.clone());
-    match take_over(&director, &configuration).await {
-        Ok(()) => Ok(director),
-        Err(error) => {
-            director.give_up(None, false).await;
-            Err(error.into())
-        }
-    }
-}
-
-/// Whether this configuration is the one that was active last. The first is.
-async fn same_as_last(catalog: &catalog::Catalog, own: &Configuration) -> Result<(), RunError> {
-    let director = own.config.director.name.clone();
-    let last = catalog.read(move |r| LastActive::get(r, &director)).await?;
-    match last {
-        Some(last) if last.hash != own.hash => Err(RunError::OtherConfiguration(OtherConfiguration {
-            own: short(&own.hash).to_owned(),
-            last: short(&last.hash).to_owned(),
-            last_whole: last.hash,
-            instance: last.instance,
-        })),
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// The catalog, and whether this configuration may follow the one before.
-async fn prepare(
-    configuration: &Configuration,
-    catalog: Option<Catalog>,
-    only_same: bool,
-    instance: &str,
-) -> Result<Catalog, RunError> {
-    let catalog = match catalog {
-        Some(catalog) => catalog,
-        None => database::open(&configuration.config, instance).await?,
-    };
-    if only_same {
-        same_as_last(&catalog, configuration).await?;
-    }
-    Ok(catalog)
-}
-
-/// What an active instance does first.
-async fn take_over(director: &Director, configuration: &Arc<Configuration>) -> Result<(), DirectorError> {
-    sys::failpoint::reach("director-activated");
-    // Consoles wait for all this: what can follow later does.
-    let goes_on = director.goes_on_as_before().await?;
-    if !goes_on {
-        director.sync_resources(configuration).await?;
-    }
-    director.load_standings().await?;
-    recall(director).await?;
-    director.spawn(write_log(director.clone()));
-    reconcile::begin(director, director.doubt()).await?;
-    jobs::adopt::take_up(director).await?;
-    director.spawn(reconcile::run(director.clone()));
-    jobs::leftover::look_everywhere(director);
-    director.spawn(scheduler::run(director.clone()));
-    if goes_on {
-        let of = director.clone();
-        director.spawn(async move { of.mend_resources().await });
-    }
-    Ok(())
-}
-
 /// Name of this instance: as said at the start, else the host's.
 fn instance(said: Option<&str>) -> String {
     if let Some(name) = said {
@@ -661,42 +379,5 @@ fn instance(said: Option<&str>) -> String {
     match host.trim() {
         "" => "localhost".to_owned(),
         host => host.to_owned(),
-    }
-}
-
-/// Puts the last jobs of earlier lives into `status director`.
-async fn recall(director: &Director) -> Result<(), DirectorError> {
-    let ended = director.catalog().read(|r| catalog::job::list_ended(r, 10)).await;
-    let ended = ended.map_err(|error| DirectorError::Catalog(chain(&error)))?;
-    for row in ended.into_iter().rev() {
-        director.note_terminated(TerminatedJob {
-            job_id: row.id,
-            job: row.unique_name,
-            name: row.name,
-            job_type: row.job_type,
-            level: row.level,
-            status: row.status,
-            files: row.files,
-            bytes: row.bytes,
-            errors: u32::try_from(row.errors).unwrap_or(u32::MAX),
-            finished: row.real_end_time.or(row.end_time).unwrap_or_default(),
-        });
-    }
-    Ok(())
-}
-
-/// Writes rows of the Log table in batches.
-async fn write_log(director: Director) {
-    loop {
-        let (rows, entered) = director.messages().next_log_batch().await;
-        let written = director.catalog().write(director.epoch(), move |tx| {
-            rows.iter()
-                .filter(|row| row.job != JobId(0))
-                .try_for_each(|row| catalog::log::append(tx, row.job, row.time, &row.text))
-        });
-        if let Err(error) = written.await {
-            tracing::error!(error = %chain(&error), "rows of the catalog's Log were not written");
-        }
-        director.messages().log_done(entered);
     }
 }
