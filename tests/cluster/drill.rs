@@ -153,6 +153,15 @@ fn roles_and_processes_are_rehearsed_and_the_drills_remembered() -> Result<()> {
     }
     range.site.wait_job(1, wait::JOB)?;
     range.wait_whole(&path)?;
+
+    // Other jobs are put at risk only by a word more.
+    let job = range.site.run("run job=Backup level=Full yes")?;
+    let (code, said) = range.drill(&["switchover", "--plan"], &path)?;
+    ensure!(code == Some(1) && said.contains("1 jobs are queued or running; mend it first"), "{said}");
+    let (code, said) = range.drill(&["switchover", "--plan", "--force"], &path)?;
+    ensure!(code == Some(0) && said.contains("switchover: strikes"), "{said}");
+    range.site.console(&[&format!("cancel jobid={job} yes")])?;
+    range.site.wait_job(job, wait::JOB)?;
     let fenced = range.cluster.fenced().len();
 
     let (code, said) = range.drill(&[SCENARIOS, &["--yes"]].concat(), &path)?;

@@ -35,7 +35,7 @@ fn machines_die_under_running_jobs() -> Result<()> {
     let attempts = stack.sql(
         "a",
         &format!(
-            "SELECT Attempt, JobFiles, Storage FROM hf_attempt WHERE JobId = {running} ORDER BY Attempt"
+            "SELECT Attempt, JobFiles, Storage FROM hf_attempt WHERE JobId = {running} AND Storage <> '' ORDER BY Attempt"
         ),
     )?;
     println!("attempts of the moved job: {attempts:?}");

@@ -61,7 +61,7 @@ resource! {
         "Heartbeat Encryption" => heartbeat_encryption: bool = Kind::Bool, default("yes"), since("Holdfast");
         /// What becomes of a node that is fenced: it stays off until a person has looked at it, or is started again.
         "Fence Action" => fence_action: FenceAction = Kind::Words(FenceAction::WORDS), default("off"), since("Holdfast");
-        /// `Lease Time` of the Director's Cluster with the engines Patroni and Lease.
+        /// `Lease Time` of the Director's Cluster. With Pacemaker no takeover waits for it.
         "Lease Time" => lease_time: Duration = Kind::Time, default("3 seconds"), since("Holdfast");
         /// How `holdfast ha drill` runs a line of shell as root on a node, the line behind it as one word: `%a` stands for the
         /// node's `Address`, `%n` for its name.

@@ -45,7 +45,7 @@ fn instances(plan: &Plan<'_>, director: &Director, domain: &Domain) -> String {
                 addresses.map(|address| format!("; Floating Address = {}", address.ip())).collect();
             let _ = writeln!(
                 out,
-                "Cluster {{ Name = {}; Engine = Pacemaker{floating} }}",
+                "Cluster {{ Name = {}; Engine = Pacemaker; Lease Time = {lease} seconds{floating} }}",
                 plan.config.topology.name
             );
         }

@@ -59,6 +59,7 @@ fn two() -> Leadership {
     Leadership {
         instances: 2,
         fence: Fence::None,
+        is_managed: false,
         is_stock_storage: false,
         is_replica_late: false,
         horizon: 6,
@@ -73,6 +74,19 @@ fn two() -> Leadership {
 
 fn fenced() -> Leadership {
     Leadership { fence: Fence::Required, is_stock_storage: true, horizon: 5, ..two() }
+}
+
+/// A Storage Daemon that checks nothing: all is up to the manager, and to the one that is demoted.
+fn managed() -> Leadership {
+    let budget = Budget { commands: 1, orders: 1, ..Budget::default() };
+    Leadership {
+        is_managed: true,
+        is_stock_storage: true,
+        horizon: 2,
+        kinds: &[Kind::Overwrite],
+        budget,
+        ..two()
+    }
 }
 
 fn reaches(name: &str, mut model: Leadership, landmarks: &[Landmark]) {
@@ -146,6 +160,27 @@ fn a_stock_storage_behind_fencing_that_fails() {
     reaches("fencing", fenced(), &[Landmark::Fenced, Landmark::FencingFails, Landmark::Overwritten]);
 }
 
+#[test]
+fn a_cluster_manager_orders_and_fences() {
+    reaches("ordered", managed(), &[Landmark::Ordered, Landmark::Overwritten]);
+}
+
+#[test]
+fn an_instance_dies_under_a_cluster_manager() {
+    let budget = Budget { commands: 2, restarts: 1, ..managed().budget };
+    let model =
+        Leadership { is_stock_storage: false, horizon: 1, kinds: &[Kind::Start], budget, ..managed() };
+    reaches("ordered restart", model, &[Landmark::Ordered, Landmark::StaleRefused]);
+}
+
+#[test]
+fn the_catalog_fails_over_under_a_cluster_manager() {
+    let budget = Budget { failovers: 1, ..managed().budget };
+    let model =
+        Leadership { is_replica_late: true, is_stock_storage: false, horizon: 1, budget, ..managed() };
+    reaches("ordered failover", model, &[Landmark::Ordered, Landmark::Renewed]);
+}
+
 #[track_caller]
 fn finds(bug: Bug, model: Leadership, invariants: &[&str]) {
     let broken = find(Leadership { bug: Some(bug), ..model });
@@ -186,6 +221,16 @@ fn found_fencing_without_a_claim() {
 fn found_role_given_back_with_a_command_on_its_way() {
     let budget = Budget { commands: 1, switchovers: 1, ..Budget::default() };
     finds(Bug::NotDrained, Leadership { budget, ..two() }, &["I4"]);
+}
+
+#[test]
+fn found_instance_taken_for_dead_by_the_cluster_manager() {
+    finds(Bug::NotFenced, managed(), &["I1: one instance at most", "I4"]);
+}
+
+#[test]
+fn found_demotion_answered_with_a_command_on_its_way() {
+    finds(Bug::NotDrained, managed(), &["I4"]);
 }
 
 #[test]

@@ -13,6 +13,8 @@ pub(crate) enum Landmark {
     FencingFails,
     /// The role is handed over.
     Released,
+    /// A cluster manager has another one follow.
+    Ordered,
     /// A holder comes back with a higher epoch.
     Renewed,
     /// A holder finds that the catalog does not know it.

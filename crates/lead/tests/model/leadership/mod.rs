@@ -1,6 +1,7 @@
 //! Who is active: instances over a catalog that fails over, and a Storage Daemon that misses news.
 
 pub(crate) mod landmark;
+pub(crate) mod manager;
 pub(crate) mod step;
 pub(crate) mod world;
 
@@ -12,6 +13,7 @@ use stateright::{Model, Property};
 use types::Epoch;
 
 use landmark::Landmarks;
+use manager::{Manager, Word};
 use world::{Budget, Bug, Catalog, Hand, Instance, Kind, Storage, Truth, World};
 
 /// `Lease Time`, in the model's seconds; a renewal is due each second.
@@ -24,6 +26,8 @@ const DRIFT: u8 = 1;
 pub(crate) struct Leadership {
     pub(crate) instances: usize,
     pub(crate) fence: Fence,
+    /// A cluster manager orders who is active.
+    pub(crate) is_managed: bool,
     pub(crate) is_stock_storage: bool,
     /// A replica that is promoted may lack the last change, or the last activation.
     pub(crate) is_replica_late: bool,
@@ -53,6 +57,7 @@ pub(crate) enum Action {
     Agent { at: usize, works: bool },
     Restart(usize),
     FailOver(Option<Row>),
+    Manager(Word),
 }
 
 impl Leadership {
@@ -92,8 +97,12 @@ impl Leadership {
             storage: Storage { is_stock: self.is_stock_storage, clock: 0, known: None },
             budget: self.budget,
             truth: Truth::default(),
+            manager: if self.is_managed { Manager::Ordered(0) } else { Manager::Absent },
         };
-        for wait in [LEASE + DRIFT, 0] {
+        if self.is_managed {
+            (0..self.instances).for_each(|at| self.tell(&mut world, at, Event::Ordered(at == 0)));
+        }
+        for wait in [self.wait(), 0] {
             self.tell(&mut world, 0, Event::Wake);
             while !world.net.is_empty() {
                 self.deliver(&mut world, 0);
@@ -104,6 +113,11 @@ impl Leadership {
         }
         assert!(world.instances[0].may_act().is_some(), "the first instance acts");
         world
+    }
+
+    /// How long the first activation waits, to see that nobody else is active.
+    fn wait(&self) -> u8 {
+        if self.is_managed { 0 } else { LEASE + DRIFT }
     }
 
     fn work(&self, world: &World, at: usize, actions: &mut Vec<Action>) {
@@ -195,6 +209,7 @@ impl Leadership {
                 world.budget.failovers -= 1;
                 self.fail_over(world, row);
             }
+            Action::Manager(word) => self.say(world, word),
         }
         Some(())
     }
@@ -209,7 +224,7 @@ impl Model for Leadership {
     }
 
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
-        if world.now < LEASE + DRIFT + self.horizon {
+        if world.now < self.wait() + self.horizon {
             actions.push(Action::Tick { late: None });
             if world.budget.lost_ticks > 0 {
                 actions.extend((0..=self.instances).map(|late| Action::Tick { late: Some(late) }));
@@ -220,6 +235,7 @@ impl Model for Leadership {
             self.work(world, at, actions);
         }
         self.faults(world, actions);
+        self.words(world, actions);
     }
 
     fn next_state(&self, world: &World, action: Action) -> Option<World> {

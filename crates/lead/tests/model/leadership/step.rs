@@ -146,6 +146,7 @@ impl Leadership {
             Basis::Fenced => self.reached.note(Landmark::Fenced),
             Basis::Released => self.reached.note(Landmark::Released),
             Basis::Renewed => self.reached.note(Landmark::Renewed),
+            Basis::Ordered if !world.truth.activations.is_empty() => self.reached.note(Landmark::Ordered),
             Basis::First | Basis::Forced | Basis::Ordered => {}
         }
         let last = world.truth.activations.last().copied();
@@ -288,7 +289,7 @@ impl Leadership {
     }
 
     /// What was on its way has arrived or is lost by the time that the agent says so.
-    fn switch_off(&self, instance: &mut Instance) {
+    pub(crate) fn switch_off(&self, instance: &mut Instance) {
         instance.is_on = false;
         instance.hand = None;
         instance.agent = None;
@@ -304,6 +305,7 @@ impl Leadership {
         instance.told = Epoch::default();
         instance.hand = instance.hand.take().filter(|hand| matches!(hand, Hand::Checked(_)));
         world.net.retain(|mail| mail.to.instance != at || matches!(mail.body, Body::Ask { .. }));
+        self.start_managed(world, at);
     }
 
     /// A replica becomes the writable server. What it may lack is given by `row`.

@@ -6,6 +6,8 @@ use lead::protocol::{Change, Hold, Machine, Moment, Name, Refused, Row, Sight};
 use types::{ActivationId, Epoch};
 use wire::verdict::Standing;
 
+use super::manager::Manager;
+
 /// What is put wrong; none of it in the product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Bug {
@@ -23,6 +25,8 @@ pub(crate) enum Bug {
     TimelineNotWatched,
     /// The role is given back while a command is on its way.
     NotDrained,
+    /// The cluster manager takes an instance for dead that is not.
+    NotFenced,
 }
 
 /// One instance's process, host and clock.
@@ -170,6 +174,8 @@ pub(crate) struct Budget {
     pub(crate) commands: u8,
     /// Messages that are lost, beyond those for which no room is left.
     pub(crate) losses: u8,
+    /// Promotions after the first.
+    pub(crate) orders: u8,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -181,6 +187,7 @@ pub(crate) struct World {
     pub(crate) storage: Storage,
     pub(crate) budget: Budget,
     pub(crate) truth: Truth,
+    pub(crate) manager: Manager,
 }
 
 impl Instance {
