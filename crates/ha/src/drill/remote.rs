@@ -30,7 +30,8 @@ impl<'a> Remote<'a> {
             return Err("the Remote Shell of the Topology is empty".to_owned());
         };
         let mut command = Command::new(program);
-        command.args(arguments).arg(line).stdin(Stdio::null()).kill_on_drop(true);
+        // In a process group of its own: who stops a drill with Ctrl-C does not stop the order that takes the fault back.
+        command.args(arguments).arg(line).stdin(Stdio::null()).process_group(0).kill_on_drop(true);
         let output = match tokio::time::timeout(limit, command.output()).await {
             Err(_) => return Err(format!("{node}: no end of `{line}` in {} s", limit.as_secs())),
             Ok(Err(error)) => return Err(format!("{node}: start {program}: {error}")),
@@ -53,6 +54,21 @@ fn words(shell: &str, address: &str, name: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_signal_to_the_drill_does_not_reach_its_orders() {
+        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples/two-nodes.conf");
+        let text = std::fs::read_to_string(example).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text.replace("Topology {", "Topology { Remote Shell = \"sh -c\";"))
+            .unwrap();
+        let topology = crate::render::load(file.path()).unwrap();
+        let is_leader = "test $(cut -d ' ' -f 5 /proc/$$/stat) = $$";
+        let limit = Duration::from_secs(60);
+        super::Remote::new(&topology).run("dir-north", is_leader, limit).await.unwrap();
+    }
+
     #[test]
     fn a_node_stands_where_the_shell_wants_it() {
         let words = super::words("ssh -o BatchMode=yes root@%a", "10.1.0.11", "north");
