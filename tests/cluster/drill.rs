@@ -58,8 +58,8 @@ impl Range {
         let holdfast = std::path::absolute(program(Maker::Holdfast, "ha")?.path)?;
         let host = self.site.network()?.host(WITNESS)?;
         let mut command = host.command("timeout");
-        // A signal that it is sent goes to all of its process group, as that of a terminal does.
-        command.arg("300").arg(holdfast).arg("ha").args(words);
+        // A signal that it is sent goes to the drill alone, not once more to the group with the drill's undo in it.
+        command.args(["--foreground", "300"]).arg(holdfast).arg("ha").args(words);
         command.arg("-c").arg(self.site.config_file("bacula-dir.conf")).stdin(Stdio::null());
         Ok(command)
     }
@@ -142,7 +142,7 @@ fn roles_and_processes_are_rehearsed_and_the_drills_remembered() -> Result<()> {
         Ok(rules.contains("holdfast_drill").then_some(()))
     })?;
     let process = Pid::from_raw(i32::try_from(drill.id())?).context("its process")?;
-    kill_process(process, Signal::INT)?;
+    kill_process(process, Signal::TERM)?;
     let code = wait::until("the drill to end", HEALED, || Ok(drill.try_wait()?))?;
     let said = range.said()?;
     ensure!(code.code() == Some(1) && said.contains("FAILED: interrupted"), "{said}");
