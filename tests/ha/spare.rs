@@ -262,22 +262,45 @@ fn a_group_may_name_both_of_a_pair() -> Result<()> {
     site.finish()
 }
 
-/// An Incomplete job waits for its Storage, and goes on with the one that takes its place.
-#[test]
-fn an_incomplete_job_goes_on_at_the_spare() -> Result<()> {
+/// An Incomplete job waits for its Storage, and the spare has its Volumes.
+fn waits_for_its_storage(builder: Builder) -> Result<Held> {
     let later = "Reschedule Incomplete Jobs = yes\n  Reschedule Interval = 1 day";
-    let mut held = Held::start(with_spare().job(later))?;
+    let mut held = Held::start(builder.job(later))?;
     lose_storage(&mut held)?;
     wait::until("the job to wait for its Storage", wait::JOB, || {
         let said = held.site.console(&["status director"])?;
         Ok(said.contains("is waiting on Storage \"File1\", at most until").then_some(()))
     })?;
     bring_volumes(&mut held.site)?;
-    let said = held.site.console(&["storage activate=Spare yes"])?;
-    ensure!(said.contains("1 Volumes moved."), "{said}");
+    Ok(held)
+}
+
+fn goes_on_at_the_spare(mut held: Held) -> Result<()> {
     drop(next_attempt(&held)?);
     ends_whole(&held)?;
     ensure!(storages(&held.site, 1)? == ["Spare"], "{:?}", storages(&held.site, 1)?);
     held.site.forget(Role::Storage)?;
     held.site.finish()
+}
+
+#[test]
+fn an_incomplete_job_goes_on_at_the_spare() -> Result<()> {
+    let held = waits_for_its_storage(with_spare())?;
+    let said = held.site.console(&["storage activate=Spare yes"])?;
+    ensure!(said.contains("1 Volumes moved."), "{said}");
+    goes_on_at_the_spare(held)
+}
+
+/// The next instance knows of the change from the catalog alone.
+#[test]
+fn an_incomplete_job_goes_on_at_the_spare_when_the_active_instance_dies() -> Result<()> {
+    let mut held = waits_for_its_storage(two(with_spare()))?;
+    held.site.wait_active("b", "a", wait::START)?;
+    held.site.arm("director-place-changed", Act::Kill)?;
+    // Its answer may come from the next instance, or be that nobody knows.
+    let _ = held.site.console_of("a", &["storage activate=Spare yes"]);
+    held.site.wait_reached("director-place-changed", wait::START)?;
+    held.site.forget_instance("a")?;
+    held.site.wait_active("b", "b", wait::START)?;
+    goes_on_at_the_spare(held)
 }

@@ -6,7 +6,7 @@
 
 use crate::error::DirectorError;
 use crate::handle::Director;
-use crate::jobs::{leftover, turn};
+use crate::jobs::leftover;
 use crate::peer::{Tries, chain};
 use crate::reconcile;
 use crate::text;
@@ -220,10 +220,9 @@ pub(crate) async fn carry_out(director: &Director, planned: SparePlan) -> Result
                 "Storage \"{name}\" does not know it yet ({why}); it is told when it answers."
             ));
         }
-        leftover::look(director, name);
     }
     // What waits for the one that is left goes on at the other one.
-    turn::comes_back(director, &from);
+    leftover::look(director, &from);
     Ok(lines)
 }
 

@@ -80,13 +80,18 @@ pub fn plan(held: &Kept, state: Option<AttemptState>, position: Seq) -> Plan {
 /// Asks every Storage, each until it has answered.
 pub(crate) fn look_everywhere(director: &Director) {
     for storage in &director.config().storages {
-        look(director, &storage.name);
+        director.spawn(look_until_answered(director.clone(), storage.name.clone()));
     }
 }
 
-/// Asks a Storage until it has answered; the jobs that wait for it go on then.
+/// Asks a Storage and the one that serves in its place, each until it has answered; the jobs that wait for it go on then.
 pub(crate) fn look(director: &Director, storage: &str) {
+    let standings = director.standings();
+    let serving = standings.serving_for(storage);
     director.spawn(look_until_answered(director.clone(), storage.to_owned()));
+    if serving != storage {
+        director.spawn(look_until_answered(director.clone(), serving.to_owned()));
+    }
 }
 
 async fn look_until_answered(director: Director, storage: String) {

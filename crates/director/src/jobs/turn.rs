@@ -46,10 +46,11 @@ fn left_until(at: Timestamp) -> u64 {
     u64::try_from(at.0 - text::now().0).unwrap_or(0)
 }
 
-/// Lets the jobs go on that wait for a Storage that has answered, or in whose place another one serves.
+/// A Storage has answered: lets the jobs go on that wait for it, or for one in whose place it serves.
 pub(crate) fn comes_back(director: &Director, storage: &str) {
+    let standings = director.standings();
     for job in director.registry().all() {
-        if job.plan().awaited_storages.iter().any(|awaited| awaited == storage) {
+        if job.plan().awaited_storages.iter().any(|awaited| standings.serving_for(awaited) == storage) {
             job.update(|live| live.came_back = Some(storage.to_owned()));
         }
     }

@@ -12,9 +12,11 @@ use crate::tied::{self, Tied};
 use crate::wait;
 
 /// The first process of a node under Pacemaker.
-pub(super) const PACEMAKER: &str = include_str!("node-init.sh");
+pub(super) const PACEMAKER: &str =
+    concat!(include_str!("node-head.sh"), include_str!("node-pacemaker.sh"), include_str!("node-reap.sh"));
 /// The first process of a node that has nothing of that.
-pub(super) const BARE: &str = include_str!("bare-init.sh");
+pub(super) const BARE: &str =
+    concat!(include_str!("node-head.sh"), include_str!("node-bare.sh"), include_str!("node-reap.sh"));
 /// The fence agent.
 const AGENT: &str = include_str!("fence_switch");
 

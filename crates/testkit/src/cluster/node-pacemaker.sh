@@ -1,16 +1,5 @@
-#!/bin/bash
-# The first process of a node: it runs in mount, UTS, IPC and PID namespaces of its own, and in the network namespace of its host.
-# $1 name of the node, $2 its own files, which outlive a power cut, $3 the files of the cluster for it, $4 the site, $5 the program, $6 the disk that
-# one node at a time may have, if there is one.
-set -u
-name=$1 state=$2 files=$3 site=$4 holdfast=$5 disk=${6:-}
-mount --make-rprivate /
-hostname "$name"
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t tmpfs -o mode=755 tmpfs /run
-mount -t tmpfs -o mode=1777 tmpfs /dev/shm
-mkdir -p /run/lock /run/crm /run/resource-agents "$state"/{corosync,log,working,run,etc,sbin,ocf/holdfast} "$state"/pacemaker/{cib,pengine,blackbox,cores}
+# A node under Pacemaker.
+mkdir -p /run/crm /run/resource-agents "$state"/{corosync,log,working,run,etc,sbin,ocf/holdfast} "$state"/pacemaker/{cib,pengine,blackbox,cores}
 rm -rf "$state"/{sbin,ocf}.work
 mkdir -p "$state"/{sbin,ocf}.work
 if [ ! -e "$state/pacemaker/cib/cib.xml" ]; then
@@ -19,7 +8,6 @@ if [ ! -e "$state/pacemaker/cib/cib.xml" ]; then
 fi
 cp "$files/corosync.conf" "$state/etc/corosync.conf"
 chown -R hacluster:haclient "$state/pacemaker" /run/crm
-chmod 1777 /run/lock
 if [ -n "$disk" ]; then
     # What was installed for it; the rest of /etc is that of this machine.
     mount -t overlay overlay -o "lowerdir=$files/root/etc:/etc" /etc
@@ -58,6 +46,3 @@ if grep -q 'model: net' /etc/corosync/corosync.conf; then
 fi
 export PCMK_logfile=/var/log/pacemaker/pacemaker.log PCMK_logfacility=none HOME=/root
 pacemakerd >>"$state/log/pacemakerd.out" 2>&1 &
-# Orphans become children of this process.
-trap : TERM INT
-while :; do wait -n || sleep 0.2; done
