@@ -1,7 +1,7 @@
 //! One connection: the synchronous port over the asynchronous driver.
 
 use super::error::{ends_connection, failed, is_read_only, words};
-use super::history::{History, Newest};
+use super::history::{History, Newest, Watch};
 use super::label::Label;
 use super::params::Bound;
 use super::row::{Columns, PgRow};
@@ -50,8 +50,8 @@ pub(super) struct PgConnection {
     marks: Cell<bool>,
     /// The mark of the write transaction begun last.
     mark: RefCell<Option<String>>,
-    /// Where there are several servers: the history of this one, and the newest that is known.
-    watched: Option<(Arc<Newest>, History)>,
+    /// Where there are several servers.
+    watch: Arc<Watch>,
 }
 
 /// What tells whether a commit that had no answer was made: the row of the writer holds the mark of its last transaction. The
@@ -80,7 +80,7 @@ impl From<tokio_postgres::Error> for Failure {
 
 impl PgConnection {
     pub(super) fn new(
-        client: Client,
+        (client, watch): (Client, Arc<Watch>),
         io: Arc<Io>,
         database: String,
         label: Arc<Label>,
@@ -103,13 +103,19 @@ impl PgConnection {
             usable: Cell::new(true),
             marks: Cell::new(false),
             mark: RefCell::default(),
-            watched: None,
+            watch,
         }
     }
 
-    /// It is of no use any more when a newer history is known than its server's.
-    pub(super) fn watch(&mut self, newest: Arc<Newest>, history: History) {
-        self.watched = Some((newest, history));
+    /// It is not used any more when a newer history is known than its server's.
+    pub(super) fn watch(&self, newest: Arc<Newest>, history: History) {
+        self.watch.begin(newest, history);
+    }
+
+    /// It is of no use any more.
+    fn give_up(&self) {
+        self.usable.set(false);
+        self.watch.broke();
     }
 
     /// Settings of the session. Names of files are bytes, so no text is ever converted.
@@ -190,7 +196,7 @@ impl PgConnection {
     fn failed(&self, sql: &str, failure: &Failure) -> CatalogError {
         self.spoilt.set(true);
         let away = |problem: String| {
-            self.usable.set(false);
+            self.give_up();
             CatalogError::Away { database: self.database.clone(), problem }
         };
         match failure {
@@ -238,7 +244,7 @@ impl PgConnection {
                 Err(_) => break,
             }
         }
-        self.usable.set(false);
+        self.give_up();
     }
 }
 
@@ -287,7 +293,7 @@ impl Connection for PgConnection {
         }
         let mode = self.mode.take();
         if self.client.is_closed() && mode == Some(TxMode::Write) {
-            self.usable.set(false);
+            self.give_up();
             let problem = "the connection broke before the commit".to_owned();
             return Err(CatalogError::Away { database: self.database.clone(), problem });
         }
@@ -315,7 +321,7 @@ impl Connection for PgConnection {
             return;
         }
         if self.simple("ROLLBACK", SLACK).is_err() {
-            self.usable.set(false);
+            self.give_up();
         }
     }
 
@@ -401,11 +407,11 @@ impl Connection for PgConnection {
 
     fn is_usable(&self) -> bool {
         let is_open = self.usable.get() && !self.client.is_closed();
-        let Some((newest, history)) = &self.watched else { return is_open };
         if !is_open {
-            newest.broke(*history);
+            // Its task may not have come so far.
+            self.watch.broke();
         }
-        is_open && newest.allows(*history)
+        is_open && self.watch.is_allowed()
     }
 
     fn transaction(&self) -> Option<String> {

@@ -4,7 +4,8 @@
 //! was left behind: what was committed since is not there. Within one process the catalog never goes back to it. Who has not seen the
 //! higher timeline yet compares all servers before it goes on after a broken connection, or hears of it from a Storage Daemon.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What identifies the history of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +25,10 @@ struct Known {
     newest: Option<History>,
     /// Some daemon has been told of this timeline.
     heard: u32,
-    /// A connection broke since the servers were compared: one of them may have been promoted.
-    is_doubtful: bool,
+    /// How often a connection broke: a server may have been promoted.
+    doubts: u64,
+    /// How many of these were there before the servers were compared.
+    settled: u64,
     /// Refused last; the log is told once.
     refused: Option<History>,
 }
@@ -38,19 +41,26 @@ impl Newest {
     /// Whether the servers are to be compared before one is used.
     pub(super) fn is_doubtful(&self) -> bool {
         let known = self.known();
-        known.is_doubtful || known.newest.is_none()
+        known.doubts != known.settled || known.newest.is_none()
+    }
+
+    /// To be remembered before the servers are [compared](Self::compared): what breaks meanwhile is not settled by it.
+    pub(super) fn doubts(&self) -> u64 {
+        self.known().doubts
     }
 
     /// A server that was used is not there any more.
     pub(super) fn doubt(&self) {
-        self.known().is_doubtful = true;
+        self.known().doubts += 1;
     }
 
     /// A connection to a server of this history broke. One to a server that was left behind says nothing of the one that is used: it would only
     /// have all servers asked again, and the dead one of them does not answer.
     pub(super) fn broke(&self, history: History) {
         let mut known = self.known();
-        known.is_doubtful |= known.newest.is_none_or(|newest| newest.timeline <= history.timeline);
+        if known.newest.is_none_or(|newest| newest.timeline <= history.timeline) {
+            known.doubts += 1;
+        }
     }
 
     /// A server of a lower timeline was left behind.
@@ -77,11 +87,42 @@ impl Newest {
         Ok(())
     }
 
-    /// The servers were compared, and this is the newest of them.
-    pub(super) fn compared(&self, server: &str, history: History) -> Result<(), String> {
+    /// The servers were compared, and this is the newest of them. There were so many `doubts` before.
+    pub(super) fn compared(&self, server: &str, history: History, doubts: u64) -> Result<(), String> {
         self.admit(server, history)?;
-        self.known().is_doubtful = false;
+        let mut known = self.known();
+        known.settled = known.settled.max(doubts);
         Ok(())
+    }
+}
+
+/// Sees a connection break when it does, not when it is used the next time: servers that were compared since need not be compared again.
+/// It has one for its user and one for the task that drives it.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    of: OnceLock<(Arc<Newest>, History)>,
+    is_broken: AtomicBool,
+}
+
+impl Watch {
+    /// From here on; before, the one who opens it knows that it failed.
+    pub(super) fn begin(&self, newest: Arc<Newest>, history: History) {
+        // There is one history for each connection.
+        let _ = self.of.set((newest, history));
+    }
+
+    /// It broke, or was given up; said as often as anybody notices.
+    pub(super) fn broke(&self) {
+        if let Some((newest, history)) = self.of.get()
+            && !self.is_broken.swap(true, Ordering::SeqCst)
+        {
+            newest.broke(*history);
+        }
+    }
+
+    /// Whether its server may still be used.
+    pub(super) fn is_allowed(&self) -> bool {
+        self.of.get().is_none_or(|(newest, history)| newest.allows(*history))
     }
 }
 
@@ -137,7 +178,7 @@ mod tests {
     #[test]
     fn the_end_of_a_connection_to_a_server_left_behind_is_no_news() {
         let newest = Newest::default();
-        assert_eq!(newest.compared("host", of(7, 2)), Ok(()));
+        assert_eq!(newest.compared("host", of(7, 2), newest.doubts()), Ok(()));
         newest.broke(of(7, 1));
         assert!(!newest.is_doubtful());
         newest.broke(of(7, 2));
@@ -147,16 +188,40 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_that_broke_is_news_once_and_when_it_broke() {
+        let newest = Arc::new(Newest::default());
+        let watches: Vec<Watch> = (0..3).map(|_| Watch::default()).collect();
+        for watch in &watches {
+            watch.broke();
+            watch.begin(Arc::clone(&newest), of(7, 1));
+        }
+        assert_eq!(newest.compared("host", of(7, 1), newest.doubts()), Ok(()));
+        watches[0].broke();
+        watches[1].broke();
+        assert!(newest.is_doubtful());
+        let doubts = newest.doubts();
+        // What breaks while the servers are compared may have broken behind the answer of one of them.
+        watches[2].broke();
+        assert_eq!(newest.compared("host", of(7, 1), doubts), Ok(()));
+        assert!(newest.is_doubtful());
+        assert_eq!(newest.compared("host", of(7, 1), newest.doubts()), Ok(()));
+        assert_eq!(newest.compared("host", of(7, 1), doubts), Ok(()));
+        // Whoever finds it broken later on says nothing new.
+        watches.iter().for_each(Watch::broke);
+        assert!(!newest.is_doubtful());
+    }
+
+    #[test]
     fn what_was_only_heard_of_counts_as_well() {
         let newest = Newest::default();
-        assert_eq!(newest.compared("host", of(7, 1)), Ok(()));
+        assert_eq!(newest.compared("host", of(7, 1), newest.doubts()), Ok(()));
         assert!(!newest.is_doubtful());
         newest.doubt();
         assert!(newest.is_doubtful() && newest.allows(of(7, 1)));
         newest.heard(2);
         newest.heard(1);
         assert!(!newest.allows(of(7, 1)) && newest.allows(of(7, 2)));
-        assert!(newest.compared("host", of(7, 1)).is_err() && newest.is_doubtful());
-        assert_eq!(newest.compared("host", of(7, 2)), Ok(()));
+        assert!(newest.compared("host", of(7, 1), newest.doubts()).is_err() && newest.is_doubtful());
+        assert_eq!(newest.compared("host", of(7, 2), newest.doubts()), Ok(()));
     }
 }

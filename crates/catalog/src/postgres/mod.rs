@@ -25,7 +25,7 @@ use crate::service::Catalog;
 use crate::time::Zone;
 use connection::PgConnection;
 use error::words;
-use history::{History, Newest};
+use history::{History, Newest, Watch};
 use label::Label;
 use postgres_openssl::MakeTlsConnector;
 use std::sync::Arc;
@@ -91,6 +91,7 @@ impl PostgresBackend {
 
     /// While nothing is known of its history, or a server has gone, none is used before the others were asked for theirs.
     fn compare(&self, hosts: &[settings::Host], purpose: Purpose) -> std::result::Result<(), String> {
+        let doubts = self.newest.doubts();
         let mut newest: Option<(usize, History)> = None;
         for (at, host) in hosts.iter().enumerate() {
             // Who cannot be written says so below.
@@ -115,13 +116,13 @@ impl PostgresBackend {
         }
         let Some((at, history)) = newest else { return Ok(()) };
         self.writable.store(at, Ordering::Relaxed);
-        self.newest.compared(&hosts[at].to_string(), history)
+        self.newest.compared(&hosts[at].to_string(), history, doubts)
     }
 
     /// The connection, unless its server was left behind. With one host there is no choice.
     fn admitted(
         &self,
-        mut connection: PgConnection,
+        connection: PgConnection,
         hosts: &[settings::Host],
         at: usize,
     ) -> std::result::Result<Box<dyn Connection>, String> {
@@ -144,13 +145,17 @@ impl PostgresBackend {
             .block_on(async { tokio::time::timeout(limit, config.connect(self.tls.clone())).await })
             .map_err(|_| format!("no answer within {} s", limit.as_secs_f32()))?
             .map_err(|e| words(&e))?;
+        let watch = Arc::new(Watch::default());
+        let driven = Arc::clone(&watch);
         self.io.handle().spawn(async move {
+            // One that its user has closed ends well.
             if let Err(error) = driver.await {
+                driven.broke();
                 tracing::debug!(error = words(&error), "a catalog connection ended");
             }
         });
         let connection = PgConnection::new(
-            client,
+            (client, watch),
             Arc::clone(&self.io),
             self.describe(),
             Arc::clone(&self.label),

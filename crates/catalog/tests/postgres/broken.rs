@@ -1,14 +1,15 @@
 //! Connections to PostgreSQL that break, servers that go away and come back: nothing is lost, nothing is done twice.
 
 use crate::support::{active, jobs, new_job, open, settings, wish};
-use catalog::{Catalog, CatalogError, job};
+use catalog::{Catalog, CatalogError, ReadTx, job};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 use testkit::postgres::Postgres;
+use testkit::wait;
 use types::Epoch;
 
 const CUT_ALL: &str =
@@ -64,6 +65,60 @@ async fn broken_connections_are_replaced_and_undone_work_is_done_again() {
         "SELECT DISTINCT application_name FROM pg_stat_activity WHERE application_name LIKE 'holdfast/%'";
     let expected = catalog::postgres::application_name("lab-dir", "a", epoch);
     assert_eq!(server.psql("bacula", names).unwrap(), expected);
+}
+
+/// They broke before the servers were compared, which takes its time where one of them is dead.
+#[tokio::test]
+async fn connections_that_are_found_broken_later_do_not_have_the_servers_compared_again() {
+    const READERS: usize = 3;
+    let (server, dead) = tokio::task::spawn_blocking(|| {
+        let server = Postgres::start().unwrap();
+        server.create_database("bacula").unwrap();
+        (server, TcpListener::bind("127.0.0.1:0").unwrap())
+    })
+    .await
+    .unwrap();
+    let mut both = settings(&server, "bacula");
+    both.address = format!("127.0.0.1:{},127.0.0.1:{}", server.port(), dead.local_addr().unwrap().port());
+    let asked = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&asked);
+    // It closes what it accepts, each when it is asked in a comparison.
+    thread::spawn(move || {
+        for _ in dead.incoming() {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let catalog = open(both).await.unwrap();
+    let epoch = catalog.raise_epoch(wish("a", 7)).await.unwrap().epoch;
+    let read_at_once = || async {
+        let barrier = Arc::new(Barrier::new(READERS));
+        let reads = (0..READERS).map(|_| {
+            let (catalog, barrier) = (catalog.clone(), Arc::clone(&barrier));
+            tokio::spawn(async move {
+                let list = move |r: &ReadTx<'_>| {
+                    barrier.wait();
+                    job::list_unfinished(r)
+                };
+                catalog.read(list).await
+            })
+        });
+        for read in reads.collect::<Vec<_>>() {
+            read.await.unwrap().unwrap();
+        }
+    };
+    read_at_once().await;
+    let before = asked.load(Ordering::SeqCst);
+    server.psql("bacula", CUT_ALL).unwrap();
+    wait::until("the sessions to be over", wait::START, || {
+        let left = server.psql("bacula", &CUT_ALL.replace("pg_terminate_backend(pid)", "pid"))?;
+        Ok((left == "0").then_some(()))
+    })
+    .unwrap();
+    catalog.write(epoch, |tx| job::create(tx, &new_job("compared"))).await.unwrap();
+    read_at_once().await;
+    // Once, and perhaps once more where a connection was seen to break meanwhile.
+    let more = asked.load(Ordering::SeqCst) - before;
+    assert!((1..=2).contains(&more), "the servers were compared {more} times");
 }
 
 #[tokio::test]
