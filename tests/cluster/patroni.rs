@@ -1,14 +1,15 @@
-//! `docs/examples/patroni.conf` as it is rendered, brought up by its runbook; then the node dies that has the primary and the active instance.
+//! `docs/examples/patroni.conf` as it is rendered, brought up by its runbook; then drills, of which the last takes the node that has the primary
+//! and the active instance.
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use holdfast_tests::runbook::{self, Step};
-use holdfast_tests::{expect_good, our_site, plain_tree, scratch};
+use holdfast_tests::{bulk_tree, expect_good, our_site, plain_tree, scratch};
 use serde_json::Value;
 use testkit::cluster::{Cluster, HEALED};
 use testkit::compare::Compare;
@@ -30,13 +31,22 @@ const DIR_PORT: u16 = 9101;
 /// Password of the catalog's role.
 const PASSWORD: &str = "of-the-role";
 const FILES: usize = 20;
+/// Data of the canary: at a megabyte a second it is in flight when a drill strikes.
+const CANARY_FILES: usize = 6;
+const CANARY_FILE_BYTES: usize = 1 << 20;
+/// Director, machine, machine with the primary.
+const SCENARIOS: &[&str] = &["switchover", "kill-director", "stop-node"];
 
 /// What the packages bring.
 const PREPARE: &str = r#"
 id bacula >/dev/null 2>&1 || useradd --system --user-group --home-dir /var/lib/bacula --create-home bacula
 printf '#!/bin/sh\n' >/usr/bin/apt-get
 install -d -o bacula -g bacula /etc/bacula
-install -d -o postgres -g postgres -m 2775 /run/postgresql # by systemd-tmpfiles elsewhere
+"#;
+
+/// What a machine does by itself at each start, before its services: its addresses, and what systemd-tmpfiles makes.
+const BOOT: &str = r#"#!/bin/sh -e
+install -d -o postgres -g postgres -m 2775 /run/postgresql
 "#;
 
 /// The example, with what is of this place alone: passwords, a power switch, the name that the daemons know, and a shorter wait.
@@ -57,6 +67,11 @@ fn topology() -> String {
     lines.collect()
 }
 
+/// What the canary saves.
+fn canary(tree: &Path) -> PathBuf {
+    tree.with_file_name("canary")
+}
+
 /// The nodes, with what was rendered for them.
 struct Stack {
     site: Site,
@@ -69,8 +84,14 @@ struct Stack {
 impl Stack {
     fn start(tree: &Path) -> Result<Self> {
         let began = Instant::now();
-        let site =
-            our_site().network().hosts(&["etcd3"]).instances(&["a", "b"]).managed().embedded().start()?;
+        let site = our_site()
+            .network()
+            .hosts(&["etcd3"])
+            .instances(&["a", "b"])
+            .managed()
+            .embedded()
+            .storage_daemon_if_ours("Checkpoint Interval = 1 second")
+            .start()?;
         let rendered = scratch()?;
         let file = rendered.path().join("holdfast-ha.conf");
         fs::write(&file, topology())?;
@@ -100,12 +121,14 @@ impl Stack {
         );
         let route = |source: &str| format!("ip route add 10.0.0.0/8 dev eth0 src {source}\n");
         for (node, addresses) in NODES {
-            let mut script = install.clone();
+            let mut boot = BOOT.to_owned();
             for address in *addresses {
-                script.push_str(&format!("ip address add {address} dev eth0\n"));
+                boot.push_str(&format!("ip address add {address} dev eth0\n"));
             }
-            let own = addresses[0].split('/').next().context("an address")?;
-            self.sh(node, &(script + &route(own)))?;
+            boot.push_str(&route(addresses[0].split('/').next().context("an address")?));
+            fs::write(kit.join("boot"), boot)?;
+            let boot = format!("install -m 0755 {}/boot /etc/rc.local\n/etc/rc.local\n", kit.display());
+            self.sh(node, &format!("{install}{boot}"))?;
         }
         let host = self.site.network()?.host(hosts::CONSOLE)?;
         let routed = host.command("sh").arg("-c").arg(route(&host.address.to_string())).status()?;
@@ -143,12 +166,15 @@ Storage {{ Name = File1; Address = {storage}; SDPort = {sd}; Password = "storage
 Pool {{ Name = File; Pool Type = Backup; Label Format = "Vol-"; AutoPrune = no; Volume Retention = 1 year }}
 Messages {{ Name = M; console = all, !skipped, !saved; catalog = all, !skipped }}
 FileSet {{ Name = Tree; Include {{ Options {{ Signature = MD5 }}; File = "{tree}" }} }}
+FileSet {{ Name = Canary; Include {{ File = "{canary}" }} }}
 JobDefs {{ Name = Defaults; Client = kit-fd; FileSet = Tree; Storage = File1; Pool = File; Messages = M }}
 Job {{ Name = Backup; Type = Backup; Level = Full; JobDefs = Defaults }}
+Job {{ Name = Canary; Type = Backup; Level = Full; JobDefs = Defaults; FileSet = Canary; Maximum Bandwidth = 1 mb/s }}
 Job {{ Name = RestoreFiles; Type = Restore; JobDefs = Defaults; Where = "/tmp" }}
 "#,
             name = Names::DIRECTOR,
             tree = tree.display(),
+            canary = canary(tree).display(),
         ))
     }
 
@@ -254,6 +280,32 @@ Job {{ Name = RestoreFiles; Type = Restore; JobDefs = Defaults; Where = "/tmp" }
         found.with_context(|| self.logs())
     }
 
+    /// Drills from the console's host, which has the Director's file, the rendered one and the topology; gives the report.
+    fn drill(&self, scenarios: &[&str]) -> Result<Value> {
+        let own = |name: &str| self.rendered.path().join(name);
+        let include = own("all/nodes/a/etc/bacula").display().to_string();
+        let config =
+            fs::read_to_string(own("bacula-dir.conf"))?.replace("@/etc/bacula", &format!("@{include}"));
+        fs::write(own("drill-dir.conf"), config)?;
+        let shell =
+            format!("Engine = Patroni; Remote Shell = \"{} %n\"", self.cluster.remote_shell().display());
+        fs::write(own("drill-ha.conf"), topology().replace("Engine = Patroni", &shell))?;
+        let mut command = self.site.network()?.host(hosts::CONSOLE)?.command("timeout");
+        command.args(["--foreground", "300"]).arg(std::path::absolute(holdfast()?)?).args(["ha", "drill"]);
+        command.args(scenarios).args(["--canary", "Canary", "--limit", "120", "--yes"]);
+        for (option, name) in [
+            ("-c", "drill-dir.conf"),
+            ("--topology", "drill-ha.conf"),
+            ("--report", "drill"),
+            ("--history", "drills.jsonl"),
+        ] {
+            command.arg(option).arg(own(name));
+        }
+        let drilled = command.stdin(Stdio::null()).status().context("start holdfast ha drill")?;
+        ensure!(drilled.success(), "holdfast ha drill: {drilled}\n{}", self.logs());
+        Ok(serde_json::from_slice(&fs::read(own("drill.json"))?)?)
+    }
+
     fn logs(&self) -> String {
         let of = |node: &str| {
             let script = "tail -n 40 /var/log/units/*.log";
@@ -269,6 +321,7 @@ fn what_is_rendered_for_patroni_fails_over() -> Result<()> {
     let dir = scratch()?;
     let tree = dir.path().join("tree");
     plain_tree(&tree, FILES, 10_000)?;
+    bulk_tree(&canary(&tree), CANARY_FILES, CANARY_FILE_BYTES)?;
     let mut stack = Stack::start(&tree)?;
     let first = stack.bring_up()?;
     let (second, _) = INSTANCES.iter().find(|(name, _)| *name != first).context("another node")?;
@@ -277,11 +330,18 @@ fn what_is_rendered_for_patroni_fails_over() -> Result<()> {
     expect_good(&before)?;
     stack.say("a job has ended T");
 
-    stack.cluster.cut_power(&first)?;
-    stack.say(&format!("{first} is off"));
+    // Away and back, the second time because its machine is switched off: then the primary and the active instance are at the first again.
+    let report = stack.drill(SCENARIOS)?;
+    for (at, scenario) in SCENARIOS.iter().enumerate() {
+        let drill = &report["drills"][at];
+        ensure!(drill["scenario"] == *scenario && drill["passed"] == true, "{drill}");
+        ensure!(drill["canary"]["status"] == "T" && drill["rto_ms"].is_u64(), "{drill}");
+    }
+    stack.say("drilled");
+    let fenced: Vec<String> = stack.cluster.fenced().into_iter().map(|off| off.node).collect();
+    ensure!(fenced.iter().any(|node| node == second) && fenced.contains(&first), "{fenced:?}");
     stack.is_active(second)?;
-    stack.say(&format!("{second} is active"));
-    ensure!(stack.primary(second, "Leader")? == *second);
+    ensure!(stack.primary(second, "Sync Standby")? == *second);
     stack.nobody_is_trusted(second)?;
     stack.site.prefer_instance(second);
     let kept = stack.site.job(before.id)?;
@@ -297,8 +357,8 @@ fn what_is_rendered_for_patroni_fails_over() -> Result<()> {
     }
     let tenures = history::one_at_a_time(&stack.site, &stack.cluster)?;
     let nodes: Vec<&str> = tenures.iter().map(|tenure| tenure.node.as_str()).collect();
-    ensure!(nodes == [first.as_str(), second], "{tenures:?}");
+    ensure!(nodes == [first.as_str(), second, &first, second], "{tenures:?}");
     // The timeline of the promoted server is in the epoch.
-    ensure!(tenures[1].epoch >> 32 > tenures[0].epoch >> 32, "{tenures:?}");
+    ensure!(tenures[3].epoch >> 32 > tenures[2].epoch >> 32, "{tenures:?}");
     stack.site.finish()
 }

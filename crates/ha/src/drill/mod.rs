@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, ensure};
 use conf::{DirectorConfig, TopologyConfig};
 use jiff::Timestamp;
 
@@ -157,8 +157,7 @@ impl Session<'_> {
                     return refuse(*scenario, &why);
                 }
             };
-            let rehearsal = self.rehearsal(&directors)?;
-            let drill = rehearsal.carry_out(&ready.plan, ready.before, ready.forced).await;
+            let drill = self.rehearsal(&directors).carry_out(&ready.plan, ready.before, ready.forced).await;
             let path = args.history.clone().unwrap_or_else(|| history::path(self.config));
             history::add(&path, &drill)?;
             say(history::line(&drill))?;
@@ -173,11 +172,9 @@ impl Session<'_> {
         Ok(if all { Exit::Good } else { Exit::Bad })
     }
 
-    fn rehearsal<'a>(&'a self, directors: &'a Directors) -> Result<Rehearsal<'a>> {
-        let found = director_in(self.topology, self.config);
-        let (_, domain) = found.map_err(|why| anyhow!(why))?;
+    fn rehearsal<'a>(&'a self, directors: &'a Directors) -> Rehearsal<'a> {
         let limit = Duration::from_secs(self.args.limit.into());
-        Ok(Rehearsal { topology: self.topology, domain, directors, canary: &self.args.canary, limit })
+        Rehearsal { topology: self.topology, directors, canary: &self.args.canary, limit }
     }
 
     /// Looks at the roles and the preconditions. The first drill of a call finds things as they are; later ones wait for the
@@ -189,6 +186,8 @@ impl Session<'_> {
         is_first: bool,
     ) -> Result<Ready, String> {
         const TRACES: Duration = Duration::from_secs(30);
+        // What another Director's nodes say tells nothing.
+        director_in(self.topology, self.config)?;
         let limit = if is_first { Duration::ZERO } else { TRACES };
         let until = tokio::time::Instant::now() + limit;
         let why = loop {
@@ -221,7 +220,7 @@ impl Session<'_> {
 
     /// Redundancy is whole, and no job would be put at risk.
     async fn precondition(&self, directors: &Directors) -> Result<(), String> {
-        let rehearsal = self.rehearsal(directors).map_err(|error| format!("{error:#}"))?;
+        let rehearsal = self.rehearsal(directors);
         rehearsal.whole().await.map_err(|why| format!("redundancy is not whole: {why}"))?;
         match directors.active().await?.word.jobs {
             0 => Ok(()),

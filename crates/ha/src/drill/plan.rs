@@ -40,7 +40,7 @@ pub(super) struct Ground<'a> {
 pub(super) enum Order {
     /// A line of shell, on the first of these nodes on which it succeeds.
     Shell { nodes: Vec<String>, line: String },
-    /// The same, on one node, where a failure leaves nothing behind: the node's own timer does it as well, or its restart did.
+    /// The same, on one node, where a failure leaves nothing behind: the node does it by itself as well, or its restart did.
     Backed { node: String, line: String },
     /// A line of shell on the node of the Storage Daemon that writes the canary.
     Writer { spots: Vec<Spot>, line: String },
@@ -52,7 +52,7 @@ impl fmt::Display for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Shell { nodes, line } => write!(f, "on {}: {line}", nodes.join(", else ")),
-            Self::Backed { node, line } => write!(f, "on {node}, or its timer: {line}"),
+            Self::Backed { node, line } => write!(f, "on {node}, or by itself: {line}"),
             Self::Writer { spots, line } => {
                 let spots = spots.iter().map(|Spot { storage, node }| format!("{node} (Storage {storage})"));
                 let spots = spots.collect::<Vec<_>>().join(" or ");
@@ -103,13 +103,9 @@ impl Plan {
             (Scenario::Switchover, Engine::Pacemaker) => ground.moved(domain, heir),
             (Scenario::Switchover, _) => (Order::Console("cluster switchover".to_owned()), Vec::new()),
             (Scenario::KillDirector, _) => ground.killed(director),
-            (Scenario::StopNode, Engine::Pacemaker) => ground.stopped()?,
-            (Scenario::StopNode, _) => {
-                return Err(format!(
-                    "stop-node goes through the fencing of Pacemaker; with the engine {engine} use `holdfast ha fence`"
-                ));
-            }
-            (Scenario::CutLink, _) => ground.cut(domain)?,
+            (Scenario::StopNode, Engine::Pacemaker) => ground.fenced()?,
+            (Scenario::StopNode, _) => ground.switched_off(director)?,
+            (Scenario::CutLink, _) => ground.cut(director, domain)?,
             (Scenario::StorageLoss, _) => {
                 storages::taken_away(ground.topology, ground.config, ground.canary)?
             }
@@ -159,14 +155,21 @@ impl<'a> Ground<'a> {
                 (Order::Shell { nodes: here, line }, vec![Order::Shell { nodes: self.all(), line: cleanup }])
             }
             // Its unit writes no PID file.
-            Engine::Patroni | Engine::Lease => (
-                Order::Shell { nodes: here.clone(), line: format!("systemctl kill --signal=KILL {UNIT}") },
-                vec![Order::Shell { nodes: here, line: format!("systemctl start {UNIT}") }],
-            ),
+            Engine::Patroni | Engine::Lease => {
+                let kill = format!("systemctl kill --signal=KILL {UNIT}");
+                let mut undo = self.on_again(director, &self.active);
+                // It is started with its machine, too.
+                undo.push(Order::Backed {
+                    node: self.active.clone(),
+                    line: format!("systemctl start {UNIT}"),
+                });
+                (Order::Shell { nodes: here, line: kill }, undo)
+            }
         }
     }
 
-    fn stopped(&self) -> Result<(Order, Vec<Order>), String> {
+    /// Pacemaker orders it from its fence devices.
+    fn fenced(&self) -> Result<(Order, Vec<Order>), String> {
         let fenced =
             |name: &String| self.topology.node(name).is_some_and(|node| !node.fence_levels().is_empty());
         if !fenced(&self.active) {
@@ -182,8 +185,33 @@ impl<'a> Ground<'a> {
         Ok((order("fence"), vec![order("unfence")]))
     }
 
+    /// A standby's machine orders it from the Fence Device of the Instance.
+    fn switched_off(&self, director: &Director) -> Result<(Order, Vec<Order>), String> {
+        if !self.has_fence_device(&self.active) {
+            return Err(format!(
+                "nothing can switch node \"{0}\" off: give Instance \"{0}\" a Fence Device (docs/fencing.md)",
+                self.active
+            ));
+        }
+        let off = Order::Shell { nodes: self.standbys.clone(), line: fence(director, &self.active, "") };
+        Ok((off, self.on_again(director, &self.active)))
+    }
+
+    /// An instance that takes over may have had the machine of this one switched off. One that is on is left as it is.
+    fn on_again(&self, director: &Director, instance: &str) -> Vec<Order> {
+        if !self.has_fence_device(instance) {
+            return Vec::new();
+        }
+        let nodes = self.all().into_iter().filter(|other| other != instance).collect();
+        vec![Order::Shell { nodes, line: fence(director, instance, "--on ") }]
+    }
+
+    fn has_fence_device(&self, instance: &str) -> bool {
+        self.config.instance(instance).is_some_and(|instance| instance.fence_device.is_some())
+    }
+
     /// Packets from and to the neighbours are dropped on the replication link; where there is none, on all networks of heartbeats.
-    fn cut(&self, domain: &Domain) -> Result<(Order, Vec<Order>), String> {
+    fn cut(&self, director: &Director, domain: &Domain) -> Result<(Order, Vec<Order>), String> {
         let mut rules = Vec::new();
         for node in domain.nodes.iter().filter(|name| **name != self.active) {
             let Some(node) = self.topology.node(node) else { continue };
@@ -216,12 +244,18 @@ impl<'a> Ground<'a> {
         let line_back = format!("if nft list table inet {TABLE} >/dev/null 2>&1; then {heal}; fi");
         let mut undo = vec![Order::Backed { node: self.active.clone(), line: line_back }];
         let topology = &self.topology.topology;
-        if topology.engine == Engine::Pacemaker && topology.fence_action == FenceAction::Off {
+        match topology.engine {
             // Whoever was shot; one that is on is left as it is.
-            undo.extend(domain.nodes.iter().map(|node| Order::Shell {
-                nodes: self.all().into_iter().filter(|other| other != node).collect(),
-                line: format!("stonith_admin --unfence {} --timeout {FENCING_S}", quoted(node)),
-            }));
+            Engine::Pacemaker if topology.fence_action == FenceAction::Off => {
+                undo.extend(domain.nodes.iter().map(|node| Order::Shell {
+                    nodes: self.all().into_iter().filter(|other| other != node).collect(),
+                    line: format!("stonith_admin --unfence {} --timeout {FENCING_S}", quoted(node)),
+                }));
+            }
+            Engine::Pacemaker => {}
+            Engine::Patroni | Engine::Lease => {
+                undo.extend(domain.nodes.iter().flat_map(|node| self.on_again(director, node)));
+            }
         }
         Ok((Order::Shell { nodes: vec![self.active.clone()], line }, undo))
     }
@@ -256,6 +290,11 @@ pub(super) fn director_in<'a>(
     })
 }
 
+/// Switches the machine of an instance off, or what `option` says.
+fn fence(director: &Director, instance: &str, option: &str) -> String {
+    format!("holdfast ha fence {} {option}--yes -c {}", quoted(instance), quoted(&director.config_file))
+}
+
 /// A word for the shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
@@ -281,8 +320,10 @@ Storage { Name = s; Address = 10.1.0.30; Password = x; Device = d; Media Type = 
 Pool { Name = p; Pool Type = Backup }
 Job { Name = canary; Type = Backup; Client = fd; FileSet = f; Storage = s; Pool = p; Messages = m }
 Cluster { Name = backup; Engine = ENGINE }
-Instance { Name = dir-north; Address = 10.1.0.11 }
-Instance { Name = dir-south; Address = 10.1.0.12; Dir Port = 9111 }
+Instance { Name = dir-north; Address = 10.1.0.11; Fence Device = board-north }
+Instance { Name = dir-south; Address = 10.1.0.12; Dir Port = 9111; Fence Device = board-south }
+Fence Device { Name = board-north; Agent = fence_ipmilan; Option = "ip=10.9.1.11" }
+Fence Device { Name = board-south; Agent = fence_ipmilan; Option = "ip=10.9.1.12" }
 "#;
 
     fn director(engine: &str) -> DirectorConfig {
@@ -297,6 +338,10 @@ Instance { Name = dir-south; Address = 10.1.0.12; Dir Port = 9111 }
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), change(std::fs::read_to_string(example).unwrap())).unwrap();
         crate::render::load(file.path()).unwrap()
+    }
+
+    fn topology_of_lease() -> TopologyConfig {
+        topology(|text| text.replace("Name = backup }", "Name = backup; Engine = Lease }"))
     }
 
     fn plan(scenario: Scenario, topology: &TopologyConfig, engine: &str) -> Result<Plan, String> {
@@ -339,7 +384,7 @@ Instance { Name = dir-south; Address = 10.1.0.12; Dir Port = 9111 }
             &expect![[r#"
                 cut-link: strikes dir-south
                   fault  on dir-south: setsid --fork sh -c 'sleep 90; nft delete table inet holdfast_drill' </dev/null >/dev/null 2>&1 && nft 'add table inet holdfast_drill; add chain inet holdfast_drill in { type filter hook input priority -300; }; add chain inet holdfast_drill out { type filter hook output priority -300; }; add rule inet holdfast_drill in ip saddr 10.10.0.1 drop; add rule inet holdfast_drill out ip daddr 10.10.0.1 drop'
-                  undo   on dir-south, or its timer: if nft list table inet holdfast_drill >/dev/null 2>&1; then nft delete table inet holdfast_drill; fi
+                  undo   on dir-south, or by itself: if nft list table inet holdfast_drill >/dev/null 2>&1; then nft delete table inet holdfast_drill; fi
                   undo   on dir-south: stonith_admin --unfence dir-north --timeout 120
                   undo   on dir-north: stonith_admin --unfence dir-south --timeout 120"#]],
         );
@@ -347,7 +392,7 @@ Instance { Name = dir-south; Address = 10.1.0.12; Dir Port = 9111 }
 
     #[test]
     fn the_lease_has_orders_of_its_own() {
-        let lease = topology(|text| text.replace("Name = backup }", "Name = backup; Engine = Lease }"));
+        let lease = topology_of_lease();
         let of = |scenario| plan(scenario, &lease, "Lease").map(|plan| plan.to_string());
         expect![[r#"
             switchover: strikes dir-south
@@ -357,9 +402,23 @@ Instance { Name = dir-south; Address = 10.1.0.12; Dir Port = 9111 }
         expect![[r#"
             kill-director: strikes dir-south
               fault  on dir-south: systemctl kill --signal=KILL holdfast-director.service
-              undo   on dir-south: systemctl start holdfast-director.service"#]]
+              undo   on dir-north: holdfast ha fence dir-south --on --yes -c /etc/bacula/bacula-dir.conf
+              undo   on dir-south, or by itself: systemctl start holdfast-director.service"#]]
         .assert_eq(&of(Scenario::KillDirector).unwrap());
-        assert!(of(Scenario::StopNode).unwrap_err().contains("holdfast ha fence"));
+        expect![[r#"
+            stop-node: strikes dir-south
+              fault  on dir-north: holdfast ha fence dir-south --yes -c /etc/bacula/bacula-dir.conf
+              undo   on dir-north: holdfast ha fence dir-south --on --yes -c /etc/bacula/bacula-dir.conf"#]]
+        .assert_eq(&of(Scenario::StopNode).unwrap());
+        let cut = of(Scenario::CutLink).unwrap();
+        let undone: Vec<&str> = cut.lines().filter(|line| line.contains("--on")).collect();
+        expect![[r#"
+            [
+                "  undo   on dir-south: holdfast ha fence dir-north --on --yes -c /etc/bacula/bacula-dir.conf",
+                "  undo   on dir-north: holdfast ha fence dir-south --on --yes -c /etc/bacula/bacula-dir.conf",
+            ]
+        "#]]
+        .assert_debug_eq(&undone);
         assert!(
             of(Scenario::StorageLoss).unwrap_err().contains("no Storage with a `Node` at 10.1.0.30:9103")
         );
@@ -367,9 +426,9 @@ Instance { Name = dir-south; Address = 10.1.0.12; Dir Port = 9111 }
 
     #[test]
     fn what_could_not_be_lived_through_is_refused() {
-        let (topology, config) = (topology(|text| text), director("Pacemaker"));
+        let (as_it_is, config) = (topology(|text| text), director("Pacemaker"));
         let alone = Ground {
-            topology: &topology,
+            topology: &as_it_is,
             config: &config,
             active: "dir-north".into(),
             standbys: vec![],
@@ -378,9 +437,17 @@ Instance { Name = dir-south; Address = 10.1.0.12; Dir Port = 9111 }
         assert!(Plan::new(Scenario::Switchover, &alone).unwrap_err().starts_with("no instance stands by"));
         let mut other = director("Pacemaker");
         other.instances[0].name = "elsewhere".into();
-        let other = Ground { config: &other, ..alone };
+        let other = Ground { config: &other, ..alone.clone() };
         assert!(
             Plan::new(Scenario::Switchover, &other).unwrap_err().contains("the topology of this Director")
+        );
+        let lease = topology_of_lease();
+        let mut bare = director("Lease");
+        bare.instances.iter_mut().for_each(|instance| instance.fence_device = None);
+        let standbys = vec!["dir-south".into()];
+        let ground = Ground { topology: &lease, config: &bare, standbys, ..alone };
+        assert!(
+            Plan::new(Scenario::StopNode, &ground).unwrap_err().contains("a Fence Device (docs/fencing.md)")
         );
     }
 

@@ -1,13 +1,16 @@
-//! Whether redundancy is whole: every instance is there, the nodes are in the cluster, both copies of each disk are the same.
+//! Whether redundancy is whole: every instance is there, the nodes are in the cluster, all copies of each disk and each catalog are the same.
 
 use std::time::Duration;
 
-use conf::topology::{Domain, Engine};
+use conf::TopologyConfig;
+use conf::topology::{Catalog, Engine, clusters};
+use serde::Deserialize;
 
 use super::directors::Directors;
 use super::remote::Remote;
 use crate::check::source::crm_mon::{self, Cluster};
 use crate::check::source::drbd::{self, Pair};
+use crate::plan::{PATRONI_CONFIGURATION, SOCKET_DIRECTORY};
 use crate::status::{Grade, verdict};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -19,30 +22,148 @@ const LIMIT: Duration = Duration::from_secs(20);
 pub(super) async fn whole(
     directors: &Directors,
     remote: &Remote<'_>,
-    engine: Engine,
-    domain: &Domain,
-    devices: usize,
+    topology: &TopologyConfig,
 ) -> Result<(), String> {
     let (grade, text) = verdict(&directors.look().await);
     if grade != Grade::Ok {
         return Err(text);
     }
-    if engine != Engine::Pacemaker {
-        return Ok(());
+    if topology.topology.engine == Engine::Pacemaker {
+        for nodes in clusters(topology.domains.iter().map(|domain| domain.nodes.as_slice())) {
+            // What one node says of all is enough: a cluster in two parts has no quorum in one of them, or lacks nodes.
+            let said = remote.run_on_one(&nodes, "crm_mon -1 --output-as=xml", LIMIT).await?;
+            let cluster = crm_mon::parse(&said).map_err(|why| format!("crm_mon: {why}"))?;
+            cluster_whole(&cluster, &nodes)?;
+        }
+    } else {
+        for catalog in &topology.catalogs {
+            let Some(domain) = topology.domain(&catalog.domain) else { continue };
+            let found = match topology.topology.engine {
+                Engine::Patroni => members_whole(remote, &domain.nodes).await,
+                Engine::Lease | Engine::Pacemaker => servers_whole(remote, catalog, &domain.nodes).await,
+            };
+            found.map_err(|why| format!("Catalog {}: {why}", catalog.name))?;
+        }
     }
-    // What one node says of all is enough: a cluster in two parts has no quorum in one of them, or lacks nodes.
-    let active = directors.active().await?.tenure.instance;
-    let said = remote.run(&active, "crm_mon -1 --output-as=xml", LIMIT).await?;
-    let cluster = crm_mon::parse(&said).map_err(|why| format!("{active}: crm_mon: {why}"))?;
-    cluster_whole(&cluster, &domain.nodes)?;
-    if devices > 0 {
+    for domain in &topology.domains {
+        // A node shows the devices of all domains that it is in.
+        let all = topology
+            .domains
+            .iter()
+            .filter(|other| domain.nodes.iter().all(|node| other.nodes.contains(node)));
+        let devices = all.map(|domain| topology.devices_of(&domain.name).count()).sum();
+        if devices == 0 {
+            continue;
+        }
         let line = "{ drbdadm status all || true; } 2>/dev/null; cat /proc/drbd";
-        let said = remote.run(&active, line, LIMIT).await?;
+        let said = remote.run_on_one(&domain.nodes, line, LIMIT).await?;
         let pairs = match drbd::parse_status(&said) {
             pairs if pairs.is_empty() => drbd::parse_proc(&said),
             pairs => pairs,
         };
         disks_whole(&pairs, devices)?;
+    }
+    Ok(())
+}
+
+/// By Patroni's word, of which one member is enough: only who is a `Sync Standby` there is promoted, whatever the servers say of themselves.
+async fn members_whole(remote: &Remote<'_>, nodes: &[String]) -> Result<(), String> {
+    let line = format!("patronictl -c {PATRONI_CONFIGURATION} list -f json");
+    let said = remote.run_on_one(nodes, &line, LIMIT).await?;
+    let members: Vec<Member> =
+        serde_json::from_str(said.trim()).map_err(|error| format!("`patronictl list`: {error}"))?;
+    patroni_whole(&members, nodes)
+}
+
+/// A line of `patronictl list -f json`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Member {
+    member: String,
+    #[serde(default)]
+    role: String,
+    #[serde(default)]
+    state: String,
+}
+
+fn patroni_whole(members: &[Member], nodes: &[String]) -> Result<(), String> {
+    for name in nodes {
+        let Some(member) = members.iter().find(|member| member.member == *name) else {
+            return Err(format!("Patroni has no member {name}"));
+        };
+        // Of a replica later versions say more than that it runs.
+        if !["running", "streaming"].contains(&member.state.as_str()) {
+            return Err(format!("Patroni's member {name} is {}", member.state));
+        }
+    }
+    let has = |role: &str| members.iter().any(|member| member.role == role);
+    match (has("Leader"), has("Sync Standby")) {
+        (false, _) => Err("Patroni has no leader".to_owned()),
+        (true, false) if nodes.len() > 1 => Err("Patroni has no Sync Standby".to_owned()),
+        (true, _) => Ok(()),
+    }
+}
+
+/// By the word of each server, where nobody but them knows.
+async fn servers_whole(remote: &Remote<'_>, catalog: &Catalog, nodes: &[String]) -> Result<(), String> {
+    let question = format!(
+        "runuser -u postgres -- psql -w -XAt -h {SOCKET_DIRECTORY} -p {} -c 'SELECT pg_is_in_recovery()' \
+         -c 'SELECT state, sync_state FROM pg_stat_replication'",
+        catalog.port
+    );
+    let mut servers = Vec::new();
+    for node in nodes {
+        let said = remote.run(node, &question, LIMIT).await?;
+        let server = Server::parse(&said).ok_or_else(|| format!("the answer of {node} is not understood"))?;
+        servers.push((node.as_str(), server));
+    }
+    catalog_whole(&servers)
+}
+
+/// A server of a catalog.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Server {
+    is_replica: bool,
+    /// Those that get its log as it is written.
+    streaming: usize,
+    /// Those of them that a commit waits for, or may wait for.
+    synchronous: usize,
+}
+
+impl Server {
+    /// Reads what a server says: whether it is a replica, then state and `sync_state` of each of its own, a line each.
+    fn parse(said: &str) -> Option<Self> {
+        let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+        let is_replica = match lines.next()? {
+            "t" => true,
+            "f" => false,
+            _ => return None,
+        };
+        let mut server = Self { is_replica, streaming: 0, synchronous: 0 };
+        for line in lines {
+            let (state, sync) = line.split_once('|')?;
+            if state == "streaming" {
+                server.streaming += 1;
+                server.synchronous += usize::from(["sync", "quorum"].contains(&sync));
+            }
+        }
+        Some(server)
+    }
+}
+
+fn catalog_whole(servers: &[(&str, Server)]) -> Result<(), String> {
+    let primaries: Vec<_> = servers.iter().filter(|(_, server)| !server.is_replica).collect();
+    let (name, primary) = match primaries.as_slice() {
+        [] => return Err("no server is the primary".to_owned()),
+        [one] => one,
+        [(one, _), (other, _), ..] => return Err(format!("{one} and {other} are both primaries")),
+    };
+    let replicas = servers.len() - 1;
+    if primary.streaming < replicas {
+        return Err(format!("{} of {replicas} replicas stream from {name}", primary.streaming));
+    }
+    if replicas > 0 && primary.synchronous == 0 {
+        return Err(format!("no commit on {name} waits for a replica"));
     }
     Ok(())
 }
@@ -109,6 +230,52 @@ mod tests {
         check(&|c| c.nodes[1].is_online = false, "node b is offline");
         check(&|c| c.nodes[0].is_standby = true, "node a is in standby");
         check(&|c| c.is_maintained = true, "the cluster is in maintenance");
+    }
+
+    #[test]
+    fn patroni_has_a_leader_and_a_synchronous_standby() {
+        let check = |said: &str, why: &str| {
+            let members: Vec<Member> = serde_json::from_str(said).unwrap();
+            let nodes = ["a".to_owned(), "b".to_owned()];
+            assert_eq!(patroni_whole(&members, &nodes).err().unwrap_or_default(), why);
+        };
+        // As Patroni 3.0 prints it.
+        let leader = r#"{"Cluster": "three-main", "Member": "a", "Host": "10.1.0.11", "Role": "Leader", "State": "running", "TL": 2}"#;
+        let member = |role: &str, state: &str| {
+            format!(
+                r#"[{leader}, {{"Cluster": "three-main", "Member": "b", "Host": "10.2.0.11", "Role": "{role}", "State": "{state}", "TL": 2, "Lag in MB": 0}}]"#
+            )
+        };
+        check(&member("Sync Standby", "running"), "");
+        check(&member("Sync Standby", "streaming"), "");
+        check(&member("Replica", "running"), "Patroni has no Sync Standby");
+        check(&member("Replica", "stopped"), "Patroni's member b is stopped");
+        check(&member("Sync Standby", "running").replace("Leader", "Replica"), "Patroni has no leader");
+        check(&format!("[{leader}]"), "Patroni has no member b");
+    }
+
+    #[test]
+    fn a_catalog_has_one_primary_and_every_replica_streams() {
+        let primary = Server::parse("f\nstreaming|sync\ncatchup|async\n").unwrap();
+        assert_eq!(primary, Server { is_replica: false, streaming: 1, synchronous: 1 });
+        let replica = Server::parse("t\n").unwrap();
+        assert_eq!(replica, Server { is_replica: true, streaming: 0, synchronous: 0 });
+        assert_eq!(Server::parse("psql: error"), None);
+        assert_eq!(Server::parse(""), None);
+
+        let why = |servers: &[(&str, &Server)]| {
+            let servers: Vec<_> = servers.iter().map(|(name, server)| (*name, (*server).clone())).collect();
+            catalog_whole(&servers).err().unwrap_or_default()
+        };
+        assert_eq!(why(&[("a", &primary), ("b", &replica)]), "");
+        assert_eq!(why(&[("a", &replica), ("b", &replica)]), "no server is the primary");
+        assert_eq!(why(&[("a", &primary), ("b", &primary)]), "a and b are both primaries");
+        let servers = [("a", &primary), ("b", &replica), ("c", &replica)];
+        assert_eq!(why(&servers), "1 of 2 replicas stream from a");
+        let loose = Server { synchronous: 0, ..primary.clone() };
+        assert_eq!(why(&[("a", &loose), ("b", &replica)]), "no commit on a waits for a replica");
+        let alone = Server { streaming: 0, ..loose };
+        assert_eq!(why(&[("a", &alone)]), "");
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use conf::TopologyConfig;
-use conf::topology::Domain;
 use jiff::Timestamp;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -27,7 +26,6 @@ const BACKED_LIMIT: Duration = Duration::from_secs(15);
 /// The site, and what is done to it.
 pub(super) struct Rehearsal<'a> {
     pub(super) topology: &'a TopologyConfig,
-    pub(super) domain: &'a Domain,
     pub(super) directors: &'a Directors,
     pub(super) canary: &'a str,
     /// How long each of takeover, redundancy and the ends of jobs may take.
@@ -57,9 +55,7 @@ impl Rehearsal<'_> {
     /// # Errors
     /// That reason, in one line.
     pub(super) async fn whole(&self) -> Result<(), String> {
-        let devices = self.topology.devices_of(&self.domain.name).count();
-        let engine = self.topology.topology.engine;
-        redundancy::whole(self.directors, &self.remote(), engine, self.domain, devices).await
+        redundancy::whole(self.directors, &self.remote(), self.topology).await
     }
 
     const fn remote(&self) -> Remote<'_> {
@@ -267,14 +263,7 @@ impl Rehearsal<'_> {
                 Ok(())
             }
             Order::Shell { nodes, line } => {
-                let mut failed = Vec::new();
-                for node in nodes {
-                    match self.remote().run(node, line, ORDER_LIMIT).await {
-                        Ok(_) => return Ok(()),
-                        Err(why) => failed.push(why),
-                    }
-                }
-                Err(failed.join("; "))
+                self.remote().run_on_one(nodes, line, ORDER_LIMIT).await.map(drop)
             }
         }
     }

@@ -44,6 +44,26 @@ impl<'a> Remote<'a> {
         let said = format!("{} {text}", String::from_utf8_lossy(&output.stderr));
         Err(format!("{node}: `{line}`: {}: {}", output.status, one_line(&said)))
     }
+
+    /// The same on the first of several nodes on which it succeeds.
+    ///
+    /// # Errors
+    /// One line with the reason of each.
+    pub(super) async fn run_on_one(
+        &self,
+        nodes: &[String],
+        line: &str,
+        limit: Duration,
+    ) -> Result<String, String> {
+        let mut failed = Vec::new();
+        for node in nodes {
+            match self.run(node, line, limit).await {
+                Ok(said) => return Ok(said),
+                Err(why) => failed.push(why),
+            }
+        }
+        Err(failed.join("; "))
+    }
 }
 
 /// The words of a Remote Shell for a node.

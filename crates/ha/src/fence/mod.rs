@@ -1,4 +1,4 @@
-//! `holdfast ha fence`: switches the machine of an instance off, or tests whether that would work.
+//! `holdfast ha fence`: switches the machine of an instance off, or on again, or tests whether that would work.
 
 mod plan;
 pub(crate) mod record;
@@ -22,21 +22,22 @@ pub(crate) const LONG: &str = "\
 Switch the machine of an instance off by the Fence Device of its Instance resource, and say for certain whether it is off.
 
 The device is asked for its status first; a machine that is off is left alone. After `off` the status is asked again, and
-only that counts. Nothing is switched on again. The cluster's lease is not touched: a standby follows by itself, and is not
-asked.";
+only that counts. Nothing is switched on again but by `--on`. The cluster's lease is not touched: a standby follows by itself, and
+is not asked.";
 
 const AFTER: &str = "\
 Exit codes:
-  0  the machine is off (with --test: the device works, and its options are right)
-  1  it is on, or was not switched off (with --test: something would keep fencing from working)
+  0  the machine is off (with --on: it is on; with --test: the device works, and its options are right)
+  1  it is on, or was not switched off (with --on: it is off; with --test: something would keep fencing from working)
   2  wrong usage, or no confirmation could be asked for
   3  whether it is on or off cannot be told
 
-When it was tried, and whether it worked, is kept in the Working Directory for `holdfast ha check`.
+When fencing was tried, and whether it worked, is kept in the Working Directory for `holdfast ha check`.
 
 Examples:
   holdfast ha fence dc1-a --test               would it work? (after each change, and regularly)
   holdfast ha fence dc1-a                      switch it off, after a question
+  holdfast ha fence dc1-a --on                 switch it on again, after a drill or a repair
   holdfast ha fence dc1-a --yes -c FILE        the same in a script, with another configuration file";
 
 /// Options.
@@ -49,11 +50,20 @@ pub struct Args {
     /// Switch nothing: read the agent's metadata, hold the options against them, ask for the status, show what would be done
     #[arg(long, conflicts_with = "yes")]
     test: bool,
+    /// Switch it on again
+    #[arg(long, conflicts_with = "test")]
+    on: bool,
     /// Do not ask
     #[arg(long, short = 'y')]
     yes: bool,
     #[command(flatten)]
     file: File,
+}
+
+impl Args {
+    const fn wanted(&self) -> Power {
+        if self.on { Power::On } else { Power::Off }
+    }
 }
 
 /// Runs the command.
@@ -66,13 +76,14 @@ pub fn run(args: &Args) -> Result<Exit> {
     let device = configuration::fence_device(&config, instance)?;
     let fencer = Fencer::new(device).with_context(|| format!("Fence Device \"{}\"", device.name));
     let fencer = fencer.inspect_err(|_| remember(&config, args, false))?;
-    say(Plan::new(instance, device, &fencer))?;
+    say(Plan::new(instance, device, &fencer, args.wanted()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (exit, was_tried) = runtime.block_on(async {
         if args.test {
             return anyhow::Ok((test(&fencer, device.parameters().collect()).await?, true));
         }
         match confirmed(args)? {
+            Consent::Given if args.on => Ok((switch_on(&fencer).await?, false)),
             Consent::Given => Ok((switch_off(&fencer).await?, true)),
             Consent::Refused => {
                 complain("Nothing was done.");
@@ -112,7 +123,8 @@ fn confirmed(args: &Args) -> Result<Consent> {
     if !std::io::stdin().is_terminal() {
         return Ok(Consent::NobodyToAsk);
     }
-    let question = format!("Type the instance's name to switch its machine off ({}): ", args.instance);
+    let question =
+        format!("Type the instance's name to switch its machine {} ({}): ", args.wanted(), args.instance);
     // The name instead of a "y": the wrong machine is the likely mistake.
     let same = ask(&question)?.is_some_and(|answer| answer == args.instance);
     Ok(if same { Consent::Given } else { Consent::Refused })
@@ -126,6 +138,19 @@ async fn switch_off(fencer: &Fencer) -> Result<Exit> {
         Fenced::StillOn { .. } => Exit::Bad,
         Fenced::Unknown { .. } => Exit::Unknown,
     })
+}
+
+async fn switch_on(fencer: &Fencer) -> Result<Exit> {
+    let (exit, result) = match fencer.on().await {
+        Ok(Power::On) => (Exit::Good, "on: its status says so".to_owned()),
+        Ok(Power::Off) => (
+            Exit::Bad,
+            "still off: the agent reports success for on, but the status does not change".to_owned(),
+        ),
+        Err(error) => (Exit::Unknown, format!("unknown: {:#}", anyhow::Error::from(error))),
+    };
+    say(format_args!("Result:   {result}"))?;
+    Ok(exit)
 }
 
 async fn test(fencer: &Fencer, options: Vec<(&str, &str)>) -> Result<Exit> {

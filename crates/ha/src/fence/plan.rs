@@ -1,11 +1,11 @@
-//! What fencing an instance is going to do.
+//! What fencing an instance, or switching it on again, is going to do.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use conf::director::{FenceDevice, Instance};
-use lead::fence::Fencer;
+use lead::fence::{Fencer, Power};
 
 /// The plan, for the operator to see before anything is done. Values of options are not in it: they may be secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,12 +18,13 @@ pub struct Plan {
     timeout: Duration,
     retries: u32,
     longest: Duration,
+    wanted: Power,
 }
 
 impl Plan {
     /// For an instance and its device.
     #[must_use]
-    pub fn new(instance: &Instance, device: &FenceDevice, fencer: &Fencer) -> Self {
+    pub fn new(instance: &Instance, device: &FenceDevice, fencer: &Fencer, wanted: Power) -> Self {
         Self {
             instance: instance.name.clone(),
             address: instance.address.clone(),
@@ -33,6 +34,7 @@ impl Plan {
             timeout: device.timeout,
             retries: device.retries,
             longest: fencer.longest(),
+            wanted,
         }
     }
 }
@@ -43,7 +45,11 @@ impl fmt::Display for Plan {
         let options =
             if self.options.is_empty() { "without options".to_owned() } else { self.options.join(", ") };
         writeln!(f, "Device:   {}: {} ({options})", self.device, self.program.display())?;
-        writeln!(f, "Plan:     status; unless it is off: off, then status until that says off")?;
+        let wanted = self.wanted;
+        writeln!(
+            f,
+            "Plan:     status; unless it is {wanted}: {wanted}, then status until that says {wanted}"
+        )?;
         write!(
             f,
             "Bounds:   {} s a call, {} retries, {} s in all",

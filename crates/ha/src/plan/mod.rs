@@ -30,7 +30,9 @@ use conf::topology::{
 };
 
 pub(crate) use pacemaker::moved;
+pub(crate) use patroni::PATH as PATRONI_CONFIGURATION;
 pub(crate) use placeholder::{Placeholder, matches, placeholders};
+pub(crate) use postgresql::SOCKET_DIRECTORY;
 pub(crate) use tree::{Content, Entry, Tree};
 
 /// A topology that is to be rendered for one engine.

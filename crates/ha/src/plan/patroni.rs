@@ -11,7 +11,7 @@ use super::streaming::{REPLICATION_ROLE, replication_ip};
 use super::{Plan, Tree};
 
 /// Where Debian's `patroni.service` looks.
-const PATH: &str = "/etc/patroni/config.yml";
+pub(crate) const PATH: &str = "/etc/patroni/config.yml";
 pub(super) const REST_PORT: u16 = 8008;
 
 pub(super) fn render(plan: &Plan<'_>, tree: &mut Tree) {

@@ -9,7 +9,7 @@ use conf::topology::Catalog;
 use super::{Plan, Tree};
 
 /// Where local programs reach the server; Debian's packages make it at each start of the machine.
-pub(super) const SOCKET_DIRECTORY: &str = "/var/run/postgresql";
+pub(crate) const SOCKET_DIRECTORY: &str = "/var/run/postgresql";
 
 /// Folder of rendered settings.
 const FOLDER: &str = "/etc/holdfast/postgresql";

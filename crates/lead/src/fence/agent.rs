@@ -29,6 +29,7 @@ pub(super) enum Action {
     Metadata,
     Status,
     Off,
+    On,
 }
 
 impl Action {
@@ -37,6 +38,7 @@ impl Action {
             Self::Metadata => "metadata",
             Self::Status => "status",
             Self::Off => "off",
+            Self::On => "on",
         }
     }
 }

@@ -7,7 +7,7 @@
 //! A call is bounded by the device's `Timeout`, a whole fencing by [`Fencer::longest`]. Options go over the agent's standard
 //! input alone: they are in no argument, no environment, no log and no error.
 //!
-//! Absent on purpose: who is to be fenced and when (that is the lease's claim), and switching anything on again.
+//! Absent on purpose: who is to be fenced and when (that is the lease's claim). Nothing calls [`Fencer::on`] but an operator.
 
 mod agent;
 mod metadata;
@@ -127,10 +127,10 @@ impl Fencer {
         self.agent.program()
     }
 
-    /// The longest that [`Fencer::off`] can take.
+    /// The longest that [`Fencer::off`] or [`Fencer::on`] can take.
     #[must_use]
     pub fn longest(&self) -> Duration {
-        // The status before, with the metadata that an "off" is checked by; then rounds of off, status and metadata.
+        // The status before, with the metadata that an "off" is checked by; then rounds of off or on, status and metadata.
         let calls = 2 + 3 * (self.retries.saturating_add(1));
         let pauses =
             (1..=self.retries).map(|round| self.pause(round)).fold(Duration::ZERO, Duration::saturating_add);
@@ -192,6 +192,43 @@ impl Fencer {
             round += 1;
             tracing::warn!(device = self.device, round, %ended, "fencing not confirmed; it is tried again");
             tokio::time::sleep(self.pause(round)).await;
+        }
+    }
+
+    /// Switches the machine on, unless it is on, and asks for its status until that says so or the retries are used up: then it is
+    /// what the status says.
+    ///
+    /// Dropping the future ends the agent; what the machine does then is not known.
+    ///
+    /// # Errors
+    /// [`AgentError`] of the last try: the machine is off or may be.
+    pub async fn on(&self) -> Result<Power, AgentError> {
+        match self.status_once().await {
+            Ok(Power::On) => return Ok(Power::On),
+            Ok(Power::Off) => {}
+            Err(error) if !error.may_pass() => return Err(error),
+            Err(error) => {
+                tracing::warn!(device = self.device, %error, "no status before; it is switched on all the same");
+            }
+        }
+        let mut round = 0;
+        loop {
+            let ended = self.on_once().await;
+            if matches!(ended, Ok(Power::On)) || round >= self.retries {
+                return ended;
+            }
+            round += 1;
+            tracing::warn!(device = self.device, round, "not on yet; it is tried again");
+            tokio::time::sleep(self.pause(round)).await;
+        }
+    }
+
+    async fn on_once(&self) -> Result<Power, AgentError> {
+        let on = self.agent.call(Action::On).await;
+        let on = on.and_then(|answer| self.agent.success(Action::On, answer));
+        match (self.status_once().await?, on) {
+            (Power::Off, Err(error)) => Err(error),
+            (power, _) => Ok(power),
         }
     }
 

@@ -73,6 +73,29 @@ async fn a_machine_is_switched_off_once_and_its_status_is_asked_before_and_after
 }
 
 #[tokio::test]
+async fn a_machine_is_switched_on_once_and_only_its_status_counts() {
+    let body = "case $action in status) status;; off) : > power-off;; on) [ $n = 0 ] || rm power-off;; esac";
+    let agent = Scripted::new(body);
+    assert_eq!(agent.fencer().on().await.unwrap(), Power::On);
+    assert_eq!(agent.calls(), ["status"]);
+    assert!(agent.fencer().off().await.is_off());
+    // The first `on` changes nothing, whatever it reports.
+    assert_eq!(agent.fencer().on().await.unwrap(), Power::On);
+    assert_eq!(agent.calls()[4..], ["status", "on", "status", "on", "status"]);
+}
+
+#[tokio::test]
+async fn a_machine_that_is_not_switched_on_is_no_success() {
+    let obeys = Scripted::new(": > power-off; case $action in status) status;; esac");
+    assert_eq!(obeys.fencer().on().await.unwrap(), Power::Off);
+    assert_eq!(obeys.calls().iter().filter(|call| *call == "on").count(), 3);
+    let refuses =
+        Scripted::new(": > power-off; case $action in status) status;; on) echo no >&2; exit 1;; esac");
+    let error = refuses.fencer().on().await.unwrap_err();
+    assert_eq!(error.to_string(), "fence_scripted: on: exit code 1: no");
+}
+
+#[tokio::test]
 async fn options_go_over_the_standard_input_alone() {
     let agent = Scripted::new("case $action in status) status;; esac");
     agent.fencer().status().await.unwrap();

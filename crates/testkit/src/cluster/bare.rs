@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use anyhow::{Context, Result};
 
 use super::node::{self, Places};
-use super::{Cluster, wait};
+use super::{Cluster, files, wait};
 use crate::site::{Maker, Site, program};
 
 /// Starts services as their units say.
@@ -14,8 +14,9 @@ const SYSTEMCTL: &str = include_str!("systemctl");
 
 impl Cluster {
     /// Starts nodes of these names, each at the host of its name. `/etc`, `/usr` and `/var` are each node's own, over those of this machine, and
-    /// `holdfast` is where its package has it. Nothing runs there: `systemctl` starts what units and drop-ins say. The agent
-    /// `fence_switch` finds the power switch at `/run/switch`, whoever calls it.
+    /// `holdfast` is where its package has it. Nothing runs there: `systemctl` starts what units and drop-ins say, and when a node is
+    /// switched on again what is enabled, behind `/etc/rc.local`. The agent `fence_switch` finds the power switch at `/run/switch`,
+    /// whoever calls it.
     ///
     /// What `holdfast-director` prints is the [log of the instance](Site::instance_log) that has the node's name.
     ///
@@ -36,6 +37,7 @@ impl Cluster {
             fs::create_dir_all(&files)?;
             fs::write(files.join("systemctl"), SYSTEMCTL)?;
         }
+        files::remote_shell(&places.folder.join("files"))?;
         let cluster = Self::switched_on(site, names, places, None, folder)?;
         fs::set_permissions(cluster.switch(), Permissions::from_mode(0o666))?;
         for name in &cluster.names {

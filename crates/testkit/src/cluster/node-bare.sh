@@ -1,5 +1,6 @@
 # A node without a cluster manager.
 set -e
+rm -rf "$state"/{etc,usr,var}.work
 mkdir -p "$state"/{etc,usr,var}{,.work}
 for folder in etc usr var; do
     mount -t overlay overlay -o "lowerdir=/$folder,upperdir=$state/$folder,workdir=$state/$folder.work" "/$folder"
@@ -12,4 +13,6 @@ install -m 755 "$files/systemctl" /usr/bin/systemctl
 touch /usr/bin/holdfast /run/switch
 mount --bind "$holdfast" /usr/bin/holdfast
 mount --bind "$files/../../switch" /run/switch
+[ ! -x /etc/rc.local ] || /etc/rc.local
+systemctl default
 touch /run/up
