@@ -44,6 +44,13 @@ printf '#!/bin/sh\n' >/usr/bin/apt-get
 install -d -o bacula -g bacula /etc/bacula
 "#;
 
+/// Whoever has the key comes in as root. `/root` is that of this machine.
+const SSHD: &str = "\
+AuthorizedKeysFile /etc/ssh/authorized_keys
+PermitRootLogin prohibit-password
+UsePAM no
+";
+
 /// What a machine does by itself at each start, before its services: its addresses, and what systemd-tmpfiles makes.
 const BOOT: &str = r#"#!/bin/sh -e
 install -d -o postgres -g postgres -m 2775 /run/postgresql
@@ -119,6 +126,15 @@ impl Stack {
              install -m 0644 {0}/holdfast-director.service /lib/systemd/system/holdfast-director.service\n",
             kit.display()
         );
+        fs::write(kit.join("sshd.conf"), SSHD)?;
+        let mut keygen = Command::new("ssh-keygen");
+        let made = keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(kit.join("key")).status()?;
+        ensure!(made.success(), "ssh-keygen: {made}");
+        let sshd = format!(
+            "install -m 0644 {0}/sshd.conf /etc/ssh/sshd_config\ninstall -m 0644 {0}/key.pub /etc/ssh/authorized_keys\n\
+             ssh-keygen -A\nsystemctl enable --now ssh\n",
+            kit.display()
+        );
         let route = |source: &str| format!("ip route add 10.0.0.0/8 dev eth0 src {source}\n");
         for (node, addresses) in NODES {
             let mut boot = BOOT.to_owned();
@@ -128,7 +144,7 @@ impl Stack {
             boot.push_str(&route(addresses[0].split('/').next().context("an address")?));
             fs::write(kit.join("boot"), boot)?;
             let boot = format!("install -m 0755 {}/boot /etc/rc.local\n/etc/rc.local\n", kit.display());
-            self.sh(node, &format!("{install}{boot}"))?;
+            self.sh(node, &format!("{install}{boot}{sshd}"))?;
         }
         let host = self.site.network()?.host(hosts::CONSOLE)?;
         let routed = host.command("sh").arg("-c").arg(route(&host.address.to_string())).status()?;
@@ -287,8 +303,11 @@ Job {{ Name = RestoreFiles; Type = Restore; JobDefs = Defaults; Where = "/tmp" }
         let config =
             fs::read_to_string(own("bacula-dir.conf"))?.replace("@/etc/bacula", &format!("@{include}"));
         fs::write(own("drill-dir.conf"), config)?;
-        let shell =
-            format!("Engine = Patroni; Remote Shell = \"{} %n\"", self.cluster.remote_shell().display());
+        let shell = format!(
+            "Engine = Patroni; Remote Shell = \"ssh -o BatchMode=yes -o ConnectTimeout=10 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
+             -o LogLevel=ERROR -i {} root@%a\"",
+            own("key").display()
+        );
         fs::write(own("drill-ha.conf"), topology().replace("Engine = Patroni", &shell))?;
         let mut command = self.site.network()?.host(hosts::CONSOLE)?.command("timeout");
         command.args(["--foreground", "300"]).arg(std::path::absolute(holdfast()?)?).args(["ha", "drill"]);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::director::Fence;
 use crate::net_address::NetAddress;
 use crate::table::{Kind, ResourceKind, resource, word_enum};
 
@@ -61,11 +62,14 @@ resource! {
         "Heartbeat Encryption" => heartbeat_encryption: bool = Kind::Bool, default("yes"), since("Holdfast");
         /// What becomes of a node that is fenced: it stays off until a person has looked at it, or is started again.
         "Fence Action" => fence_action: FenceAction = Kind::Words(FenceAction::WORDS), default("off"), since("Holdfast");
+        /// `Fence` of the Director's Cluster with the engines Patroni and Lease, where every node of it has a Fence Device
+        /// ([fencing.md](fencing.md)).
+        "Fence" => fence: Fence = Kind::Words(Fence::WORDS), default("required"), since("Holdfast");
         /// `Lease Time` of the Director's Cluster. With Pacemaker no takeover waits for it.
         "Lease Time" => lease_time: Duration = Kind::Time, default("3 seconds"), since("Holdfast");
         /// How `holdfast ha drill` runs a line of shell as root on a node, the line behind it as one word: `%a` stands for the
         /// node's `Address`, `%n` for its name.
-        "Remote Shell" => remote_shell: String = Kind::Str, default("\"ssh -o BatchMode=yes root@%a\""), since("Holdfast");
+        "Remote Shell" => remote_shell: String = Kind::Str, default("\"ssh -o BatchMode=yes -o ConnectTimeout=10 root@%a\""), since("Holdfast");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use conf::director::Fence;
 use conf::topology::{Catalog, Director, Domain, Engine, Node};
 
 use super::postgresql::SOCKET_DIRECTORY;
@@ -50,7 +51,11 @@ fn instances(plan: &Plan<'_>, director: &Director, domain: &Domain) -> String {
             );
         }
         Engine::Patroni | Engine::Lease => {
-            let fence = if fenced { "; Fence = required" } else { "" };
+            let fence = match plan.config.topology.fence {
+                Fence::Required if fenced => "; Fence = required",
+                Fence::None if fenced => "; Fence = none",
+                Fence::Required | Fence::None => "",
+            };
             let _ = writeln!(
                 out,
                 "Cluster {{ Name = {}; Engine = Lease; Lease Time = {lease} seconds{fence} }}",
@@ -114,4 +119,30 @@ fn database(plan: &Plan<'_>, director: &Director, catalog: &Catalog) -> String {
         "DB Driver = PostgreSQL; DB Address = \"{address}\"; DB Port = {}; DB Name = {}; DB User = {}",
         catalog.port, catalog.db_name, catalog.db_user
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topology_says_whether_a_takeover_fences() {
+        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples/patroni.conf");
+        let text = std::fs::read_to_string(example).unwrap();
+        let cluster = |change: &dyn Fn(&str) -> String| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), change(&text)).unwrap();
+            let config = crate::render::load(file.path()).unwrap();
+            let plan = Plan::new(&config, Engine::Patroni).unwrap();
+            let (director, domain) = (&config.directors[0], config.domain("director").unwrap());
+            let text = instances(&plan, director, domain);
+            text.lines().find(|line| line.starts_with("Cluster")).unwrap().to_owned()
+        };
+        let start = "Cluster { Name = three; Engine = Lease; Lease Time = 3 seconds";
+        assert_eq!(cluster(&str::to_owned), format!("{start}; Fence = required }}"));
+        let none = |text: &str| text.replace("Engine = Patroni", "Engine = Patroni; Fence = none");
+        assert_eq!(cluster(&none), format!("{start}; Fence = none }}"));
+        let bare = |text: &str| text.replace("; Fence Device = board-b }", " }");
+        assert_eq!(cluster(&bare), format!("{start} }}"));
+    }
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use anyhow::{Context, Result};
 
 use super::node::{self, Places};
-use super::{Cluster, files, wait};
+use super::{Cluster, wait};
 use crate::site::{Maker, Site, program};
 
 /// Starts services as their units say.
@@ -37,7 +37,6 @@ impl Cluster {
             fs::create_dir_all(&files)?;
             fs::write(files.join("systemctl"), SYSTEMCTL)?;
         }
-        files::remote_shell(&places.folder.join("files"))?;
         let cluster = Self::switched_on(site, names, places, None, folder)?;
         fs::set_permissions(cluster.switch(), Permissions::from_mode(0o666))?;
         for name in &cluster.names {

@@ -16,10 +16,8 @@ const NAME: &str = "kit";
 
 /// Its file.
 pub(super) const TOPOLOGY: &str = "holdfast-ha.conf";
-/// The program that stands for ssh to the nodes.
-pub(super) const REMOTE_SHELL: &str = "remote";
 
-/// Runs a line on a node, as ssh would: `remote NODE LINE`. The node's first process has the folder of the cluster and the node's name in its command
+/// Runs a line on a node, as ssh would: the node's first process has the folder of the cluster and the node's name in its command
 /// line, and is the oldest that has; the program that tied it to the test has another name.
 const REMOTE: &str = r#"#!/bin/bash
 first=$(pgrep -o -f "^/bin/bash @folder@/node-init.sh $1 ") || { echo "node $1 is off" >&2; exit 255; }
@@ -46,7 +44,11 @@ impl Plan<'_> {
     pub(super) fn write(&self, dir: &Path, holdfast: &Path) -> Result<()> {
         fs::create_dir_all(dir)?;
         let topology = dir.join(TOPOLOGY);
-        fs::write(&topology, self.topology(&remote_shell(dir)?)?)?;
+        let remote = dir.join("remote");
+        let folder = dir.parent().context("the cluster's folder")?.display().to_string();
+        fs::write(&remote, REMOTE.replace("@folder@", &folder))?;
+        fs::set_permissions(&remote, fs::Permissions::from_mode(0o755))?;
+        fs::write(&topology, self.topology(&remote)?)?;
         let rendered = dir.join("rendered");
         run(Command::new(holdfast).args(["ha", "render"]).arg(&topology).arg("--output").arg(&rendered))?;
         for (name, _) in &self.nodes {
@@ -120,15 +122,6 @@ impl Plan<'_> {
         )?;
         Ok(text)
     }
-}
-
-/// Writes the Remote Shell.
-pub(super) fn remote_shell(dir: &Path) -> Result<PathBuf> {
-    let path = dir.join(REMOTE_SHELL);
-    let folder = dir.parent().context("the cluster's folder")?.display().to_string();
-    fs::write(&path, REMOTE.replace("@folder@", &folder))?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
-    Ok(path)
 }
 
 fn run(command: &mut Command) -> Result<()> {

@@ -116,12 +116,6 @@ impl Cluster {
         self.places.folder.join("files").join(files::TOPOLOGY)
     }
 
-    /// Program that runs a line on a node, at any host of the site that is none of the nodes: `remote NODE LINE`.
-    #[must_use]
-    pub fn remote_shell(&self) -> PathBuf {
-        self.places.folder.join("files").join(files::REMOTE_SHELL)
-    }
-
     /// Names of the nodes.
     #[must_use]
     pub fn names(&self) -> &[String] {
