@@ -81,7 +81,10 @@ impl PostgresBackend {
                     return Ok(connection);
                 }
                 Err(problem) => {
-                    self.newest.doubt();
+                    // Another thread may have found the one that took its place while this one waited for it.
+                    if self.writable.load(Ordering::Relaxed) == at {
+                        self.newest.doubt();
+                    }
                     problems.push(format!("{}: {problem}", hosts[at]));
                 }
             }
