@@ -29,9 +29,9 @@ use history::{History, Newest, Watch};
 use label::Label;
 use postgres_openssl::MakeTlsConnector;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::watch;
 use tokio_postgres::config::SslMode;
 use types::Epoch;
 
@@ -44,8 +44,8 @@ pub struct PostgresBackend {
     tls: MakeTlsConnector,
     label: Arc<Label>,
     io: Arc<Io>,
-    /// The host that was writable last; it is tried first.
-    writable: AtomicUsize,
+    /// The host that was writable last; it is tried first. Who waits for a dead one sees it change.
+    writable: watch::Sender<usize>,
     newest: Arc<Newest>,
     zone: Zone,
 }
@@ -62,27 +62,39 @@ impl PostgresBackend {
             .map_err(|problem| CatalogError::Open { database: settings.describe(), problem })?;
         let label = Arc::new(Label::new(&settings.director, &settings.instance));
         let io = Arc::new(Io::start()?);
-        Ok(Self { settings, tls, label, io, writable: AtomicUsize::new(0), newest: Arc::default(), zone })
+        Ok(Self { settings, tls, label, io, writable: watch::Sender::new(0), newest: Arc::default(), zone })
     }
 
     fn open(&self, purpose: Purpose) -> Result<Box<dyn Connection>> {
+        loop {
+            let first = *self.writable.borrow();
+            match self.open_from(first, purpose) {
+                // It was looked for while another thread found it.
+                Err(_) if *self.writable.borrow() != first => {}
+                opened => return opened,
+            }
+        }
+    }
+
+    /// Opens a connection to a host that can be written, the `first` of them before all others, unless another thread finds one meanwhile.
+    fn open_from(&self, first: usize, purpose: Purpose) -> Result<Box<dyn Connection>> {
         let hosts = self.settings.hosts();
         let away = |problem| CatalogError::Away { database: self.describe(), problem };
         if hosts.len() > 1 && self.newest.is_doubtful() {
-            self.compare(&hosts, purpose).map_err(away)?;
+            self.compare(&hosts, first, purpose).map_err(away)?;
         }
-        let first = self.writable.load(Ordering::Relaxed);
+        let first = *self.writable.borrow();
         let mut problems = Vec::new();
         for at in (0..hosts.len()).map(|i| (first + i) % hosts.len()) {
-            let opened = self.open_on(&hosts[at], purpose);
+            let opened = self.open_on(&hosts[at], first, purpose);
             match opened.and_then(|connection| self.admitted(connection, &hosts, at)) {
                 Ok(connection) => {
-                    self.writable.store(at, Ordering::Relaxed);
+                    self.found(at);
                     return Ok(connection);
                 }
                 Err(problem) => {
                     // Another thread may have found the one that took its place while this one waited for it.
-                    if self.writable.load(Ordering::Relaxed) == at {
+                    if *self.writable.borrow() == at {
                         self.newest.doubt();
                     }
                     problems.push(format!("{}: {problem}", hosts[at]));
@@ -92,15 +104,27 @@ impl PostgresBackend {
         Err(away(problems.join("; ")))
     }
 
+    /// This one is the server in use. Who waits for another one need not any more.
+    fn found(&self, at: usize) {
+        self.writable.send_if_modified(|writable| std::mem::replace(writable, at) != at);
+    }
+
     /// While nothing is known of its history, or a server has gone, none is used before the others were asked for theirs.
-    fn compare(&self, hosts: &[settings::Host], purpose: Purpose) -> std::result::Result<(), String> {
+    fn compare(
+        &self,
+        hosts: &[settings::Host],
+        first: usize,
+        purpose: Purpose,
+    ) -> std::result::Result<(), String> {
         let doubts = self.newest.doubts();
         let mut newest: Option<(usize, History)> = None;
         for (at, host) in hosts.iter().enumerate() {
             // Who cannot be written says so below.
-            let Ok(history) = self.open_on(host, purpose).and_then(|connection| history_of(&connection))
-            else {
-                continue;
+            let history = match self.open_on(host, first, purpose).and_then(|c| history_of(&c)) {
+                Ok(history) => history,
+                // Another thread has compared them.
+                Err(problem) if *self.writable.borrow() != first => return Err(problem),
+                Err(_) => continue,
             };
             if let Some((_, other)) = newest {
                 if history.system != other.system {
@@ -118,8 +142,9 @@ impl PostgresBackend {
             }
         }
         let Some((at, history)) = newest else { return Ok(()) };
-        self.writable.store(at, Ordering::Relaxed);
-        self.newest.compared(&hosts[at].to_string(), history, doubts)
+        self.newest.compared(&hosts[at].to_string(), history, doubts)?;
+        self.found(at);
+        Ok(())
     }
 
     /// The connection, unless its server was left behind. With one host there is no choice.
@@ -137,17 +162,29 @@ impl PostgresBackend {
         Ok(Box::new(connection))
     }
 
-    fn open_on(&self, host: &settings::Host, purpose: Purpose) -> std::result::Result<PgConnection, String> {
+    /// Gives up when another host than the `first` is found.
+    fn open_on(
+        &self,
+        host: &settings::Host,
+        first: usize,
+        purpose: Purpose,
+    ) -> std::result::Result<PgConnection, String> {
         let (label, generation) = self.label.current();
         let limits = purpose.limits(self.settings.lease);
         let config = self.settings.config(host, &label, limits);
         let limit = limits.connect;
-        let (client, driver) = self
-            .io
-            .handle()
-            .block_on(async { tokio::time::timeout(limit, config.connect(self.tls.clone())).await })
-            .map_err(|_| format!("no answer within {} s", limit.as_secs_f32()))?
-            .map_err(|e| words(&e))?;
+        let connect = async {
+            let mut moved = self.writable.subscribe();
+            tokio::select! {
+                connected = tokio::time::timeout(limit, config.connect(self.tls.clone())) => connected
+                    .map_err(|_| format!("no answer within {} s", limit.as_secs_f32()))?
+                    .map_err(|e| words(&e)),
+                _ = moved.wait_for(|writable| *writable != first) => {
+                    Err("another server was found before it answered".to_owned())
+                }
+            }
+        };
+        let (client, driver) = self.io.handle().block_on(connect)?;
         let watch = Arc::new(Watch::default());
         let driven = Arc::clone(&watch);
         self.io.handle().spawn(async move {
