@@ -9,7 +9,7 @@ use super::job::Job;
 use super::level::Ground;
 use super::life::{Course, codes};
 use super::machine::Step;
-use super::{auto_prune, bootstrap, create, reporting, scripts};
+use super::{auto_prune, bootstrap, create, leftover, reporting, scripts};
 use crate::error::DirectorError;
 use crate::handle::{Director, TerminatedJob};
 use crate::peer::chain;
@@ -304,6 +304,8 @@ async fn make_up(
         director.registry().remove(&job);
         if let Some(at) = planned.or(again) {
             reschedule(&director, id, at).await;
+            // What it waits for may have answered before it waited.
+            leftover::look_everywhere(&director);
         }
     });
     Ok(())

@@ -28,23 +28,41 @@ pub(super) async fn whole(
     if grade != Grade::Ok {
         return Err(text);
     }
-    if topology.topology.engine == Engine::Pacemaker {
-        for nodes in clusters(topology.domains.iter().map(|domain| domain.nodes.as_slice())) {
-            // What one node says of all is enough: a cluster in two parts has no quorum in one of them, or lacks nodes.
-            let said = remote.run_on_one(&nodes, "crm_mon -1 --output-as=xml", LIMIT).await?;
-            let cluster = crm_mon::parse(&said).map_err(|why| format!("crm_mon: {why}"))?;
-            cluster_whole(&cluster, &nodes)?;
+    match topology.topology.engine {
+        Engine::Pacemaker => clusters_whole(remote, topology).await?,
+        Engine::Patroni => {
+            for (catalog, nodes) in catalogs(topology) {
+                let found = members_whole(remote, nodes).await;
+                found.map_err(|why| format!("Catalog {}: {why}", catalog.name))?;
+            }
         }
-    } else {
-        for catalog in &topology.catalogs {
-            let Some(domain) = topology.domain(&catalog.domain) else { continue };
-            let found = match topology.topology.engine {
-                Engine::Patroni => members_whole(remote, &domain.nodes).await,
-                Engine::Lease | Engine::Pacemaker => servers_whole(remote, catalog, &domain.nodes).await,
-            };
-            found.map_err(|why| format!("Catalog {}: {why}", catalog.name))?;
+        Engine::Lease => {
+            for (catalog, nodes) in catalogs(topology) {
+                let found = servers_whole(remote, catalog, nodes).await;
+                found.map_err(|why| format!("Catalog {}: {why}", catalog.name))?;
+            }
         }
     }
+    devices_whole(remote, topology).await
+}
+
+/// The catalogs, with the nodes of their servers.
+fn catalogs(topology: &TopologyConfig) -> impl Iterator<Item = (&Catalog, &[String])> {
+    let nodes = |catalog: &Catalog| topology.domain(&catalog.domain).map(|domain| domain.nodes.as_slice());
+    topology.catalogs.iter().filter_map(move |catalog| Some((catalog, nodes(catalog)?)))
+}
+
+async fn clusters_whole(remote: &Remote<'_>, topology: &TopologyConfig) -> Result<(), String> {
+    for nodes in clusters(topology.domains.iter().map(|domain| domain.nodes.as_slice())) {
+        // What one node says of all is enough: a cluster in two parts has no quorum in one of them, or lacks nodes.
+        let said = remote.run_on_one(&nodes, "crm_mon -1 --output-as=xml", LIMIT).await?;
+        let cluster = crm_mon::parse(&said).map_err(|why| format!("crm_mon: {why}"))?;
+        cluster_whole(&cluster, &nodes)?;
+    }
+    Ok(())
+}
+
+async fn devices_whole(remote: &Remote<'_>, topology: &TopologyConfig) -> Result<(), String> {
     for domain in &topology.domains {
         // A node shows the devices of all domains that it is in.
         let all = topology
